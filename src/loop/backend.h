@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The only door to the kernel. Above src/loop nobody calls it; a test (tests/doors.txt) keeps that.
+ *
+ * Two halves. `backend_ops`: the loop's own thread, never blocking. `backend_sys`: plain calls that
+ * return at once or may block on a disk; the latter are made from offload jobs only. The simulator
+ * answers both from a world in memory, so that it sees everything.
+ *
+ * All calls return 0 or a count, or -errno. Descriptors of the simulator are not the kernel's: they
+ * may be used with the same backend alone.
+ */
+#ifndef LOOP_BACKEND_H
+#define LOOP_BACKEND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "loop/op.h"
+
+struct leat_loop;
+struct offload_job;
+struct backend;
+
+struct backend_stat {
+    uint64_t device, inode, size;
+    int64_t mtime_ns;
+    bool is_directory, is_regular;
+};
+
+/* One entry of a directory; `name` is borrowed for the call. Return false to stop. */
+typedef bool (*backend_entry_fn)(const char *name, bool is_directory, void *user);
+
+enum backend_open {
+    BACKEND_OPEN_FILE = 0,
+    BACKEND_OPEN_DIRECTORY = 1,
+    /* resolve below `directory_fd` only: symlinks may lead around, not out (RESOLVE_BENEATH) */
+    BACKEND_OPEN_BENEATH = 2,
+};
+
+/* Plain calls. "now" calls never block; "may block" calls belong into an offload job. */
+struct backend_sys {
+    /* sockets: now */
+    int (*socket)(const struct backend_sys *sys, int domain, int type, int protocol);
+    int (*bind)(const struct backend_sys *sys, int fd, const struct sockaddr *address, socklen_t size);
+    int (*listen)(const struct backend_sys *sys, int fd, int backlog);
+    int (*setsockopt)(const struct backend_sys *sys, int fd, int level, int name, const void *value,
+                      socklen_t size);
+    int (*getsockopt)(const struct backend_sys *sys, int fd, int level, int name, void *value,
+                      socklen_t *size);
+    int (*getsockname)(const struct backend_sys *sys, int fd, struct sockaddr *address,
+                       socklen_t *size);
+    int (*getpeername)(const struct backend_sys *sys, int fd, struct sockaddr *address,
+                       socklen_t *size);
+    int (*shutdown)(const struct backend_sys *sys, int fd, int how);
+    /* as recv(2) with MSG_DONTWAIT, and MSG_PEEK when `peek` */
+    ssize_t (*recv)(const struct backend_sys *sys, int fd, void *data, size_t size, bool peek);
+    /* as sendmsg(2) with MSG_DONTWAIT | MSG_NOSIGNAL, and MSG_MORE when `more`; may be short */
+    ssize_t (*send)(const struct backend_sys *sys, int fd, const struct iovec *vectors, int count,
+                    bool more);
+    /* a pipe, non-blocking at both ends, of `size` bytes or as near as the host allows;
+     * returns its capacity */
+    ssize_t (*pipe)(const struct backend_sys *sys, int ret_fds[2], size_t size);
+
+    /* files: now */
+    ssize_t (*read_now)(const struct backend_sys *sys, int fd, void *data, size_t size,
+                        uint64_t offset); /* -EAGAIN: not in the page cache (RWF_NOWAIT) */
+    /* bytes of [offset, offset + size) in the page cache, those still being read included;
+     * -ENOSYS where the kernel has no cachestat(2) */
+    ssize_t (*resident)(const struct backend_sys *sys, int fd, uint64_t offset, size_t size);
+
+    /* files: may block */
+    int (*open)(const struct backend_sys *sys, int directory_fd, const char *path,
+                enum backend_open flags); /* read only, cloexec */
+    int (*stat)(const struct backend_sys *sys, int fd, struct backend_stat *ret_stat);
+    ssize_t (*read)(const struct backend_sys *sys, int fd, void *data, size_t size,
+                    uint64_t offset);
+    int (*readahead)(const struct backend_sys *sys, int fd, uint64_t offset, size_t size);
+    int (*list)(const struct backend_sys *sys, int fd, backend_entry_fn entry, void *user);
+    int (*create)(const struct backend_sys *sys, const char *name); /* sealed-able memory file */
+    int (*map)(const struct backend_sys *sys, int fd, size_t size, const void **ret_data);
+    void (*unmap)(const struct backend_sys *sys, const void *data, size_t size);
+    ssize_t (*write)(const struct backend_sys *sys, int fd, const void *data, size_t size,
+                     uint64_t offset);
+    int (*seal)(const struct backend_sys *sys, int fd); /* no shrinking, growing, writing any more */
+    void (*close)(const struct backend_sys *sys, int fd); /* a file; sockets: backend_ops.close */
+};
+
+struct backend_options {
+    unsigned queue_entries;      /* submissions that may wait for one wait(); a power of two */
+    unsigned receive_buffers;    /* for OP_RECV_MANY, a loop; a power of two */
+    unsigned receive_buffer_size;
+};
+
+/* What the probe at start found; for `leat doctor`, the metrics and the curious. */
+struct backend_features {
+    bool multishot_accept, multishot_recv, defer_taskrun, single_issuer, cachestat, open_beneath;
+};
+
+struct backend_ops {
+    const char *name; /* "uring", "epoll", "sim" */
+    bool is_simulated;
+    /* Must be called in the thread that will run the loop. */
+    int (*create)(struct leat_loop *loop, const struct backend_options *options,
+                  struct backend **ret_backend);
+    void (*destroy)(struct backend *backend); /* no op may be BUSY any more */
+    /* Takes the op over until its last completion. Never fails and never completes at once: what
+     * cannot be started completes with its error from the next wait(). */
+    void (*submit)(struct backend *backend, struct op *op);
+    void (*cancel)(struct backend *backend, struct op *op); /* a BUSY op; asynchronous */
+    /* Submits what is queued, waits until a completion, a wake() or `deadline_ns`
+     * (LEAT_FOREVER; in the past: only looks), delivers what has completed. Returns 0; -errno when
+     * waiting itself is broken, which is not survivable. */
+    int (*wait)(struct backend *backend, int64_t deadline_ns);
+    void (*wake)(struct backend *backend); /* from any thread, and from a signal handler */
+    int (*fd)(struct backend *backend);    /* readable when wait() would deliver; -ENOTSUP */
+    int64_t (*now_ns)(struct backend *backend);
+
+    /* Now calls that concern descriptors with operations, so that the backend must know of them. */
+    ssize_t (*sendfile)(struct backend *backend, int socket_fd, int file_fd, uint64_t offset,
+                        size_t size); /* -EAGAIN: wait by OP_POLL; 0: the file ends before offset */
+    /* Between a socket and a pipe; -EAGAIN when either side is not ready; 0: end of stream. */
+    ssize_t (*splice)(struct backend *backend, int in_fd, int out_fd, size_t size, bool more);
+    void (*close)(struct backend *backend, int fd); /* a socket or pipe; none of its ops is BUSY */
+    /* The simulator runs jobs by itself; NULL: threads do (loop/offload.c). */
+    int (*offload)(struct backend *backend, struct offload_job *job);
+
+    const struct backend_sys *(*sys)(struct backend *backend);
+    void (*features)(struct backend *backend, struct backend_features *ret_features);
+};
+
+extern const struct backend_ops backend_uring_ops;
+extern const struct backend_ops backend_epoll_ops;
+extern const struct backend_ops backend_sim_ops;
+
+/* The kernel's plain calls, shared by uring and epoll (loop/sys_linux.c). */
+extern const struct backend_sys backend_sys_linux;
+
+#endif

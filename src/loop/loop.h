@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The completion loop, one a thread: operations, timers, tasks, messages from other threads.
+ *
+ *     turn:  tasks (fibers that may run) -> timers due -> wait for completions -> messages
+ *
+ * Everything here is called on the loop's own thread, save loop_post and leat_loop_stop. Public
+ * half: leat/loop.h.
+ */
+#ifndef LOOP_LOOP_H
+#define LOOP_LOOP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "leat/clock.h"
+#include "leat/loop.h"
+#include "loop/backend.h"
+#include "loop/op.h"
+#include "loop/timer.h"
+
+/* A piece of work for a loop: run once, on the loop's stack. It may free itself. */
+struct task {
+    struct list_node node;
+    void (*run)(struct task *task);
+};
+
+/* Written by the loop alone, read by anybody without a lock. */
+struct loop_counters {
+    _Atomic uint64_t turns, completions, timers_fired, tasks, messages;
+};
+
+/* Optional layers keep their per-loop state here (fiber scheduler, file cache, pools …). */
+enum loop_slot { LOOP_SLOT_FIBER, LOOP_SLOT_FILES, LOOP_SLOT_PIPES, LOOP_SLOT_HTTP, LOOP_SLOTS };
+
+struct loop_extension {
+    void (*fini)(struct loop_extension *extension); /* called by leat_loop_destroy, last slot first */
+};
+
+struct leat_loop {
+    const struct backend_ops *ops;
+    struct backend *backend;
+    const struct backend_sys *sys;
+    int64_t now_ns;
+    struct timer_wheel timers;
+    struct list_node ready;        /* tasks */
+    unsigned operations;           /* BUSY now */
+    unsigned jobs;                 /* offload jobs whose done is still to come */
+    _Atomic bool stop_wanted;
+    _Atomic(struct task *) inbox;  /* from other threads, last in first out; linked by node.next */
+    struct loop_extension *extensions[LOOP_SLOTS];
+    struct loop_counters counters;
+    /* For the watchdog: when the current turn's work began (0: waiting), and what runs. */
+    _Atomic int64_t busy_since_ns;
+    _Atomic(const char *) running_name;
+    struct list_node watch_node;
+    struct embedding *embedding;   /* leat_loop_fd was called */
+};
+
+/* The loop of this thread, or NULL. */
+extern _Thread_local struct leat_loop *loop_current __attribute__((tls_model("initial-exec")));
+
+/* A loop on a given backend: what the simulator and the tests use; leat_loop_create chooses one. */
+int loop_create_on(const struct backend_ops *ops, const struct backend_options *options,
+                   struct leat_loop **ret_loop);
+
+static inline void loop_submit(struct leat_loop *loop, struct op *op)
+{
+    ASSERT(op->state == OP_IDLE);
+    op->state = OP_BUSY;
+    op->cancelled = false;
+    loop->ops->submit(loop->backend, op);
+}
+
+/* Asks a BUSY op to end soon; a second call, or one on an IDLE op, does nothing. */
+static inline void loop_cancel(struct leat_loop *loop, struct op *op)
+{
+    if (op->state != OP_BUSY || op->cancelled)
+        return;
+    op->cancelled = true;
+    loop->ops->cancel(loop->backend, op);
+}
+
+/* Runs the task in this turn, or the next when this turn's tasks have begun. */
+static inline void loop_defer(struct leat_loop *loop, struct task *task)
+{
+    list_push_back(&loop->ready, &task->node);
+}
+
+/* From any thread: the task runs on `loop` soon. */
+void loop_post(struct leat_loop *loop, struct task *task);
+
+static inline void loop_timer_start(struct leat_loop *loop, struct timer *timer, int64_t deadline_ns)
+{
+    timer_start(&loop->timers, timer, deadline_ns);
+}
+
+static inline void loop_timer_stop(struct leat_loop *loop, struct timer *timer)
+{
+    timer_stop(&loop->timers, timer);
+}
+
+#endif

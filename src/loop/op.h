@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An operation: something asked of the kernel that completes later. It lives inside its owner.
+ *
+ *              op_init            loop_submit              last completion
+ *     (none) ----------> OP_IDLE ------------> OP_BUSY ------------------> OP_IDLE
+ *                                    |  loop_cancel: still BUSY, still completes (-ECANCELED or
+ *                                    |  with what had happened before the cancel landed)
+ *
+ * The one rule: an op, and the memory it points to, stay where they are while it is BUSY. The kernel
+ * (or the simulator, which checks) writes to them until the last completion has been delivered.
+ * `done` is called on the loop's stack, never before loop_submit or loop_cancel has returned; inside
+ * it the op may be submitted again, or its memory freed, when `more` is false.
+ */
+#ifndef LOOP_OP_H
+#define LOOP_OP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/assert.h"
+#include "base/list.h"
+#include "base/slice.h"
+
+struct op;
+
+enum op_kind {
+    OP_ACCEPT,    /* many: `result` is a connected descriptor (blocking mode unspecified, cloexec) */
+    OP_CONNECT,   /* once: 0 or an error */
+    OP_RECV,      /* once: 1..size bytes in the owner's buffer, 0 at the end of the stream */
+    OP_RECV_MANY, /* many: bytes in `completion.data`, valid during the call; 0 ends it: end of stream */
+    OP_SEND,      /* once: all of the bytes (`result` = size) or an error */
+    OP_POLL,      /* once: the events that are ready (POLLIN | POLLOUT | POLLERR | POLLHUP) */
+    OP_READ,      /* once: 0..size bytes of a file at `offset`; may read from the disk, never blocks */
+    OP_FILL,      /* once: 0 when a range of a file is (as far as it exists) in the page cache */
+};
+
+enum op_state { OP_IDLE, OP_BUSY };
+
+struct completion {
+    int32_t result;         /* as the kind says, or -errno */
+    bool more;              /* "many" kinds: further completions will follow; the op stays BUSY */
+    struct leat_slice data; /* OP_RECV_MANY alone */
+};
+
+typedef void (*op_done_fn)(struct op *op, const struct completion *completion);
+
+/* Results that every backend shares (see tests/unit/loop/test_conformance.c):
+ *   -ECANCELED     loop_cancel landed first
+ *   -ECONNRESET, -EPIPE, -ECONNREFUSED, -ETIMEDOUT     as in connect(2), recv(2), send(2)
+ *   -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM on OP_ACCEPT   ends it (`more` false): submit it again later
+ *   -ENOBUFS on OP_RECV_MANY never reaches an owner: the backend arms it again by itself. */
+struct op {
+    enum op_kind kind : 8;
+    enum op_state state : 8;
+    bool cancelled; /* loop_cancel was called since the last submit */
+    int fd;
+    op_done_fn done;
+    void *waiter; /* fiber_await's */
+    union {
+        struct {
+            const struct sockaddr *address;
+            socklen_t size;
+        } connect;
+        struct {
+            void *data;
+            size_t size;
+        } recv;
+        struct {
+            const void *data;
+            size_t size;
+            size_t sent; /* the backend's own progress; starts as 0 */
+            bool more;   /* further bytes will follow at once: the kernel may wait for them */
+        } send;
+        struct {
+            short events;
+        } poll;
+        struct {
+            void *data;
+            size_t size;
+            uint64_t offset;
+        } read;
+        struct {
+            size_t size;
+            uint64_t offset;
+        } fill;
+    };
+    struct list_node node;   /* the backend's, while BUSY */
+    uint64_t backend_word;   /* the backend's, while BUSY */
+    uint32_t backend_count;  /* the backend's, while BUSY */
+};
+
+static inline void op_init(struct op *op, enum op_kind kind, int fd, op_done_fn done)
+{
+    *op = (struct op){.kind = kind, .state = OP_IDLE, .fd = fd, .done = done};
+    list_init(&op->node);
+}
+
+static inline bool op_is_busy(const struct op *op)
+{
+    return op->state == OP_BUSY;
+}
+
+/* Backends deliver through this alone: it settles the state before the owner sees the result. */
+static inline void op_complete(struct op *op, const struct completion *completion)
+{
+    ASSERT(op->state == OP_BUSY);
+    if (!completion->more)
+        op->state = OP_IDLE;
+    op->done(op, completion);
+}
+
+#endif
