@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: MIT
+"""The scripts around the project: install-deps in a pretended system, run.py's arithmetic."""
+
+import importlib.util
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+INSTALL = ROOT / "scripts" / "install-deps"
+
+
+@pytest.fixture(name="system")
+def pretended_system(tmp_path):
+    """A Debian 12 with apt, dpkg-query and id of our own: runs install-deps, returns what was
+    called."""
+    log, tools = tmp_path / "log", tmp_path / "bin"
+    tools.mkdir()
+    release = tmp_path / "os-release"
+
+    def run(*groups, installed=(), distribution="debian", version="12", uid=0, apt_status=0):
+        release.write_text(f'ID={distribution}\nVERSION_ID="{version}"\n')
+        log.write_text("")
+        lines = "".join(f"installed {name}\\n" for name in installed)
+        for name, text in {
+                "dpkg-query": f"printf '{lines}'; exit 1",
+                "apt-get": f'echo "apt-get $*" >>{log}; exit {apt_status}',
+                "sudo": f'echo "sudo $1" >>{log}; [ "$1" = -n ] && shift; exec "$@"',
+                "id": f"echo {uid}"}.items():
+            (tools / name).write_text(f"#!/bin/sh\n{text}\n")
+            (tools / name).chmod(0o755)
+        environment = {"PATH": f"{tools}:{os.environ['PATH']}", "LEAT_OS_RELEASE": str(release)}
+        result = subprocess.run([INSTALL, *groups], env=environment, capture_output=True, text=True,
+                                timeout=20, stdin=subprocess.DEVNULL, check=False)
+        return result, log.read_text().splitlines()
+    return run
+
+
+def packages(*groups):
+    text = subprocess.run([INSTALL, "--list", *groups], check=True, capture_output=True,
+                          text=True).stdout
+    return [line.split()[0] for line in text.splitlines()]
+
+
+def test_nothing_missing_asks_apt_nothing(system):
+    result, calls = system("all", installed=packages("all"))
+    assert (result.returncode, result.stdout, result.stderr, calls) == (0, "", "", [])
+
+
+def test_what_is_missing_is_named_with_its_purpose_and_installed_once(system):
+    result, calls = system("run", "test", installed=set(packages("test")) - {"meson", "ffmpeg"})
+    assert result.returncode == 0
+    assert re.search(r"^  meson +the build system$", result.stdout, re.MULTILINE)
+    assert re.search(r"^  ffmpeg +makes", result.stdout, re.MULTILINE)
+    assert len(calls) == 2 and calls[0].endswith(" update")
+    assert calls[1].endswith(" install -y --no-install-recommends meson ffmpeg")
+
+
+def test_a_user_installs_through_sudo(system):
+    result, calls = system("run", uid=1000)
+    assert result.returncode == 0 and calls[0].startswith("sudo")
+
+
+def test_apt_that_fails_is_said_so(system):
+    result, _ = system("run", apt_status=100)
+    assert result.returncode == 1 and "apt-get update failed" in result.stderr
+
+
+@pytest.mark.parametrize("distribution, version", [("fedora", "40"), ("debian", "11"), ("", "")])
+def test_elsewhere_it_lists_by_purpose_and_stops(system, distribution, version):
+    result, calls = system("test", distribution=distribution, version=version)
+    assert result.returncode == 2 and calls == []
+    for package in packages("test"):
+        assert re.search(rf"^  {re.escape(package)} +\S", result.stderr, re.MULTILINE)
+
+
+def test_make_run_installs_nothing_that_only_tests_need():
+    for package in ("chromium", "ffmpeg", "nginx-light", "libcmocka-dev", "clang"):
+        assert package in packages("test") and package not in packages("run")
+    assert set(packages("run")) < set(packages("test")) < set(packages("all"))
+
+
+def test_an_unknown_group_is_refused(system):
+    result, calls = system("everything")
+    assert result.returncode == 2 and calls == [] and result.stderr.count("\n") == 1
+
+
+@pytest.fixture(name="runner", scope="module")
+def load_runner():
+    spec = importlib.util.spec_from_file_location("runner", ROOT / "tests" / "run.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+TAP = """1..4
+noise of the test
+ok 1 - works
+skip: no such kernel
+not ok 2 # SKIP needs_more
+not ok 3 - breaks
+# 0x1 != 0x2
+"""
+
+
+def verdicts(results):
+    return [result.verdict for result in results]
+
+
+def test_tap_of_cmocka_is_read(runner):
+    results = runner.read_tap("unit", 1, TAP + "ok 4 - last\n")
+    assert verdicts(results) == ["passed", "skipped", "failed", "passed"]
+    assert results[1].name == "unit: needs_more" and results[1].reason == "no such kernel"
+    assert "0x1 != 0x2" in results[2].reason
+
+
+def test_tap_of_others_is_read(runner):
+    results = runner.read_tap("fuzz", 0, "1..2\nok 1 - a\nok 2 - b # SKIP no clang\n")
+    assert verdicts(results) == ["passed", "skipped"]
+    assert results[1].name == "fuzz: b" and results[1].reason == "no clang"
+
+
+def test_tests_that_were_not_reached_have_failed(runner):
+    assert verdicts(runner.read_tap("unit", -11, TAP)) == ["passed", "skipped", "failed", "failed"]
+    results = runner.read_tap("unit", -11, "")
+    assert verdicts(results) == ["failed"] and "SIGSEGV" in results[0].reason
+
+
+def test_a_bad_end_after_good_tests_is_a_failure(runner):
+    results = runner.read_tap("unit", 23, "1..1\nok 1 - a\nLeakSanitizer: detected memory leaks\n")
+    assert verdicts(results) == ["passed", "failed"] and "LeakSanitizer" in results[1].reason
+
+
+def test_groups_add_up(runner):
+    assert verdicts(runner.read_tap("unit", 0, "1..1\nok 1 - a\n# ok - g\n1..1\nok 1 - b\n")) == \
+        ["passed", "passed"]
+
+
+def test_exit_statuses_are_read(runner):
+    assert verdicts(runner.read_exit_status("x", 0, "")) == ["passed"]
+    assert verdicts(runner.read_exit_status("x", 1, "")) == ["failed"]
+    assert verdicts(runner.read_exit_status("x", None, "")) == ["failed"]
+    assert runner.read_exit_status("x", 77, "needs root\n")[0].reason == "needs root"
+
+
+def test_every_make_target_is_in_its_help():
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.search(r"^\.PHONY: (help .*)$", text, re.MULTILINE)[1].split()) - {"help"}
+    named = set(re.findall(r"^\t@echo 'make ([a-z-]+)", text, re.MULTILINE))
+    assert targets == named
+
+
+def test_the_film_says_how_it_was_made():
+    script = (ROOT / "examples" / "media" / "make-film").read_text(encoding="utf-8")
+    page = (ROOT / "examples" / "media" / "README.md").read_text(encoding="utf-8")
+    assert script[script.index("\nffmpeg "):] in page
+    assert (ROOT / "examples" / "media" / "watercourse.mp4").stat().st_size <= 3 << 20
