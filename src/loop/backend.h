@@ -111,7 +111,8 @@ struct backend_ops {
     void (*submit)(struct backend *backend, struct op *op);
     void (*cancel)(struct backend *backend, struct op *op); /* a BUSY op; asynchronous */
     /* Submits what is queued, waits until a completion, a wake() or `deadline_ns`
-     * (LEAT_FOREVER; in the past: only looks), delivers what has completed. Returns 0; -errno when
+     * (LEAT_FOREVER; in the past: only looks), calls loop_begin_work, delivers what has completed.
+     * Never blocks while a completion is queued already. Returns 0; -errno when
      * waiting itself is broken, which is not survivable. */
     int (*wait)(struct backend *backend, int64_t deadline_ns);
     void (*wake)(struct backend *backend); /* from any thread, and from a signal handler */

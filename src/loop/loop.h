@@ -33,6 +33,8 @@ struct loop_counters {
 };
 
 /* Optional layers keep their per-loop state here (fiber scheduler, file cache, pools …). */
+enum { LOOP_TASKS_A_TURN = 256 };
+
 enum loop_slot { LOOP_SLOT_FIBER, LOOP_SLOT_FILES, LOOP_SLOT_PIPES, LOOP_SLOT_HTTP, LOOP_SLOTS };
 
 struct loop_extension {
@@ -45,8 +47,8 @@ struct leat_loop {
     const struct backend_sys *sys;
     int64_t now_ns;
     struct timer_wheel timers;
-    struct list_node ready;        /* tasks */
-    unsigned operations;           /* BUSY now */
+    struct list_node ready;        /* tasks, in the order they became ready */
+    unsigned task_budget;          /* tasks this turn may still run before it looks at the kernel */
     unsigned jobs;                 /* offload jobs whose done is still to come */
     _Atomic bool stop_wanted;
     _Atomic(struct task *) inbox;  /* from other threads, last in first out; linked by node.next */
@@ -56,6 +58,7 @@ struct leat_loop {
     _Atomic int64_t busy_since_ns;
     _Atomic(const char *) running_name;
     struct list_node watch_node;
+    int64_t watch_told_ns;         /* the incident last told; the watchdog alone uses it */
     struct embedding *embedding;   /* leat_loop_fd was called */
 };
 
@@ -71,6 +74,7 @@ static inline void loop_submit(struct leat_loop *loop, struct op *op)
     ASSERT(op->state == OP_IDLE);
     op->state = OP_BUSY;
     op->cancelled = false;
+    op_busy_count++;
     loop->ops->submit(loop->backend, op);
 }
 
@@ -83,10 +87,27 @@ static inline void loop_cancel(struct leat_loop *loop, struct op *op)
     loop->ops->cancel(loop->backend, op);
 }
 
-/* Runs the task in this turn, or the next when this turn's tasks have begun. */
+/* Every backend calls it in wait(), when the kernel has returned and before the first completion. */
+static inline void loop_begin_work(struct leat_loop *loop)
+{
+    loop->now_ns = loop->ops->now_ns(loop->backend);
+    atomic_store_explicit(&loop->busy_since_ns, loop->now_ns, memory_order_relaxed);
+}
+
+/* Runs the task soon: in this turn while its budget lasts, else in the next. */
 static inline void loop_defer(struct leat_loop *loop, struct task *task)
 {
     list_push_back(&loop->ready, &task->node);
+}
+
+/* The next task to run in this turn, taken out of the list; NULL when there is none or the turn has
+ * had its share. The scheduler of fibers uses it to go from one fiber straight to the next. */
+static inline struct task *loop_take_task(struct leat_loop *loop)
+{
+    if (loop->task_budget == 0 || list_is_empty(&loop->ready))
+        return NULL;
+    loop->task_budget--;
+    return CONTAINER_OF(list_take_front(&loop->ready), struct task, node);
 }
 
 /* From any thread: the task runs on `loop` soon. */

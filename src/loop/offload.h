@@ -13,6 +13,7 @@
 
 #include "base/list.h"
 #include "loop/backend.h"
+#include "loop/loop.h"
 
 enum { OFFLOAD_THREADS_MAX = 16, OFFLOAD_QUEUE_MAX = 1024 };
 
@@ -31,7 +32,8 @@ struct offload_job {
     /* offload's own */
     struct leat_loop *loop;
     enum offload_state state;
-    struct list_node node;
+    struct list_node node; /* in the queue */
+    struct task task;      /* on the way back to its loop */
 };
 
 /* 0, or -EAGAIN when OFFLOAD_QUEUE_MAX jobs wait already. */
@@ -40,6 +42,15 @@ int offload_submit(struct leat_loop *loop, struct offload_job *job);
 /* A job that has not begun will not run; a running one runs to its end. `done` is called in both
  * cases, never before this returns. */
 void offload_cancel(struct offload_job *job);
+
+/* For the pool and for backends that run jobs themselves: run() unless cancelled; then, on the loop,
+ * done(). */
+void offload_run(struct offload_job *job, const struct backend_sys *sys);
+void offload_finish(struct offload_job *job);
+
+/* A loop takes part in the pool from its creation to its end. */
+void offload_attach(void);
+void offload_detach(void);
 
 /* Jobs waiting or running now, in the whole process. */
 unsigned offload_depth(void);

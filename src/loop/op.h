@@ -91,6 +91,9 @@ struct op {
     uint32_t backend_count;  /* the backend's, while BUSY */
 };
 
+/* BUSY ops of this thread's loop. */
+extern _Thread_local unsigned op_busy_count __attribute__((tls_model("initial-exec")));
+
 static inline void op_init(struct op *op, enum op_kind kind, int fd, op_done_fn done)
 {
     *op = (struct op){.kind = kind, .state = OP_IDLE, .fd = fd, .done = done};
@@ -106,8 +109,10 @@ static inline bool op_is_busy(const struct op *op)
 static inline void op_complete(struct op *op, const struct completion *completion)
 {
     ASSERT(op->state == OP_BUSY);
-    if (!completion->more)
+    if (!completion->more) {
         op->state = OP_IDLE;
+        op_busy_count--;
+    }
     op->done(op, completion);
 }
 

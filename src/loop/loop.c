@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loop's turn, and its birth and end. What it does is decided here; how the kernel is asked is
+ * the backends' affair.
+ */
+#include "loop/loop.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "loop/embed.h"
+#include "loop/offload.h"
+#include "loop/watchdog.h"
+
+_Thread_local struct leat_loop *loop_current;
+_Thread_local unsigned op_busy_count;
+
+int64_t leat_now_ns(void)
+{
+    return loop_current ? loop_current->now_ns : clock_now_ns();
+}
+
+int64_t leat_after_ms(int64_t delay_ms)
+{
+    const int64_t now_ns = leat_now_ns();
+    if (delay_ms < 0 || delay_ms > (LEAT_FOREVER - now_ns) / LEAT_NS_PER_MS)
+        return LEAT_FOREVER;
+    return now_ns + delay_ms * LEAT_NS_PER_MS;
+}
+
+struct leat_loop *leat_loop_current(void)
+{
+    return loop_current;
+}
+
+const char *leat_loop_engine(const struct leat_loop *loop)
+{
+    return loop->ops->name;
+}
+
+int loop_create_on(const struct backend_ops *ops, const struct backend_options *options,
+                   struct leat_loop **ret_loop)
+{
+    if (loop_current)
+        return -EEXIST;
+    struct leat_loop *loop = calloc(1, sizeof *loop);
+    if (!loop)
+        return -ENOMEM;
+    loop->ops = ops;
+    list_init(&loop->ready);
+    list_init(&loop->watch_node);
+    int error = ops->create(loop, options, &loop->backend);
+    if (error) {
+        free(loop);
+        return error;
+    }
+    loop->sys = ops->sys(loop->backend);
+    loop->now_ns = ops->now_ns(loop->backend);
+    timer_wheel_init(&loop->timers, loop->now_ns);
+    loop_current = loop;
+    if (!ops->is_simulated) {
+        offload_attach();
+        watchdog_attach(loop);
+    }
+    *ret_loop = loop;
+    return 0;
+}
+
+int leat_loop_create(const struct leat_loop_options *options, struct leat_loop **ret_loop)
+{
+    static const struct leat_loop_options defaults;
+    if (!options)
+        options = &defaults;
+    const struct backend_options backend_options = {
+        .queue_entries = options->queue_entries ? options->queue_entries : 1024,
+        .receive_buffers = options->receive_buffers ? options->receive_buffers : 256,
+        .receive_buffer_size = options->receive_buffer_size ? options->receive_buffer_size : 4096,
+    };
+    int error = -EINVAL;
+    if (options->engine != LEAT_ENGINE_EPOLL)
+        error = loop_create_on(&backend_uring_ops, &backend_options, ret_loop);
+    if (options->engine == LEAT_ENGINE_EPOLL ||
+        (options->engine == LEAT_ENGINE_AUTO && error != 0 && error != -EEXIST))
+        error = loop_create_on(&backend_epoll_ops, &backend_options, ret_loop);
+    return error;
+}
+
+void leat_loop_destroy(struct leat_loop *loop)
+{
+    if (!loop)
+        return;
+    ASSERT(loop == loop_current);
+    for (int slot = LOOP_SLOTS - 1; slot >= 0; slot--)
+        if (loop->extensions[slot])
+            loop->extensions[slot]->fini(loop->extensions[slot]);
+    ASSERT(op_busy_count == 0);
+    ASSERT(loop->jobs == 0);
+    if (!loop->ops->is_simulated) {
+        watchdog_detach(loop);
+        offload_detach();
+    }
+    embed_destroy(loop->embedding);
+    loop->ops->destroy(loop->backend);
+    timer_wheel_fini(&loop->timers);
+    loop_current = NULL;
+    free(loop);
+}
+
+void loop_post(struct leat_loop *loop, struct task *task)
+{
+    struct task *first = atomic_load_explicit(&loop->inbox, memory_order_relaxed);
+    do {
+        task->node.next = first ? &first->node : NULL;
+    } while (!atomic_compare_exchange_weak_explicit(&loop->inbox, &first, task,
+                                                    memory_order_release, memory_order_relaxed));
+    /* Only the first message of a batch wakes; the loop takes all at once. */
+    if (!first)
+        loop->ops->wake(loop->backend);
+}
+
+/* Messages become tasks, oldest first. */
+static void take_messages(struct leat_loop *loop)
+{
+    if (!atomic_load_explicit(&loop->inbox, memory_order_relaxed))
+        return;
+    struct task *task = atomic_exchange_explicit(&loop->inbox, NULL, memory_order_acquire);
+    struct list_node *place = &loop->ready;
+    while (task) {
+        struct list_node *next = task->node.next;
+        list_insert_before(place, &task->node);
+        place = &task->node;
+        loop->counters.messages++;
+        task = next ? CONTAINER_OF(next, struct task, node) : NULL;
+    }
+}
+
+static void run_tasks(struct leat_loop *loop)
+{
+    struct task *task;
+    loop->task_budget = LOOP_TASKS_A_TURN;
+    while ((task = loop_take_task(loop)))
+        task->run(task);
+}
+
+static int turn(struct leat_loop *loop, int64_t deadline_ns)
+{
+    loop->counters.turns++;
+    take_messages(loop);
+    run_tasks(loop);
+    timer_wheel_advance(&loop->timers, loop->now_ns);
+
+    if (!list_is_empty(&loop->ready) || atomic_load(&loop->inbox) ||
+        atomic_load(&loop->stop_wanted))
+        deadline_ns = 0;
+    const int64_t timer_ns = timer_wheel_next_ns(&loop->timers);
+    if (timer_ns < deadline_ns)
+        deadline_ns = timer_ns;
+    atomic_store_explicit(&loop->busy_since_ns, 0, memory_order_relaxed);
+    return loop->ops->wait(loop->backend, deadline_ns);
+}
+
+int leat_loop_run_once(struct leat_loop *loop, int64_t deadline_ns)
+{
+    ASSERT(loop == loop_current);
+    /* A foreign loop may have slept between two calls. */
+    if (loop->embedding)
+        loop->now_ns = loop->ops->now_ns(loop->backend);
+    int error = turn(loop, deadline_ns);
+    if (!error && loop->embedding)
+        error = embed_settle(loop->embedding, loop);
+    return error;
+}
+
+static bool is_anything_left(const struct leat_loop *loop)
+{
+    return op_busy_count > 0 || loop->timers.count > 0 || loop->jobs > 0 ||
+           !list_is_empty(&loop->ready) || atomic_load(&loop->inbox);
+}
+
+int leat_loop_run(struct leat_loop *loop)
+{
+    ASSERT(loop == loop_current);
+    int error = 0;
+    while (!error && !atomic_load_explicit(&loop->stop_wanted, memory_order_acquire) &&
+           is_anything_left(loop))
+        error = leat_loop_run_once(loop, LEAT_FOREVER);
+    atomic_store(&loop->stop_wanted, false);
+    return error;
+}
+
+void leat_loop_stop(struct leat_loop *loop)
+{
+    atomic_store_explicit(&loop->stop_wanted, true, memory_order_release);
+    loop->ops->wake(loop->backend);
+}
+
+int leat_loop_fd(struct leat_loop *loop)
+{
+    if (!loop->embedding) {
+        int error = embed_create(loop, &loop->embedding);
+        if (error)
+            return error;
+    }
+    return embed_fd(loop->embedding);
+}
