@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The plain half of the door, on Linux: one function a system call, so that nothing above names
+ * them. Errors become -errno, interrupted calls are made again, and outputs stay untouched when a
+ * call fails. No state; any thread may call.
+ */
+#include "loop/sys_linux.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "leat/clock.h"
+#include "loop/backend.h"
+
+/* cachestat(2) is younger (6.5) than the headers of Debian 12. The number is the same on every
+ * architecture, as is usual since 5.1. */
+enum { SYSCALL_CACHESTAT = 451 };
+
+struct cachestat_range {
+    uint64_t offset, size;
+};
+
+struct cachestat_counts {
+    uint64_t cached, dirty, writeback, evicted, recently_evicted;
+};
+
+/* openat2(2) says EAGAIN when a rename raced with its walk; a busy tree may need a few tries. */
+enum { OPEN_TRIES_MAX = 16, PIPE_SIZE_MIN = 4096 };
+
+/* What a system call returned, as everybody above wants it. */
+static long outcome(long result)
+{
+    return result < 0 ? -errno : result;
+}
+
+/* ---- Sockets --------------------------------------------------------------------------------- */
+
+static int sys_socket(const struct backend_sys *sys, int domain, int type, int protocol)
+{
+    return outcome(TEMP_FAILURE_RETRY(socket(domain, type | SOCK_CLOEXEC, protocol)));
+}
+
+static int sys_bind(const struct backend_sys *sys, int fd, const struct sockaddr *address,
+                    socklen_t size)
+{
+    return outcome(TEMP_FAILURE_RETRY(bind(fd, address, size)));
+}
+
+static int sys_listen(const struct backend_sys *sys, int fd, int backlog)
+{
+    return outcome(TEMP_FAILURE_RETRY(listen(fd, backlog)));
+}
+
+static int sys_setsockopt(const struct backend_sys *sys, int fd, int level, int name,
+                          const void *value, socklen_t size)
+{
+    return outcome(TEMP_FAILURE_RETRY(setsockopt(fd, level, name, value, size)));
+}
+
+static int sys_getsockopt(const struct backend_sys *sys, int fd, int level, int name, void *value,
+                          socklen_t *size)
+{
+    return outcome(TEMP_FAILURE_RETRY(getsockopt(fd, level, name, value, size)));
+}
+
+static int sys_getsockname(const struct backend_sys *sys, int fd, struct sockaddr *address,
+                           socklen_t *size)
+{
+    return outcome(TEMP_FAILURE_RETRY(getsockname(fd, address, size)));
+}
+
+static int sys_getpeername(const struct backend_sys *sys, int fd, struct sockaddr *address,
+                           socklen_t *size)
+{
+    return outcome(TEMP_FAILURE_RETRY(getpeername(fd, address, size)));
+}
+
+static int sys_shutdown(const struct backend_sys *sys, int fd, int how)
+{
+    return outcome(TEMP_FAILURE_RETRY(shutdown(fd, how)));
+}
+
+static ssize_t sys_recv(const struct backend_sys *sys, int fd, void *data, size_t size, bool peek)
+{
+    const int flags = MSG_DONTWAIT | (peek ? MSG_PEEK : 0);
+    return outcome(TEMP_FAILURE_RETRY(recv(fd, data, size, flags)));
+}
+
+static ssize_t sys_send(const struct backend_sys *sys, int fd, const struct iovec *vectors,
+                        int count, bool more)
+{
+    ASSERT(count >= 0);
+    const struct msghdr message = {
+        .msg_iov = (struct iovec *)vectors, /* sendmsg(2) only reads it */
+        .msg_iovlen = (size_t)count,
+    };
+    const int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0);
+    return outcome(TEMP_FAILURE_RETRY(sendmsg(fd, &message, flags)));
+}
+
+/* Beyond pipe-max-size, and once the user's pipe-user-pages-soft are used up, growing a pipe is
+ * EPERM without privilege: half is asked for, and half of that; what it was born with is fine. */
+static ssize_t sys_pipe(const struct backend_sys *sys, int ret_fds[2], size_t size)
+{
+    int fds[2];
+    if (pipe2(fds, O_NONBLOCK | O_CLOEXEC))
+        return -errno;
+    int capacity = fcntl(fds[0], F_GETPIPE_SZ);
+    size_t wanted = size > INT32_MAX ? INT32_MAX : size;
+    while (capacity >= 0 && wanted > (size_t)capacity && wanted >= PIPE_SIZE_MIN) {
+        if (fcntl(fds[0], F_SETPIPE_SZ, (int)wanted) >= 0 || errno != EPERM)
+            break;
+        wanted /= 2;
+    }
+    capacity = fcntl(fds[0], F_GETPIPE_SZ);
+    if (capacity < 0) {
+        const int error = -errno;
+        close(fds[0]);
+        close(fds[1]);
+        return error;
+    }
+    ret_fds[0] = fds[0];
+    ret_fds[1] = fds[1];
+    return capacity;
+}
+
+/* ---- Files: now ------------------------------------------------------------------------------ */
+
+/* Some file systems (network and FUSE ones among them) do not know RWF_NOWAIT. They say
+ * -EOPNOTSUPP, and so do we: -EAGAIN would promise that waiting helps, and a plain pread would
+ * block. The caller reads such a file as a cold one, by OP_READ or in an offload job. */
+static ssize_t sys_read_now(const struct backend_sys *sys, int fd, void *data, size_t size,
+                            uint64_t offset)
+{
+    const struct iovec vector = {.iov_base = data, .iov_len = size};
+    return outcome(TEMP_FAILURE_RETRY(preadv2(fd, &vector, 1, (off_t)offset, RWF_NOWAIT)));
+}
+
+static ssize_t sys_resident(const struct backend_sys *sys, int fd, uint64_t offset, size_t size)
+{
+    if (size == 0)
+        return 0; /* to the kernel a size of 0 means: to the end of the file */
+    const struct cachestat_range range = {.offset = offset, .size = size};
+    struct cachestat_counts counts;
+    if (syscall(SYSCALL_CACHESTAT, fd, &range, &counts, 0))
+        return -errno;
+    /* Whole pages are counted, the range may begin and end within one. */
+    const uint64_t bytes = counts.cached * (uint64_t)sysconf(_SC_PAGESIZE);
+    return (ssize_t)(bytes < size ? bytes : size);
+}
+
+/* ---- Files: may block ------------------------------------------------------------------------ */
+
+static int open_once(int directory_fd, const char *path, int flags, bool is_beneath)
+{
+    if (!is_beneath)
+        return outcome(TEMP_FAILURE_RETRY(openat(directory_fd, path, flags)));
+    const struct open_how how = {
+        .flags = (uint64_t)(unsigned)flags,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+    };
+    long result = -EAGAIN;
+    for (int tries = 0; result == -EAGAIN && tries < OPEN_TRIES_MAX; tries++)
+        result =
+            outcome(TEMP_FAILURE_RETRY(syscall(SYS_openat2, directory_fd, path, &how, sizeof how)));
+    return (int)result;
+}
+
+/* Before Linux 5.6 there is no openat2(2), and a BENEATH open is -ENOSYS: a check of the path by
+ * ourselves could not see a symlink being put in its way. */
+static int sys_open(const struct backend_sys *sys, int directory_fd, const char *path,
+                    enum backend_open open_flags)
+{
+    ASSERT(path);
+    const bool is_beneath = open_flags & BACKEND_OPEN_BENEATH;
+    if (directory_fd < 0)
+        directory_fd = AT_FDCWD;
+    /* O_NONBLOCK: opening a FIFO would wait for its writer. */
+    int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    if (open_flags & BACKEND_OPEN_DIRECTORY)
+        flags |= O_DIRECTORY;
+    int wanted = O_NOATIME; /* a write to the disk a read saved; for the file's owner alone */
+    int fd = open_once(directory_fd, path, flags | wanted, is_beneath);
+    if (fd == -EPERM) {
+        wanted = 0;
+        fd = open_once(directory_fd, path, flags, is_beneath);
+    }
+    /* From here on the flag would only hurt: io_uring does not wait for a file marked so when its
+     * file system lacks non-blocking reads. */
+    if (fd >= 0)
+        fcntl(fd, F_SETFL, wanted);
+    return fd;
+}
+
+static int sys_stat(const struct backend_sys *sys, int fd, struct backend_stat *ret_stat)
+{
+    struct stat stat;
+    if (fstat(fd, &stat))
+        return -errno;
+    *ret_stat = (struct backend_stat){
+        .device = stat.st_dev,
+        .inode = stat.st_ino,
+        .size = (uint64_t)stat.st_size,
+        .mtime_ns = stat.st_mtim.tv_sec * LEAT_NS_PER_S + stat.st_mtim.tv_nsec,
+        .is_directory = S_ISDIR(stat.st_mode),
+        .is_regular = S_ISREG(stat.st_mode),
+    };
+    return 0;
+}
+
+static ssize_t sys_read(const struct backend_sys *sys, int fd, void *data, size_t size,
+                        uint64_t offset)
+{
+    return outcome(TEMP_FAILURE_RETRY(pread(fd, data, size, (off_t)offset)));
+}
+
+static int sys_readahead(const struct backend_sys *sys, int fd, uint64_t offset, size_t size)
+{
+    return outcome(TEMP_FAILURE_RETRY(readahead(fd, (off_t)offset, size)));
+}
+
+/* A symlink is what it leads to; one that leads nowhere is no directory. */
+static bool is_directory_entry(int directory_fd, const struct dirent *entry)
+{
+    if (entry->d_type != DT_UNKNOWN && entry->d_type != DT_LNK)
+        return entry->d_type == DT_DIR;
+    struct stat stat;
+    return fstatat(directory_fd, entry->d_name, &stat, 0) == 0 && S_ISDIR(stat.st_mode);
+}
+
+static int sys_list(const struct backend_sys *sys, int fd, backend_entry_fn entry, void *user)
+{
+    ASSERT(entry);
+    /* A descriptor of its own: a duplicate would share the position with other listings. */
+    const int own_fd =
+        outcome(TEMP_FAILURE_RETRY(openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
+    if (own_fd < 0)
+        return own_fd;
+    DIR *directory = fdopendir(own_fd);
+    if (!directory) {
+        const int error = -errno;
+        close(own_fd);
+        return error;
+    }
+    int error = 0;
+    for (;;) {
+        errno = 0; /* the end and an error look the same otherwise */
+        const struct dirent *found = readdir(directory);
+        if (!found) {
+            error = -errno;
+            break;
+        }
+        if (strcmp(found->d_name, ".") == 0 || strcmp(found->d_name, "..") == 0)
+            continue;
+        if (!entry(found->d_name, is_directory_entry(own_fd, found), user))
+            break;
+    }
+    closedir(directory);
+    return error;
+}
+
+static int sys_create(const struct backend_sys *sys, const char *name)
+{
+    return outcome(TEMP_FAILURE_RETRY(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING)));
+}
+
+static int sys_map(const struct backend_sys *sys, int fd, size_t size, const void **ret_data)
+{
+    void *data = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+    if (data == MAP_FAILED)
+        return -errno;
+    *ret_data = data;
+    return 0;
+}
+
+static void sys_unmap(const struct backend_sys *sys, const void *data, size_t size)
+{
+    if (data)
+        ASSERT(munmap((void *)data, size) == 0);
+}
+
+static ssize_t sys_write(const struct backend_sys *sys, int fd, const void *data, size_t size,
+                         uint64_t offset)
+{
+    return outcome(TEMP_FAILURE_RETRY(pwrite(fd, data, size, (off_t)offset)));
+}
+
+static int sys_seal(const struct backend_sys *sys, int fd)
+{
+    return outcome(TEMP_FAILURE_RETRY(
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)));
+}
+
+/* Not made again when interrupted: Linux has freed the descriptor by then, and another thread may
+ * have got it. */
+static void sys_close(const struct backend_sys *sys, int fd)
+{
+    ASSERT(close(fd) == 0 || errno != EBADF);
+}
+
+void sys_linux_probe(struct backend_features *features)
+{
+    struct cachestat_range range = {0};
+    struct cachestat_counts counts;
+    features->cachestat = syscall(SYSCALL_CACHESTAT, -1, &range, &counts, 0) == 0 || errno == EBADF;
+    const struct open_how how = {.resolve = RESOLVE_BENEATH};
+    features->open_beneath =
+        syscall(SYS_openat2, -1, "", &how, sizeof how) == 0 || (errno != ENOSYS && errno != EPERM);
+}
+
+const struct backend_sys backend_sys_linux = {
+    .socket = sys_socket,
+    .bind = sys_bind,
+    .listen = sys_listen,
+    .setsockopt = sys_setsockopt,
+    .getsockopt = sys_getsockopt,
+    .getsockname = sys_getsockname,
+    .getpeername = sys_getpeername,
+    .shutdown = sys_shutdown,
+    .recv = sys_recv,
+    .send = sys_send,
+    .pipe = sys_pipe,
+    .read_now = sys_read_now,
+    .resident = sys_resident,
+    .open = sys_open,
+    .stat = sys_stat,
+    .read = sys_read,
+    .readahead = sys_readahead,
+    .list = sys_list,
+    .create = sys_create,
+    .map = sys_map,
+    .unmap = sys_unmap,
+    .write = sys_write,
+    .seal = sys_seal,
+    .close = sys_close,
+};
