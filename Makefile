@@ -40,7 +40,7 @@ help:
 # LEAT_SKIP_DEPS=1 in the environment makes install-deps believe that everything is there.
 build: .deps-run $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
-	@echo 'built $(BUILD)/leat'
+	@ln -sfn apps/leat/leat $(BUILD)/leat
 
 $(BUILD)/build.ninja:
 	@$(MESON) setup $(BUILD) --buildtype=release -Ddebug=true >$(BUILD).log 2>&1 || \

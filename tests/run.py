@@ -198,7 +198,8 @@ def pytest_suite(suite, options):
     report = options.build_dir / "test-logs" / f"{suite.name}.xml"
     report.parent.mkdir(exist_ok=True)
     report.unlink(missing_ok=True)
-    env = {"LEAT_BINARY": str(options.build_dir / "leat"), "LEAT_BUILD_DIR": str(options.build_dir),
+    env = {"LEAT_BINARY": str(options.build_dir / "apps" / "leat" / "leat"),
+           "LEAT_BUILD_DIR": str(options.build_dir),
            **suite.arguments.get("env", {})}
     command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no", "-rN",
                f"--junitxml={report}", *suite.arguments.get("options", ()), suite.folder]
@@ -328,7 +329,11 @@ def build_tests(options):
     """Test programs are not part of the default target, so that users need not wait for them."""
     command = ["ninja", "-C", str(options.build_dir), "--quiet", "all", "meson-test-prereq",
                "meson-benchmark-prereq"]
-    return subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
+    if result.returncode != 0 or "warning:" in result.stdout:
+        print(result.stdout, flush=True)
+    return result.returncode
 
 
 def main():
@@ -365,7 +370,8 @@ def main():
         if not results:
             if suite.arguments.get("optional"):
                 continue
-            results = [Result("the suite", FAILED, "it is in the tree but nothing was run")]
+            results = [Result("the suite", FAILED, f"{suite.folder}/ is in the tree, but nothing "
+                              "was run: does meson.build register its tests in this suite?")]
         count = collections.Counter(result.verdict for result in results)
         total += count
         everything += [(suite.name, result) for result in results]

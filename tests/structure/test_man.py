@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-LEAT = pathlib.Path(os.environ.get("LEAT_BINARY", ROOT / "build" / "leat"))
+LEAT = pathlib.Path(os.environ.get("LEAT_BINARY", ROOT / "build" / "apps" / "leat" / "leat"))
 PAGES = {page.name.split(".")[0]: page for page in (ROOT / "man").glob("*.scd")}
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 
