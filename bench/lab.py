@@ -1,0 +1,114 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""The laboratory: redraws leat's performance claims on this machine, beside its peers.
+
+    bench/lab.py EXPERIMENT [--rounds N] [--seconds S] [--json FILE] [--quick] …
+
+Each experiment holds one claim against a target; bench/README.md says what each one measures.
+Exit status: 0 every target met (with --quick: it ran), 1 one was missed, 2 something is broken,
+77 this host can not run it.
+"""
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+from lab import cold, fibers, instructions, laboratory, large, pacing, relay, small
+
+ROOT = Path(__file__).resolve().parent.parent
+# name: (run, rounds and seconds in full, and with --quick, what it is)
+EXPERIMENTS = {
+    "small": (small.run_small, (41, 2), (2, 0.3), "1 KiB from memory against bare servers"),
+    "file1k": (small.run_file1k, (41, 2), (2, 0.3), "1 KiB file against nginx"),
+    "large": (large.run, (41, 2), (2, 0.3), "1 MiB file against bare sendfile, and strace"),
+    "cold": (cold.run, (9, 4), (1, 1), "a warm file beside a film on a slow disk"),
+    "pacing": (pacing.run, (5, 12), (1, 2.5), "1 MB/s streams: evenness, and the cost of 200"),
+    "relay": (relay.run, (41, 2), (2, 0.3), "socket to socket against a bare splice loop"),
+    "fibers": (fibers.run, (11, 0), (1, 0), "fiber switch, spawn and join, gather"),
+    "instructions": (instructions.run, (1, 0), (1, 0), "instructions a request (callgrind)"),
+}
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(prog="lab.py", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="experiment", required=True, metavar="EXPERIMENT")
+    for name, (_, full, _, what) in EXPERIMENTS.items():
+        command = commands.add_parser(name, help=what, description=what)
+        command.add_argument("--rounds", type=int, help=f"default {full[0]}")
+        command.add_argument("--seconds", type=float, help=f"of each round; default {full[1]}")
+        command.add_argument("--quick", action="store_true",
+                             help="a few seconds, as a test that it works; judges nothing")
+        command.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+        command.add_argument("--build", type=Path, default=ROOT / "build", metavar="DIR")
+        command.add_argument("--leat", type=Path, help="default DIR/leat")
+        command.add_argument("--engine", choices=["uring", "epoll", "both"], default="both")
+        command.add_argument("--server", metavar="CMD",
+                             help="measure this instead of leat: a template with {listen}, {port}, "
+                             "{dir}, {engine}, {build}, {bin}, {rate} (pacing), {upstream} (relay)")
+        command.add_argument("--path", help="what to ask for (large, pacing)")
+        command.add_argument("--connections", type=int, help="of the load (small, file1k, large)")
+        command.add_argument("--no-peers", action="store_true",
+                             help="cold, pacing: leave nginx out")
+        if name == "cold":
+            command.add_argument("--warm-open", action="store_true",
+                                 help="drop the film's pages, not its inode")
+        if name == "pacing":
+            command.add_argument("--skip", type=float, default=0.0,
+                                 help="seconds at the start of a stream that do not count")
+        if name == "instructions":
+            command.add_argument("--update", action="store_true", help="store what is measured")
+    options = parser.parse_args()
+    _, full, quick, _ = EXPERIMENTS[options.experiment]
+    options.rounds = options.rounds or (quick if options.quick else full)[0]
+    options.seconds = options.seconds or (quick if options.quick else full)[1]
+    options.no_peers = options.no_peers or options.quick
+    options.leat = (options.leat or options.build / "leat").resolve()
+    if options.rounds < 1:
+        parser.error("--rounds: want 1 or more")
+    return options
+
+
+def run(options):
+    if not (options.build / "bench" / "load").exists():
+        raise laboratory.Fault(f"{options.build}/bench/load: not built (make build)")
+    with laboratory.Laboratory(options.build) as lab:
+        started = time.time()
+        facts = laboratory.host_facts(lab)
+        lab.say(f"{options.experiment}: {options.rounds} rounds of {options.seconds:g} s, kernel "
+                f"{facts['kernel']}, {facts['congestion_control']}, server on core "
+                f"{lab.server_core}, client on core {lab.client_core}")
+        results = EXPERIMENTS[options.experiment][0](lab, options)
+    # A peer's result has no verdict: None.
+    met = all(result["met"] is not False for result in results)
+    if options.json:
+        options.json.write_text(json.dumps(
+            {"experiment": options.experiment, "command": sys.argv, "host": facts,
+             "started": started, "took_s": time.time() - started, "quick": options.quick,
+             "rounds": options.rounds, "seconds": options.seconds, "results": results,
+             "met": met}, indent=1) + "\n")
+    if options.quick:
+        print("quick: it works; figures this short judge nothing")
+        return 0
+    print("all targets met" if met else "a target was NOT MET")
+    return 0 if met else 1
+
+
+def main():
+    options = parse_arguments()
+    try:
+        return run(options)
+    except laboratory.Skip as reason:
+        print(f"skipped: {reason}")
+        return 77
+    except laboratory.Fault as fault:
+        print(f"lab.py: {fault}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("lab.py: interrupted, everything ended and removed", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: MIT
+"""1 KiB over 64 keep-alive connections: CPU time a request. `small`: from memory, by leat's handler
+in a fiber, against a bare server on the same engine. `file1k`: a file of 1 KiB by `leat serve`
+against nginx, which has it in its open-file cache."""
+from . import paired, servers
+
+WARM_S = 0.3
+ROWS = [("CPU us/request", "cpu_us_per_request", ".2f"), ("requests/s", "rps", ".0f"),
+        ("p50 us", "p50", ".0f"), ("p99 us", "p99", ".0f"), ("errors", "errors", ".0f"),
+        ("server core busy %", "server_core_percent", ".0f"),
+        ("client core busy %", "client_core_percent", ".0f")]
+
+
+def measure(lab, options, server, path):
+    """A fresh server for each round, so that the luck of where its pages lie averages out."""
+    connections = str(options.connections or 64)
+    with lab.serve(server, lab.content()) as running:
+        warm_s = min(WARM_S, options.seconds)
+        lab.client("load", "-c", connections, "-d", str(warm_s), running.address, path)
+        with lab.costs(running) as cost:
+            figures = lab.client("load", "-c", connections, "-d", str(options.seconds),
+                                 running.address, path)
+    return figures | cost | {"cpu_us_per_request": cost["cpu_us"] / figures["req"]}
+
+
+def compare(lab, options, title, subject, peer, path, target):
+    sides = [(subject.name, subject), (f"{peer.name} (peer)", peer)]
+    figures = paired.interleave(lab, sides, lambda side: measure(lab, options, side, path),
+                                options.rounds)
+    result = paired.verdict(paired.ratios(figures, sides[0][0], sides[1][0],
+                                          "cpu_us_per_request"), at_most=target)
+    lab.say(title)
+    paired.table(lab, figures, ROWS)
+    paired.tell(lab, "ratio of CPU us/request", result)
+    errors = sum(figure["errors"] for figure in figures[sides[0][0]])
+    return {"title": title, "rounds": figures, "ratio": result,
+            "met": result["met"] and errors == 0}
+
+
+def run_small(lab, options):
+    return [compare(lab, options, f"1 KiB from memory, engine {engine}",
+                    servers.subject(options, engine, servers.HELLO), servers.bare(engine), "/1k",
+                    1.05) for engine in servers.engines(options)]
+
+
+def run_file1k(lab, options):
+    return [compare(lab, options, f"1 KiB file, engine {engine}",
+                    servers.subject(options, engine, servers.LEAT), servers.Nginx(), "/1k.txt",
+                    1.0) for engine in servers.engines(options)]
