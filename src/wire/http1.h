@@ -89,7 +89,7 @@ enum http1_field {
 enum { HTTP1_LINES_MAX = 64 };
 
 struct http1_limits {
-    size_t line_size;  /* a request line with its CRLF; beyond: 414 */
+    size_t line_size;  /* the first line with its CRLF, and an empty one before it; beyond: 414 */
     size_t head_size;  /* all of the head, >= line_size and <= 1 GiB; beyond: 431 */
     size_t line_count; /* field lines, <= HTTP1_LINES_MAX; beyond: 431 */
 };
@@ -107,8 +107,8 @@ struct http1_line {
 struct http1_head {
     uint8_t minor_version; /* of HTTP/1; above 1 it is to be treated as 1 */
     bool keep_alive;       /* RFC 9112, section 9.3 */
-    bool wants_upgrade;    /* Connection: upgrade */
-    bool is_chunked;       /* the body is chunked, and ends by itself */
+    bool says_close, says_keep_alive, wants_upgrade; /* the options of Connection */
+    bool is_chunked;                                 /* the body is chunked, and ends by itself */
     bool has_content_length;
     uint64_t content_length; /* 0 when there is none; <= INT64_MAX */
     int error_status;        /* after an error: as returned, without its sign, */
@@ -146,7 +146,8 @@ struct http1_response {
 int http1_parse_request(struct leat_slice input, size_t scanned, const struct http1_limits *limits,
                         struct http1_request *request);
 
-/* The same for a response; a status line beyond line_size is -431. */
+/* The same for a response; the statuses say what is wrong, and a status line beyond line_size is
+ * -431. Which responses have a body is the caller's to know (RFC 9112, section 6.3). */
 int http1_parse_response(struct leat_slice input, size_t scanned, const struct http1_limits *limits,
                          struct http1_response *response);
 

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The chunked transfer coding (RFC 9112, section 7.1), strictly, in both directions. The decoder is
+ * fed any pieces of the body and hands its data on in place: nothing is copied, nothing is kept but
+ * a few counters. Extensions and trailers are checked and dropped.
+ *
+ *   SIZE -> DIGITS -> [SPACE | EXTENSION] -> SIZE_LF -> DATA -> DATA_CR -> DATA_LF -> SIZE ...
+ *   and behind the chunk of size 0:
+ *   SIZE_LF -> LINE -> [NAME -> VALUE -> VALUE_LF -> LINE ...] -> END_LF -> DONE
+ */
+#ifndef WIRE_HTTP1_CHUNKED_H
+#define WIRE_HTTP1_CHUNKED_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+
+enum {
+    /* Bytes of framing beyond what the data pays for (16 and twice its size, a chunk): so that
+     * nobody sends megabytes of extensions around single bytes. */
+    HTTP1_CHUNKED_OVERHEAD_MAX = 16 * 1024,
+    HTTP1_CHUNKED_TRAILER_MAX = 8 * 1024,
+    HTTP1_CHUNK_HEAD_SIZE = 18, /* sixteen digits, CR LF */
+};
+
+enum http1_chunked_event {
+    HTTP1_CHUNKED_MORE, /* the input is used up */
+    HTTP1_CHUNKED_DATA, /* a piece of the body, at least one byte */
+    HTTP1_CHUNKED_END,  /* the body is over; what is left of the input is the next message's */
+};
+
+struct http1_chunked {
+    enum {
+        CHUNKED_SIZE,
+        CHUNKED_DIGITS,
+        CHUNKED_SPACE,
+        CHUNKED_EXTENSION,
+        CHUNKED_SIZE_LF,
+        CHUNKED_DATA,
+        CHUNKED_DATA_CR,
+        CHUNKED_DATA_LF,
+        CHUNKED_LINE,
+        CHUNKED_NAME,
+        CHUNKED_VALUE,
+        CHUNKED_VALUE_LF,
+        CHUNKED_END_LF,
+        CHUNKED_DONE,
+        CHUNKED_BROKEN,
+    } state;
+    unsigned digits;
+    uint64_t left;     /* of this chunk's data; while its size is read: the size so far */
+    uint64_t overhead; /* see HTTP1_CHUNKED_OVERHEAD_MAX */
+    size_t trailer;    /* bytes of it so far */
+};
+
+void http1_chunked_init(struct http1_chunked *decoder);
+
+/* The next event of the body, taken off the start of `*input`; `*ret_data` (set by DATA alone) is
+ * part of it. Or minus the status that answers it: -400 malformed, -431 the trailer is too large;
+ * then `input->data` is at the byte that decided it, and the decoder stays broken. */
+int http1_chunked_next(struct http1_chunked *decoder, struct leat_slice *input,
+                       struct leat_slice *ret_data);
+
+/* Writes what stands before `size` bytes of data, in hexadecimal: returns its size. Behind the data
+ * goes "\r\n", and behind the last chunk "0\r\n\r\n". `size` is not 0. */
+size_t http1_chunk_head(uint64_t size, char ret_text[HTTP1_CHUNK_HEAD_SIZE]);
+
+#endif
