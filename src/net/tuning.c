@@ -155,7 +155,7 @@ const struct tuning_option tuning_options[TUNING_OPTIONS] = {
         .type = TUNING_MILLISECONDS,
         .max = DAY_MS,
         .roles = INHERITED,
-        .help = "give up when sent bytes remain unacknowledged for so long; 0: the host's limit",
+        .help = "give up when sent bytes stay unacknowledged for so long; 0: as the host",
     },
     {
         .flag = "tcp-defer-accept",
@@ -436,15 +436,15 @@ char *tuning_finding_format(const struct tuning_finding *finding, char *text, si
     char granted[24];
     switch (finding->outcome) {
     case TUNING_REFUSED:
-        snprintf(text, size, "--%s is refused by this host (%s)%s%s", option->flag,
+        snprintf(text, size, "--%s is refused here (%s)%s%s", option->flag,
                  leat_error_text(finding->error), colon, remedy);
         break;
     case TUNING_IGNORED:
-        snprintf(text, size, "--%s is ignored by this host%s%s", option->flag, colon, remedy);
+        snprintf(text, size, "--%s is ignored here%s%s", option->flag, colon, remedy);
         break;
     case TUNING_LIMITED:
         format_number(option->type, finding->granted, granted, sizeof granted);
-        snprintf(text, size, "--%s is limited to %s by this host%s%s", option->flag, granted, colon,
+        snprintf(text, size, "--%s is limited to %s here%s%s", option->flag, granted, colon,
                  remedy);
         break;
     }

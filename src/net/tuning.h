@@ -107,7 +107,7 @@ struct tuning_report {
 int tuning_apply(const struct backend_sys *sys, int fd, enum tuning_role role,
                  const struct leat_tuning *tuning, struct tuning_report *report);
 
-/* "--tcp-fastopen is ignored by this host: sysctl -w net.ipv4.tcp_fastopen=3": one line. Returns text. */
+/* "--tcp-fastopen is ignored here: sysctl -w net.ipv4.tcp_fastopen=3": one line. Returns text. */
 char *tuning_finding_format(const struct tuning_finding *finding, char *text, size_t size);
 
 #endif
