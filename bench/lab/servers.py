@@ -15,7 +15,7 @@ NGINX = """\
 user root; daemon off; worker_processes 1; pid {work}/nginx.pid; error_log stderr error;
 events {{ worker_connections 4096; }}
 http {{
-    access_log off; sendfile on; keepalive_requests 1000000000; keepalive_timeout 3600s;
+    access_log off; sendfile {sendfile}; tcp_nopush on; keepalive_requests 1000000000; keepalive_timeout 3600s;
     types {{ text/plain txt; }} default_type application/octet-stream;
     client_body_temp_path {work}/t1; proxy_temp_path {work}/t2; fastcgi_temp_path {work}/t3;
     uwsgi_temp_path {work}/t4; scgi_temp_path {work}/t5;
@@ -47,12 +47,14 @@ class Nginx:
 
     name: str = "nginx"
     extra: str = OPEN_FILE_CACHE
+    sendfile: str = "on"
 
     def argv(self, lab, directory, listen, _words):
         work = lab.directory / f"nginx-{listen.rsplit(':', 1)[1]}"
         work.mkdir()
         config = work / "nginx.conf"
-        config.write_text(NGINX.format(work=work, extra=self.extra, listen=listen, dir=directory))
+        config.write_text(NGINX.format(work=work, extra=self.extra, listen=listen,
+                                       dir=directory, sendfile=self.sendfile))
         return [lab.tool("nginx"), "-p", work, "-c", config, "-e", "stderr"]
 
 

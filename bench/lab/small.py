@@ -44,6 +44,8 @@ def run_small(lab, options):
 
 
 def run_file1k(lab, options):
+    """nginx sends a file this small cheaper by copying it (measured: 8.7 us a request against
+    10.8 with sendfile), so that is the nginx to beat."""
     return [compare(lab, options, f"1 KiB file, engine {engine}",
-                    servers.subject(options, engine, servers.LEAT), servers.Nginx(), "/1k.txt",
+                    servers.subject(options, engine, servers.LEAT), servers.Nginx(sendfile="off"), "/1k.txt",
                     1.0) for engine in servers.engines(options)]
