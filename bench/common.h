@@ -1,8 +1,9 @@
-// SPDX-License-Identifier: MIT
-//
-// The few lines that every program under bench/ needs: a clock, an address, a way to give up. The
-// programs here are instruments and yardsticks, not leat: they use no line of libleat, so that a
-// fault or a gain of the library can not move the ruler it is measured with.
+/* SPDX-License-Identifier: MIT */
+/*
+ * The few lines that every program under bench/ needs: a clock, an address, a way to give up. The
+ * programs here are instruments and yardsticks, not leat: they use no line of libleat, so that a
+ * fault or a gain of the library can not move the ruler it is measured with.
+ */
 #ifndef LEAT_BENCH_COMMON_H
 #define LEAT_BENCH_COMMON_H
 
@@ -34,7 +35,7 @@ __attribute__((noreturn)) static inline void give_up(const char *what)
     exit(EXIT_FAILURE);
 }
 
-// Reads "ADDR:PORT" (IPv4, digits only) or a bare "PORT", which means the loopback address.
+/* Reads "ADDR:PORT" (IPv4, digits only) or a bare "PORT", which means the loopback address. */
 static inline struct sockaddr_in parse_address(const char *text)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -54,7 +55,7 @@ static inline struct sockaddr_in parse_address(const char *text)
     return address;
 }
 
-// A blocking connect; the socket is returned blocking, with Nagle's algorithm off.
+/* A blocking connect; the socket is returned blocking, with Nagle's algorithm off. */
 static inline int dial(const struct sockaddr_in *address)
 {
     const int one = 1;
@@ -65,7 +66,7 @@ static inline int dial(const struct sockaddr_in *address)
     return fd;
 }
 
-// A listening socket; accepted sockets inherit TCP_NODELAY from it.
+/* A listening socket; accepted sockets inherit TCP_NODELAY from it. */
 static inline int listen_on(const struct sockaddr_in *address, int flags)
 {
     const int one = 1;

@@ -1,13 +1,14 @@
-// SPDX-License-Identifier: MIT
-//
-// load [-c N] [-d S] [-n N] [-r RATE] ADDR:PORT PATH: a keep-alive HTTP/1.1 load client for one
-// core. It really reads every body (256 KiB at a time) and learns the size of the response from the
-// first one, so that a request costs it little more than a send and a receive.
-//
-// Closed loop by default: each connection asks again when it was answered. With -r the loop is
-// open: request i is due at start + i / RATE whatever the server does, and its latency counts from
-// then, also while no connection was free to ask. So a stall is seen by all requests it delayed,
-// not by the one that hit it (coordinated omission). Prints one line of JSON, latencies in us.
+/* SPDX-License-Identifier: MIT */
+/*
+ * load [-c N] [-d S] [-n N] [-r RATE] ADDR:PORT PATH: a keep-alive HTTP/1.1 load client for one
+ * core. It really reads every body (256 KiB at a time) and learns the size of the response from the
+ * first one, so that a request costs it little more than a send and a receive.
+ *
+ * Closed loop by default: each connection asks again when it was answered. With -r the loop is
+ * open: request i is due at start + i / RATE whatever the server does, and its latency counts from
+ * then, also while no connection was free to ask. So a stall is seen by all requests it delayed,
+ * not by the one that hit it (coordinated omission). Prints one line of JSON, latencies in us.
+ */
 #include "common.h"
 
 #include <stdbool.h>
@@ -17,17 +18,17 @@
 enum {
     BUFFER_SIZE = 256 * 1024,
     EVENTS = 256,
-    SUB_BITS = 7, // 128 buckets an octave: a latency is exact to 0.8 %
+    SUB_BITS = 7, /* 128 buckets an octave: a latency is exact to 0.8 % */
     SUB_COUNT = 1 << SUB_BITS,
     BUCKETS = (64 - SUB_BITS + 1) * SUB_COUNT,
-    GRACE_S = 5, // how long an open loop waits for what is still due at its end
+    GRACE_S = 5, /* how long an open loop waits for what is still due at its end */
 };
 
 struct options {
     unsigned connections;
     double seconds;
-    double rate;       // requests a second; 0: closed loop
-    uint64_t requests; // stop after so many; 0: by time
+    double rate;       /* requests a second; 0: closed loop */
+    uint64_t requests; /* stop after so many; 0: by time */
 };
 
 struct connection {
@@ -41,7 +42,7 @@ struct load {
     struct sockaddr_in address;
     int poller;
     struct connection *connections;
-    unsigned *idle; // a stack of connections without a request
+    unsigned *idle; /* a stack of connections without a request */
     unsigned idle_count;
     char request[1024];
     size_t request_size;
@@ -50,7 +51,7 @@ struct load {
     uint64_t start_ns;
     uint64_t issued, done, bytes, errors;
     uint64_t max_ns;
-    uint64_t histogram[BUCKETS]; // log-linear
+    uint64_t histogram[BUCKETS]; /* log-linear */
 };
 
 static unsigned bucket_of(uint64_t value)
@@ -62,7 +63,7 @@ static unsigned bucket_of(uint64_t value)
     return (octave - SUB_BITS + 1) * SUB_COUNT + sub;
 }
 
-// The largest value that falls into the bucket.
+/* The largest value that falls into the bucket. */
 static uint64_t bucket_top(unsigned bucket)
 {
     if (bucket < SUB_COUNT)
@@ -91,7 +92,7 @@ static double quantile_us(const struct load *load, uint64_t count, double quanti
     return 0;
 }
 
-// Asks once on a connection of its own and reads the whole answer.
+/* Asks once on a connection of its own and reads the whole answer. */
 static void learn(struct load *load)
 {
     const int fd = dial(&load->address);
@@ -99,7 +100,7 @@ static void learn(struct load *load)
     if (send(fd, load->request, load->request_size, MSG_NOSIGNAL) < 0)
         give_up("send");
     while (load->response_size == 0 || received < load->response_size) {
-        // Once the head was read the body is only counted, over whatever lies in the buffer.
+        /* Once the head was read the body is only counted, over whatever lies in the buffer. */
         const size_t offset = load->response_size == 0 ? received : 0;
         const ssize_t size = recv(fd, load->buffer + offset, BUFFER_SIZE - 1 - offset, 0);
         if (size <= 0) {
@@ -135,7 +136,7 @@ static void ask(struct load *load, unsigned index)
 {
     load->connections[index].received = 0;
     const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-    // A failure shows again as a failed receive, which reconnects and asks anew.
+    /* A failure shows again as a failed receive, which reconnects and asks anew. */
     if (send(load->connections[index].fd, load->request, load->request_size, flags) < 0)
         shutdown(load->connections[index].fd, SHUT_RDWR);
 }
@@ -178,7 +179,7 @@ static void receive(struct load *load, unsigned index)
             return;
         }
     }
-    // Cut, or not the response of the first request: the request is asked again, its clock runs on.
+    /* Cut, or not what the first response was like: asked again, while its clock runs on. */
     load->errors++;
     close(connection->fd);
     watch(load, index);
@@ -190,7 +191,7 @@ static uint64_t due_ns(const struct load *load, uint64_t request)
     return load->start_ns + (uint64_t)((double)request / load->options.rate * 1e9);
 }
 
-// Open loop: asks for all that is due, as far as connections are free.
+/* Open loop: asks for all that is due, as far as connections are free. */
 static void ask_due(struct load *load, uint64_t now)
 {
     while (load->idle_count > 0 && !all_issued(load) && due_ns(load, load->issued) <= now) {
@@ -210,7 +211,7 @@ static struct timespec time_to_wait(const struct load *load, uint64_t now, uint6
                              .tv_nsec = (long)(wait_ns % NS_PER_S)};
 }
 
-// Returns when it ended. What an open loop still owes then counts as late as it is by now.
+/* Returns when it ended. What an open loop still owes then counts as late as it is by now. */
 static uint64_t run(struct load *load)
 {
     const struct options *options = &load->options;
@@ -245,7 +246,7 @@ static void report(struct load *load, uint64_t now)
 {
     uint64_t unfinished = 0;
     if (load->options.rate > 0) {
-        // Of those on the way only the oldest are told apart; the rest were due after them.
+        /* Of those on the way only the oldest are told apart; the rest were due after them. */
         for (uint64_t request = load->done; request < load->options.requests; request++) {
             record(load, now - due_ns(load, request));
             unfinished++;
@@ -286,7 +287,7 @@ int main(int argc, char **argv)
     }
     if (options->rate > 0)
         options->requests = (uint64_t)(options->rate * options->seconds);
-    prctl(PR_SET_TIMERSLACK, 1); // the default lets an open loop's clock be 50 us late
+    prctl(PR_SET_TIMERSLACK, 1); /* the default lets an open loop's clock be 50 us late */
     load.address = parse_address(argv[optind]);
     load.request_size =
         (size_t)snprintf(load.request, sizeof load.request,
@@ -301,7 +302,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "load: the path is too long\n");
         return 2;
     }
-    memset(load.buffer, 1, BUFFER_SIZE); // page faults belong before the clock starts
+    memset(load.buffer, 1, BUFFER_SIZE); /* page faults belong before the clock starts */
     learn(&load);
     for (unsigned index = 0; index < options->connections; index++)
         watch(&load, index);

@@ -1,13 +1,14 @@
-// SPDX-License-Identifier: MIT
-//
-// receive [-c STREAMS] [-d SECONDS] [-s SKIP] ADDR:PORT PATH: watches how evenly bytes arrive. Each
-// stream asks once for PATH and notes when its bytes came, by the kernel's own receive timestamps
-// (SO_TIMESTAMPNS), so that this program's wake-ups do not pass for the server's unevenness. A read
-// of several segments carries the time of its last one: gaps are never understated.
-//
-// Of each stream, from its first byte (plus SKIP seconds) on: the lowest and highest rate over any
-// 2 s (sliding by 100 ms), the standard deviation of 100 ms bins in percent of their mean, and the
-// longest gap. One line of JSON gives the worst and the median stream.
+/* SPDX-License-Identifier: MIT */
+/*
+ * receive [-c STREAMS] [-d SECONDS] [-s SKIP] ADDR:PORT PATH: watches how evenly bytes arrive. Each
+ * stream asks once for PATH and notes when its bytes came, by the kernel's own receive timestamps
+ * (SO_TIMESTAMPNS), so that this program's wake-ups do not pass for the server's unevenness. A read
+ * of several segments carries the time of its last one: gaps are never understated.
+ *
+ * Of each stream, from its first byte (plus SKIP seconds) on: the lowest and highest rate over any
+ * 2 s (sliding by 100 ms), the standard deviation of 100 ms bins in percent of their mean, and the
+ * longest gap. One line of JSON gives the worst and the median stream.
+ */
 #include "common.h"
 
 #include <math.h>
@@ -25,7 +26,7 @@ enum {
 struct stream {
     int fd;
     bool ended;
-    uint64_t asked_ns, first_ns, last_ns; // CLOCK_REALTIME, as the kernel's timestamps
+    uint64_t asked_ns, first_ns, last_ns; /* CLOCK_REALTIME, as the kernel's timestamps */
     uint64_t longest_gap_ns;
     uint64_t bytes;
     uint32_t *bins;
@@ -53,7 +54,7 @@ static void ask(struct stream *stream, const struct sockaddr_in *address, const 
         give_up("send");
 }
 
-// Reads once; returns the size, and when its last segment arrived.
+/* Reads once; returns the size, and when its last segment arrived. */
 static ssize_t read_stamped(int fd, uint64_t *ret_when_ns)
 {
     char control[256];
@@ -100,7 +101,7 @@ static void receive(struct stream *stream, unsigned bin_count, uint64_t skip_ns)
     stream->last_ns = when;
 }
 
-// A stream that is still going when the clock stops has been silent since its last byte.
+/* A stream that is still going when the clock stops has been silent since its last byte. */
 static struct figures judge(const struct stream *stream, const struct options *options,
                             unsigned bin_count, uint64_t now)
 {
@@ -146,7 +147,7 @@ static int compare(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-// Prints "name": [least, median, greatest] of one member over all streams.
+/* Prints "name": [least, median, greatest] of one member over all streams. */
 static void print_spread(const char *name, const struct figures *figures, unsigned count,
                          size_t member)
 {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What a fiber costs: runs leat's own micro-benchmark, pinned, several times, and holds its figures
-against the targets. It prints JSON lines, {"switch_ns": 6.5} or {"name": "switch_ns", "value": 6.5};
-keys without a target are shown and not judged."""
+"""What a fiber costs: runs leat's own micro-benchmark, pinned, several times, and holds its
+figures against the targets. It prints a line of JSON a figure, {"name": …, "median": …, …};
+figures without a target are shown and not judged."""
 import json
 import shlex
 import statistics
@@ -19,10 +19,7 @@ def parse(text):
         if not line.startswith("{"):
             continue
         item = json.loads(line)
-        if "name" in item and "value" in item:
-            item = {item["name"]: item["value"]}
-        figures |= {key: value for key, value in item.items()
-                    if isinstance(value, (int, float)) and not isinstance(value, bool)}
+        figures[item["name"]] = item["median"]
     missing = TARGETS.keys() - figures.keys()
     if missing:
         raise laboratory.Fault(f"fibers did not report {', '.join(sorted(missing))}")

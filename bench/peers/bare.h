@@ -1,14 +1,15 @@
-// SPDX-License-Identifier: MIT
-//
-// What the bare servers send. They parse nothing but the end of a head and two letters of its path,
-// time nothing and log nothing: what is left is the kernel's share, the floor under any server.
-// Their heads have the headers and the length of leat's, so that both pay for the same bytes; when
-// leat's head changes, it changes here and nowhere else.
-//
-// Paths, told apart by the two letters after "GET /":
-//     /1k    1 KiB from memory, one send
-//     /1m    the file 1m.bin by sendfile
-//     /big   the file big.bin by sendfile, when there is one (the relay's source)
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the bare servers send. They parse nothing but the end of a head and two letters of its path,
+ * time nothing and log nothing: what is left is the kernel's share, the floor under any server.
+ * Their heads have the headers and the length of leat's, so that both pay for the same bytes; when
+ * leat's head changes, it changes here and nowhere else.
+ *
+ * Paths, told apart by the two letters after "GET /":
+ *     /1k    1 KiB from memory, one send
+ *     /1m    the file 1m.bin by sendfile
+ *     /big   the file big.bin by sendfile, when there is one (the relay's source)
+ */
 #ifndef LEAT_BENCH_BARE_H
 #define LEAT_BENCH_BARE_H
 
@@ -33,19 +34,19 @@
 
 enum {
     BARE_BODY_SIZE = 1024,
-    BARE_HEAD_MAX = 2048,         // longest request head; a longer one is cut off
-    BARE_DESCRIPTORS_MAX = 16384, // connections are a table indexed by descriptor
+    BARE_HEAD_MAX = 2048,         /* longest request head; a longer one is cut off */
+    BARE_DESCRIPTORS_MAX = 16384, /* connections are a table indexed by descriptor */
 };
 
 struct bare_file {
-    int fd; // -1 when the directory has no such file
+    int fd; /* -1 when the directory has no such file */
     off_t size;
     char head[512];
     size_t head_size;
 };
 
 struct bare_content {
-    char memory[sizeof BARE_HEAD_MEMORY - 1 + BARE_BODY_SIZE]; // head and body of /1k, together
+    char memory[sizeof BARE_HEAD_MEMORY - 1 + BARE_BODY_SIZE]; /* head and body of /1k, together */
     struct bare_file one_mib;
     struct bare_file big;
 };
@@ -62,7 +63,7 @@ static inline struct bare_file bare_open(int directory, const char *name)
     return file;
 }
 
-// Reads 1k.txt and opens 1m.bin and big.bin in the given directory.
+/* Reads 1k.txt and opens 1m.bin and big.bin in the given directory. */
 static inline void bare_load(struct bare_content *content, const char *path)
 {
     const size_t head_size = sizeof BARE_HEAD_MEMORY - 1;
@@ -81,8 +82,7 @@ static inline void bare_load(struct bare_content *content, const char *path)
     close(directory);
 }
 
-// The file a request asks for, or NULL for the answer from memory. `request` has a whole head, so
-// at least four bytes; shorter than "GET /xx" reads the blank line's own bytes, which match nothing.
+/* The file a request asks for, or NULL for the answer from memory. */
 static inline struct bare_file *bare_choose(struct bare_content *content, const char *request,
                                             size_t size)
 {

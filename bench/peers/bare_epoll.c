@@ -1,12 +1,13 @@
-// SPDX-License-Identifier: MIT
-//
-// bare_epoll PORT DIR: the least an epoll server can do. One thread, edge-triggered, every
-// connection registered once for both directions and never again; a read that returns less than it
-// was offered has drained the socket, so no second read is spent on EAGAIN. leat's epoll engine is
-// measured against this program: what leat takes more is the price of being a server.
-//
-// A connection owes at most one file (`file` is not NULL while it does); further requests wait in
-// the socket, or in `partial` when they were read already.
+/* SPDX-License-Identifier: MIT */
+/*
+ * bare_epoll PORT DIR: the least an epoll server can do. One thread, edge-triggered, every
+ * connection registered once for both directions and never again; a read that returns less than it
+ * was offered has drained the socket, so no second read is spent on EAGAIN. leat's epoll engine is
+ * measured against this program: what leat takes more is the price of being a server.
+ *
+ * A connection owes at most one file (`file` is not NULL while it does); further requests wait in
+ * the socket, or in `partial` when they were read already.
+ */
 #include "bare.h"
 
 #include <signal.h>
@@ -15,10 +16,10 @@
 #include <sys/sendfile.h>
 
 struct connection {
-    struct bare_file *file; // being sent, or NULL
+    struct bare_file *file; /* being sent, or NULL */
     off_t offset;
     size_t partial_size;
-    char partial[BARE_HEAD_MAX]; // the start of a head whose end has not come
+    char partial[BARE_HEAD_MAX]; /* the start of a head whose end has not come */
 };
 
 enum progress { DONE, BLOCKED, BROKEN };
@@ -62,7 +63,7 @@ static enum progress answer(int fd, const char *request, size_t size)
     return send_file(fd);
 }
 
-// Answers the whole heads in `text`, keeps the rest for later.
+/* Answers the whole heads in `text`, keeps the rest for later. */
 static enum progress consume(int fd, const char *text, size_t size)
 {
     size_t position = 0;
@@ -84,7 +85,7 @@ static enum progress consume(int fd, const char *text, size_t size)
     return progress;
 }
 
-// Reads until the socket is drained or a file blocks; the edge that reports room comes back here.
+/* Reads until the socket is drained or a file blocks; handle() comes back when there is room. */
 static void read_requests(int fd)
 {
     static char text[64 * 1024];
@@ -143,7 +144,7 @@ static void handle(int fd, uint32_t events)
     if (progress == BROKEN)
         hang_up(fd);
     else if (progress == DONE)
-        read_requests(fd); // its edge may have come while the file was on its way
+        read_requests(fd); /* its edge may have come while the file was on its way */
 }
 
 int main(int argc, char **argv)

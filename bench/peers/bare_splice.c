@@ -1,9 +1,10 @@
-// SPDX-License-Identifier: MIT
-//
-// bare_splice LISTEN UPSTREAM: the least a zero-copy TCP relay can do. For each connection accepted
-// on LISTEN (one at a time) it connects to UPSTREAM and moves bytes both ways by splice(2) through
-// a pipe of 1 MiB, on non-blocking sockets, waiting in poll only when neither way can move. An end
-// of stream is passed on when what came before it has left. examples/relay is measured against it.
+/* SPDX-License-Identifier: MIT */
+/*
+ * bare_splice LISTEN UPSTREAM: the least a zero-copy TCP relay can do. For each connection accepted
+ * on LISTEN (one at a time) it connects to UPSTREAM and moves bytes both ways by splice(2) through
+ * a pipe of 1 MiB, on non-blocking sockets, waiting in poll only when neither way can move. An end
+ * of stream is passed on when what came before it has left. examples/relay is measured against it.
+ */
 #include "../common.h"
 
 #include <fcntl.h>
@@ -16,10 +17,10 @@ enum { PIPE_SIZE = 1 << 20 };
 struct direction {
     int from, to;
     int pipe_in, pipe_out;
-    size_t buffered; // bytes in the pipe
-    bool full;       // the pipe took nothing; by slots it fills long before its bytes do
-    bool ended;      // `from` has ended
-    bool closed;     // and `to` was told so
+    size_t buffered; /* bytes in the pipe */
+    bool full;       /* the pipe took nothing; by slots it fills long before its bytes do */
+    bool ended;      /* `from` has ended */
+    bool closed;     /* and `to` was told so */
 };
 
 enum progress { MOVED, STUCK, BROKEN };
@@ -29,7 +30,7 @@ static struct direction open_direction(int from, int to)
     int ends[2];
     if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) < 0)
         give_up("pipe");
-    fcntl(ends[1], F_SETPIPE_SZ, PIPE_SIZE); // refused beyond the user's limit: 64 KiB works too
+    fcntl(ends[1], F_SETPIPE_SZ, PIPE_SIZE); /* refused beyond the user's limit: 64 KiB works too */
     return (struct direction){.from = from, .to = to, .pipe_in = ends[1], .pipe_out = ends[0]};
 }
 
@@ -46,7 +47,7 @@ static enum progress move(struct direction *way)
         if (taken < 0 && errno != EAGAIN)
             return BROKEN;
         way->ended = taken == 0;
-        // EAGAIN says "nothing to read" or "no slot"; with bytes in the pipe, let them out first.
+        /* EAGAIN: nothing to read, or no slot. With bytes in the pipe, let them out first. */
         way->full = taken < 0 && way->buffered > 0;
         if (taken > 0)
             way->buffered += (size_t)taken;
@@ -87,7 +88,7 @@ static void relay(int client, int upstream)
             break;
         if (upward == MOVED || downward == MOVED)
             continue;
-        // A descriptor of which nothing is wanted is left out: its POLLHUP would spin.
+        /* A descriptor of which nothing is wanted is left out: its POLLHUP would spin. */
         struct pollfd polled[] = {{.fd = client, .events = wanted(&up, &down)},
                                   {.fd = upstream, .events = wanted(&down, &up)}};
         for (int index = 0; index < 2; index++)

@@ -1,15 +1,16 @@
-// SPDX-License-Identifier: MIT
-//
-// bare_uring PORT DIR: the least an io_uring server can do. One ring, one thread (SINGLE_ISSUER,
-// DEFER_TASKRUN), multishot accept, multishot receive into provided buffers, sends of a round
-// submitted by the one call that also waits. Files go by sendfile(2) called directly, for splice in
-// the ring always costs a worker thread; the ring only polls for room. leat's io_uring engine is
-// measured against this program.
-//
-// A descriptor is closed when the kernel holds no armed operation of it (`armed` is 0), so that a
-// late completion never speaks of somebody else's connection. Failed sends are not looked at: the
-// receive learns of the reset. Clients of a benchmark do not pipeline; unlinked sends of one socket
-// could overtake each other.
+/* SPDX-License-Identifier: MIT */
+/*
+ * bare_uring PORT DIR: the least an io_uring server can do. One ring, one thread (SINGLE_ISSUER,
+ * DEFER_TASKRUN), multishot accept, multishot receive into provided buffers, sends of a round
+ * submitted by the one call that also waits. Files go by sendfile(2) called directly, for splice in
+ * the ring always costs a worker thread; the ring only polls for room. leat's io_uring engine is
+ * measured against this program.
+ *
+ * A descriptor is closed when the kernel holds no armed operation of it (`armed` is 0), so that a
+ * late completion never speaks of somebody else's connection. Failed sends are not looked at: the
+ * receive learns of the reset. Clients of a benchmark do not pipeline; unlinked sends of one socket
+ * could overtake each other.
+ */
 #include "bare.h"
 
 #include <liburing.h>
@@ -22,13 +23,13 @@ enum { RING_ENTRIES = 1024, COMPLETIONS = 8192, BUFFERS = 1024, BUFFER_SIZE = 20
 enum operation { ACCEPT, RECEIVE, SEND, POLL };
 
 struct connection {
-    struct bare_file *file; // being sent, or NULL
+    struct bare_file *file; /* being sent, or NULL */
     off_t offset;
-    unsigned armed;   // receive and poll that have not had their last completion
-    bool nonblocking; // O_NONBLOCK is set: it has asked for a file once
-    bool doomed;      // shut down; closes when nothing is armed
+    unsigned armed;   /* receive and poll that have not had their last completion */
+    bool nonblocking; /* O_NONBLOCK is set: it has asked for a file once */
+    bool doomed;      /* shut down; closes when nothing is armed */
     size_t partial_size;
-    char partial[BARE_HEAD_MAX]; // what was read and not yet answered
+    char partial[BARE_HEAD_MAX]; /* what was read and not yet answered */
 };
 
 static struct bare_content content;
@@ -43,7 +44,7 @@ static struct io_uring_sqe *new_entry(enum operation operation, int fd)
     struct io_uring_sqe *entry;
     while ((entry = io_uring_get_sqe(&ring)) == NULL)
         io_uring_submit(&ring);
-    // The prep functions of liburing 2.3 leave user_data alone.
+    /* The prep functions of liburing 2.3 leave user_data alone. */
     entry->user_data = (uint64_t)operation << 32 | (uint32_t)fd;
     return entry;
 }
@@ -53,8 +54,8 @@ static void arm_accept(void)
     io_uring_prep_multishot_accept(new_entry(ACCEPT, listener), listener, NULL, NULL, 0);
 }
 
-// io_uring decides at submission whether a request may wait, by O_NONBLOCK; sendfile needs the flag
-// and the receive must not see it.
+/* io_uring decides at submission whether a request may wait, by O_NONBLOCK; sendfile needs the flag
+ * and the receive must not see it. */
 static void arm_receive(int fd)
 {
     struct connection *connection = &connections[fd];
@@ -82,7 +83,7 @@ static void hang_up(int fd)
         close(fd);
 }
 
-// Returns false when the connection broke. A full socket is polled; the poll comes back here.
+/* Returns false when the connection broke. A full socket is polled; the poll comes back here. */
 static bool send_file(int fd)
 {
     struct connection *connection = &connections[fd];
@@ -124,7 +125,7 @@ static bool answer(int fd, const char *request, size_t size)
     return send_file(fd);
 }
 
-// Answers whole heads until a file blocks, keeps the rest. Returns false when the connection broke.
+/* Answers whole heads until a file blocks, keeps the rest. False: the connection broke. */
 static bool consume(int fd, const char *text, size_t size)
 {
     static char joined[BARE_HEAD_MAX + BUFFER_SIZE];
