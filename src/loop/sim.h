@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The simulated world, as tests set it up: one loop, a network, a disk, a clock and a pool of
+ * threads, all in memory and all decided by a seed. The same seed gives the same trace.
+ *
+ *     test ── options ──> sim_loop_create ──> leat_loop ── ops, sys ──> sim (backend_sim_ops)
+ *     test ── files, peers, sim_at ───────────────────────────────────> sim
+ *     test <── sim_report ── leat_loop_destroy
+ *
+ * The world watches what uses it: an op freed or moved while BUSY, memory of one freed, a
+ * descriptor leaked, closed twice or used after its close, a call that would stall the loop on a
+ * disk, a world in which nothing can happen any more although somebody waits: each is a failure.
+ *
+ * Everything is called on the loop's thread. Callbacks of the world (sim_at, peers) run inside
+ * wait(), as the other side of the wire: they may change the world and must not touch the loop.
+ */
+#ifndef LOOP_SIM_H
+#define LOOP_SIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+struct leat_loop;
+struct sim;
+struct sim_peer;
+
+/* What may happen, and how often: chances are in millionths, each time the occasion arises. */
+struct sim_profile {
+    const char *name;
+    /* network */
+    uint32_t short_recv;         /* fewer bytes than there are */
+    uint32_t short_send;         /* fewer bytes than there is room for */
+    uint32_t reset;              /* a connection is reset, at each arrival of bytes */
+    uint32_t stall;              /* bytes are held up for up to stall_max_ms, at each arrival */
+    uint32_t reset_drops;        /* a reset discards what the receiver has not read yet */
+    uint32_t accept_error;       /* EMFILE, ENFILE, ENOBUFS, ENOMEM (for a while), ECONNABORTED */
+    uint32_t no_receive_buffers; /* OP_RECV_MANY waits for buffers to come back */
+    uint32_t spurious_poll;      /* OP_POLL reports what is not there */
+    uint32_t small_pipe;         /* a pipe gets one page, whatever was asked for */
+    uint32_t no_pipe;            /* no pipe at all: EMFILE */
+    /* operations */
+    uint32_t submit_error; /* ENOMEM */
+    uint32_t delayed;      /* a completion comes late; a cancel no longer stops it */
+    uint32_t late_turn;    /* the loop is not scheduled for up to 20 ms */
+    bool shuffled;         /* completions of one turn come in any order */
+    /* disk */
+    uint32_t cold;    /* a file's extent of 256 KiB is not in the page cache at first */
+    uint32_t evicted; /* a page goes while nobody looks, at each read of one */
+    uint32_t short_read;
+    uint32_t read_error;   /* EIO */
+    uint32_t no_cachestat; /* the kernel lacks it, decided once a world */
+    uint32_t offload_full; /* the pool's queue is full */
+    /* sizes and times; each world draws its own between the two */
+    uint32_t latency_min_us, latency_max_us;
+    uint32_t queue_min, queue_max; /* bytes a socket holds, each way, each side */
+    uint32_t stall_max_ms;
+    uint32_t disk_latency_us, disk_bytes_per_ms;
+};
+
+/* Calm first: nothing goes wrong, what is ready is delivered whole. */
+extern const struct sim_profile sim_profiles[];
+extern const size_t sim_profile_count;
+#define SIM_CALM (&sim_profiles[0])
+
+/* How a world went; written when its loop is destroyed. */
+struct sim_report {
+    uint64_t trace; /* a hash of every completion: when, what, which descriptor, result, bytes */
+    uint64_t turns, completions, failures;
+    uint64_t connections, resets, stalls, accept_errors, cancels_too_late, loads;
+    int64_t lived_ns; /* virtual */
+};
+
+struct sim_options {
+    uint64_t seed;
+    const struct sim_profile *profile; /* NULL: calm */
+    FILE *trace;                       /* a line each completion; NULL: none */
+    /* A failure, in one or more lines. NULL: they are printed on stderr and the process aborts. */
+    void (*failed)(const char *text, void *user);
+    void *user;
+    struct sim_report *report; /* may be NULL */
+    int64_t life_max_ns;       /* a world that lives longer has failed; 0: an hour */
+    uint64_t turns_max;        /* 0: two million */
+};
+
+/* A loop in a world of its own. loop_create_on(&backend_sim_ops, …) gives a calm one of seed 1. */
+int sim_loop_create(const struct sim_options *options, struct leat_loop **ret_loop);
+struct sim *sim_of(struct leat_loop *loop);
+
+int64_t sim_now_ns(const struct sim *sim);
+/* The furthest a turn has come late so far: the slack to allow when deadlines are checked. */
+int64_t sim_lateness_ns(const struct sim *sim);
+uint64_t sim_failures(const struct sim *sim);
+unsigned sim_open_count(const struct sim *sim); /* descriptors of the program */
+
+/* Calls fn(sim, user) at an instant of the world, in wait(). */
+typedef void (*sim_call_fn)(struct sim *sim, void *user);
+void sim_at(struct sim *sim, int64_t at_ns, sim_call_fn fn, void *user);
+
+/* Calls that may block fail on the loop's thread outside of jobs, once it has waited for the first
+ * time. Programs that end may block again: the harness says so. */
+void sim_allow_blocking(struct sim *sim, bool is_allowed);
+
+/* ---- Files ----------------------------------------------------------------------------------- */
+
+/* Paths are relative to the world's root, which is what an open without a directory gets; missing
+ * folders are made. The content is sim_content of the file's `content` number. 0 or -errno. */
+int sim_file_add(struct sim *sim, const char *path, uint64_t content, uint64_t size);
+int sim_file_add_bytes(struct sim *sim, const char *path, const void *data,
+                       size_t size); /* copied */
+int sim_directory_add(struct sim *sim, const char *path);
+int sim_symlink_add(struct sim *sim, const char *path, const char *target);
+/* What the file has beyond `size` goes; or it grows. Readers may be in the middle of it. */
+int sim_file_resize(struct sim *sim, const char *path, uint64_t size);
+int sim_file_remove(struct sim *sim, const char *path); /* who has it open keeps it */
+int sim_file_touch(struct sim *sim, const char *path, int64_t mtime_ns);
+/* Out of the page cache, as if it had never been read. */
+int sim_file_cool(struct sim *sim, const char *path);
+int sim_file_warm(struct sim *sim, const char *path);
+
+/* Byte `offset` and on of content number `content`, and the same compared with what was received.
+ * */
+void sim_content(uint64_t content, uint64_t offset, void *ret_data, size_t size);
+bool sim_content_equal(uint64_t content, uint64_t offset, const void *data, size_t size);
+
+/* ---- Peers ----------------------------------------------------------------------------------- */
+
+/* The other end of a connection, played by the test: not a descriptor, not on the loop. `event` is
+ * called (inside wait()) when bytes, room, the end or an error may have come; never before the call
+ * that caused it has returned. */
+typedef void (*sim_peer_fn)(struct sim_peer *peer, void *user);
+
+/* Connects to an address; a refusal is what send and recv return. Never NULL. */
+struct sim_peer *sim_peer_connect(struct sim *sim, const struct sockaddr *address, socklen_t size,
+                                  sim_peer_fn event, void *user);
+/* Listens on an address and takes every connection: `event` is called with each new peer. */
+int sim_peer_listen(struct sim *sim, const struct sockaddr *address, socklen_t size,
+                    sim_peer_fn event, void *user);
+struct sim *sim_peer_world(struct sim_peer *peer);
+void sim_peer_set_event(struct sim_peer *peer, sim_peer_fn event, void *user);
+/* As send(2) and recv(2) on a non-blocking socket: -EAGAIN, -ECONNRESET, … */
+ssize_t sim_peer_send(struct sim_peer *peer, const void *data, size_t size);
+ssize_t sim_peer_recv(struct sim_peer *peer, void *data, size_t size);
+void sim_peer_shutdown(struct sim_peer *peer); /* no more bytes will be sent */
+/* Both end the peer: it must not be used again. Peers left over end with their world. */
+void sim_peer_close(struct sim_peer *peer);
+void sim_peer_reset(struct sim_peer *peer);
+
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the simulator's worlds are like. A profile leans on one kind of trouble, so that a failing
+ * seed already says where to look; `hostile` has a little of everything.
+ */
+#include "loop/sim.h"
+
+#define PER_CENT *10000
+#define PER_MILLE *1000
+
+const struct sim_profile sim_profiles[] = {
+    {
+        .name = "calm",
+        .latency_min_us = 10,
+        .latency_max_us = 50,
+        .queue_min = 65536,
+        .queue_max = 65536,
+        .disk_latency_us = 100,
+        .disk_bytes_per_ms = 1 << 20,
+    },
+    {
+        /* everything comes in crumbs, in any order, late */
+        .name = "choppy",
+        .short_recv = 60 PER_CENT,
+        .short_send = 60 PER_CENT,
+        .short_read = 30 PER_CENT,
+        .spurious_poll = 10 PER_CENT,
+        .delayed = 10 PER_CENT,
+        .small_pipe = 30 PER_CENT,
+        .shuffled = true,
+        .latency_min_us = 1,
+        .latency_max_us = 500,
+        .queue_min = 512,
+        .queue_max = 32768,
+        .disk_latency_us = 100,
+        .disk_bytes_per_ms = 1 << 20,
+    },
+    {
+        /* peers and wires that break */
+        .name = "broken",
+        .short_recv = 10 PER_CENT,
+        .reset = 2 PER_CENT,
+        .reset_drops = 50 PER_CENT,
+        .stall = 2 PER_CENT,
+        .stall_max_ms = 3000,
+        .delayed = 5 PER_CENT,
+        .shuffled = true,
+        .latency_min_us = 10,
+        .latency_max_us = 20000,
+        .queue_min = 2048,
+        .queue_max = 131072,
+        .disk_latency_us = 100,
+        .disk_bytes_per_ms = 1 << 20,
+    },
+    {
+        /* cold files on a slow disk, a busy pool, memory that is wanted elsewhere */
+        .name = "slow-disk",
+        .short_read = 5 PER_CENT,
+        .cold = 60 PER_CENT,
+        .evicted = 2 PER_MILLE,
+        .read_error = 1 PER_MILLE,
+        .no_cachestat = 50 PER_CENT,
+        .offload_full = 1 PER_CENT,
+        .delayed = 5 PER_CENT,
+        .late_turn = 2 PER_MILLE,
+        .shuffled = true,
+        .latency_min_us = 10,
+        .latency_max_us = 1000,
+        .queue_min = 8192,
+        .queue_max = 131072,
+        .disk_latency_us = 8000,
+        .disk_bytes_per_ms = 8192,
+    },
+    {
+        /* a host that has run out of everything */
+        .name = "scarce",
+        .accept_error = 15 PER_CENT,
+        .no_receive_buffers = 20 PER_CENT,
+        .submit_error = 1 PER_CENT,
+        .small_pipe = 50 PER_CENT,
+        .no_pipe = 20 PER_CENT,
+        .offload_full = 10 PER_CENT,
+        .late_turn = 1 PER_CENT,
+        .short_send = 20 PER_CENT,
+        .shuffled = true,
+        .latency_min_us = 10,
+        .latency_max_us = 2000,
+        .queue_min = 512,
+        .queue_max = 8192,
+        .disk_latency_us = 1000,
+        .disk_bytes_per_ms = 65536,
+    },
+    {
+        .name = "hostile",
+        .short_recv = 30 PER_CENT,
+        .short_send = 30 PER_CENT,
+        .short_read = 20 PER_CENT,
+        .reset = 5 PER_MILLE,
+        .reset_drops = 50 PER_CENT,
+        .stall = 1 PER_CENT,
+        .stall_max_ms = 5000,
+        .accept_error = 5 PER_CENT,
+        .no_receive_buffers = 5 PER_CENT,
+        .submit_error = 2 PER_MILLE,
+        .spurious_poll = 5 PER_CENT,
+        .small_pipe = 30 PER_CENT,
+        .no_pipe = 5 PER_CENT,
+        .cold = 30 PER_CENT,
+        .evicted = 2 PER_MILLE,
+        .read_error = 2 PER_MILLE,
+        .no_cachestat = 50 PER_CENT,
+        .offload_full = 3 PER_CENT,
+        .delayed = 15 PER_CENT,
+        .late_turn = 5 PER_MILLE,
+        .shuffled = true,
+        .latency_min_us = 1,
+        .latency_max_us = 5000,
+        .queue_min = 512,
+        .queue_max = 65536,
+        .disk_latency_us = 4000,
+        .disk_bytes_per_ms = 32768,
+    },
+};
+
+const size_t sim_profile_count = sizeof sim_profiles / sizeof *sim_profiles;
