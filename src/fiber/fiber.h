@@ -42,6 +42,10 @@ int fiber_park(int64_t deadline_ns, void (*interrupt)(void *user), void *user);
 /* Makes it run soon; a fiber that is not parked is not affected by a second wake. */
 void fiber_wake(struct fiber *fiber);
 
+/* 0, or why the calling fiber may not wait: -ECANCELED, -ETIMEDOUT. For calls that start something
+ * they must then wait for to the end: asked first, fiber_park does park. */
+int fiber_interruption(int64_t deadline_ns);
+
 /* Submits the op, waits for its completion and returns its result: the blocking form of a "once" op.
  * When the deadline passes or the fiber is cancelled the op is cancelled and its completion awaited
  * (the op is on the caller's stack); if it had succeeded all the same its result is returned.

@@ -42,6 +42,9 @@ enum backend_open {
 
 /* Plain calls. "now" calls never block; "may block" calls belong into an offload job. */
 struct backend_sys {
+    /* the wall clock, ns since 1970: now */
+    int64_t (*wall_ns)(const struct backend_sys *sys);
+
     /* sockets: now */
     int (*socket)(const struct backend_sys *sys, int domain, int type, int protocol);
     int (*bind)(const struct backend_sys *sys, int fd, const struct sockaddr *address, socklen_t size);
@@ -102,6 +105,8 @@ struct backend_features {
 struct backend_ops {
     const char *name; /* "uring", "epoll", "sim" */
     bool is_simulated;
+    /* A send at once (backend_sys.send) costs no more than an OP_SEND: there is no batch to ride in. */
+    bool sends_now;
     /* Must be called in the thread that will run the loop. */
     int (*create)(struct leat_loop *loop, const struct backend_options *options,
                   struct backend **ret_backend);

@@ -598,6 +598,7 @@ static void epoll_features(struct backend *backend, struct backend_features *ret
 
 const struct backend_ops backend_epoll_ops = {
     .name = "epoll",
+    .sends_now = true,
     .create = epoll_backend_create,
     .destroy = epoll_destroy,
     .submit = epoll_submit,

@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/counters.h"
 #include "loop/embed.h"
 #include "loop/offload.h"
 #include "loop/watchdog.h"
@@ -131,7 +132,7 @@ static void take_messages(struct leat_loop *loop)
         struct list_node *next = task->node.next;
         list_insert_before(place, &task->node);
         place = &task->node;
-        loop->counters.messages++;
+        counter_add(&loop->counters.messages, 1);
         task = next ? CONTAINER_OF(next, struct task, node) : NULL;
     }
 }
@@ -146,7 +147,7 @@ static void run_tasks(struct leat_loop *loop)
 
 static int turn(struct leat_loop *loop, int64_t deadline_ns)
 {
-    loop->counters.turns++;
+    counter_add(&loop->counters.turns, 1);
     take_messages(loop);
     run_tasks(loop);
     timer_wheel_advance(&loop->timers, loop->now_ns);

@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -316,7 +317,15 @@ void sys_linux_probe(struct backend_features *features)
         syscall(SYS_openat2, -1, "", &how, sizeof how) == 0 || (errno != ENOSYS && errno != EPERM);
 }
 
+static int64_t sys_wall_ns(const struct backend_sys *sys)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec * LEAT_NS_PER_S + now.tv_nsec;
+}
+
 const struct backend_sys backend_sys_linux = {
+    .wall_ns = sys_wall_ns,
     .socket = sys_socket,
     .bind = sys_bind,
     .listen = sys_listen,

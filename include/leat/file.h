@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Files that are sent. A root is a directory out of which nothing leads (openat2 with
+ * RESOLVE_BENEATH); files are opened below it through a cache a loop: an open descriptor, its size
+ * and times, looked at again at most once a second. Opening, listing and what is cold never stall
+ * the loop.
+ */
+#ifndef LEAT_FILE_H
+#define LEAT_FILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct leat_root;
+struct leat_file;
+
+struct leat_file_info {
+    uint64_t size;
+    int64_t mtime_ns; /* of the wall clock, since 1970 */
+    uint64_t device, inode;
+    bool is_directory;
+};
+
+/* May block; call it before the loop runs or in an offload. -ENOENT, -ENOTDIR, -EACCES … A root
+ * belongs to the loop of the calling thread. */
+int leat_root_open(const char *path, struct leat_root **ret_root);
+/* NULL is fine; files opened below it may live on. */
+void leat_root_close(struct leat_root *root);
+
+/* Opens a regular file or a directory below the root. `path` is relative ("." is the root itself).
+ * Hold the file while it is sent; give it back with leat_file_unref. -ENOENT, -EXDEV (it leads out
+ * of the root), -EACCES, -EMFILE, -EAGAIN (too many openings wait already), -ETIMEDOUT … What is
+ * neither file nor directory is -ENOENT. */
+int leat_file_open(struct leat_root *root, const char *path, int64_t deadline_ns,
+                   struct leat_file **ret_file);
+void leat_file_ref(struct leat_file *file);
+void leat_file_unref(struct leat_file *file);
+/* Valid while the file is held; what was true when it was last looked at. */
+const struct leat_file_info *leat_file_info(const struct leat_file *file);
+
+/* The entries of a directory below the root, in the order of the file system, without "." and "..".
+ * `entry` is called in a thread of the pool; `name` is borrowed for the call; false ends it. */
+typedef bool (*leat_entry_fn)(const char *name, bool is_directory, void *user);
+int leat_file_list(struct leat_file *directory, int64_t deadline_ns, leat_entry_fn entry,
+                   void *user);
+
+/* ---- Bytes in memory ------------------------------------------------------------------------ */
+
+/* A range of a file for code that must see its bytes. It is a sealed copy in memory, because a plain
+ * mapping of a file that somebody truncates kills its reader (SIGBUS). Sending needs none of this:
+ * sendfile costs half (docs/architecture.md has the figures). */
+struct leat_mapped;
+
+enum { LEAT_MAPPED_SIZE_MAX = 1 << 30 };
+
+/* -LEAT_E_LIMIT when it is larger than LEAT_MAPPED_SIZE_MAX, -LEAT_E_TRUNCATED when the file ends
+ * before. */
+int leat_mapped_create(struct leat_file *file, uint64_t offset, uint64_t size, int64_t deadline_ns,
+                       struct leat_mapped **ret_mapped);
+void leat_mapped_destroy(struct leat_mapped *mapped);
+const void *leat_mapped_data(const struct leat_mapped *mapped);
+uint64_t leat_mapped_size(const struct leat_mapped *mapped);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * All of leat.
+ */
+#ifndef LEAT_LEAT_H
+#define LEAT_LEAT_H
+
+#include "leat/address.h"
+#include "leat/clock.h"
+#include "leat/error.h"
+#include "leat/fiber.h"
+#include "leat/file.h"
+#include "leat/http.h"
+#include "leat/listener.h"
+#include "leat/log.h"
+#include "leat/loop.h"
+#include "leat/relay.h"
+#include "leat/slice.h"
+#include "leat/stream.h"
+#include "leat/tuning.h"
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Replying with files: what exists, whether the client has it already, which part it wants.
+ *
+ * The entity tag is made of size and modification time to the nanosecond, so that servers with the
+ * same files agree on it. It is strong: a file changed in place within one tick of the file system's
+ * clock, to the same size, is what it does not see.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "fiber/fiber.h"
+#include "http/exchange.h"
+#include "leat/error.h"
+#include "net/file.h"
+#include "wire/date.h"
+#include "wire/etag.h"
+#include "wire/mime.h"
+#include "wire/range.h"
+
+enum { OPEN_TIMEOUT_MS = 30 * 1000 };
+
+static const char last_modified[] = "Last-Modified: ";
+
+/* The lines Last-Modified, ETag and Accept-Ranges, made once a file. */
+static struct leat_slice validators(struct leat_file *file)
+{
+    if (file->memo_size == 0) {
+        char *text = file->memo;
+        memcpy(text, last_modified, sizeof last_modified - 1);
+        date_format(file->info.mtime_ns / LEAT_NS_PER_S, text + sizeof last_modified - 1);
+        size_t size = sizeof last_modified - 1 + DATE_SIZE;
+        size += (size_t)snprintf(text + size, sizeof file->memo - size,
+                                 "\r\nETag: \"%" PRIx64 "-%" PRIx64
+                                 "\"\r\nAccept-Ranges: bytes\r\n",
+                                 (uint64_t)file->info.mtime_ns, file->info.size);
+        ASSERT(size < sizeof file->memo);
+        file->memo_size = (unsigned)size;
+    }
+    return slice_of(file->memo, file->memo_size);
+}
+
+static struct leat_slice etag_of(struct leat_file *file)
+{
+    const struct leat_slice lines = validators(file);
+    const size_t start = sizeof last_modified - 1 + DATE_SIZE + sizeof "\r\nETag: " - 1;
+    const char *end = memchr(lines.data + start + 1, '"', lines.size - start - 1);
+    ASSERT(end != NULL);
+    return slice_of(lines.data + start, (size_t)(end + 1 - (lines.data + start)));
+}
+
+static bool date_from(const struct leat_file *file, struct leat_slice text, int64_t *ret_s)
+{
+    const struct backend_sys *sys = file->loop->sys;
+    return text.data && date_parse(text, sys->wall_ns(sys) / LEAT_NS_PER_S, ret_s) == 0;
+}
+
+/* RFC 9110, section 13.2.2, steps 3 and 4. */
+static bool is_not_modified(const struct http1_head *head, struct leat_file *file)
+{
+    const struct leat_slice tags = http1_value(head, HTTP1_FIELD_IF_NONE_MATCH);
+    if (tags.data)
+        return etag_list_has(tags, etag_of(file), ETAG_WEAK);
+    int64_t since_s;
+    return date_from(file, http1_value(head, HTTP1_FIELD_IF_MODIFIED_SINCE), &since_s) &&
+           file->info.mtime_ns / LEAT_NS_PER_S <= since_s;
+}
+
+/* Section 13.1.5: a range is for the representation the client has the other parts of. */
+static bool may_range(const struct http1_head *head, struct leat_file *file)
+{
+    const struct leat_slice condition = http1_value(head, HTTP1_FIELD_IF_RANGE);
+    if (!condition.data)
+        return true;
+    if (etag_is_valid(condition))
+        return etag_equal(condition, etag_of(file), ETAG_STRONG);
+    int64_t date_s;
+    return date_from(file, condition, &date_s) &&
+           date_s == file->info.mtime_ns / LEAT_NS_PER_S;
+}
+
+static int add_content_range(struct leat_http_response *response, const struct range *range,
+                             uint64_t size)
+{
+    char text[RANGE_TEXT_SIZE + 1];
+    text[range_format(range, size, text)] = '\0';
+    return leat_http_add_field(response, "Content-Range", text);
+}
+
+/* Takes the file over. */
+static void reply_with(const struct leat_http_request *request,
+                       struct leat_http_response *response, struct leat_file *file,
+                       const char *path)
+{
+    const struct http1_head *head = &request->head.head;
+    response_release(response);
+    response->file = file;
+    const struct leat_slice lines = validators(file);
+    memcpy(exchange_of_response(response)->out + response->fields_end, lines.data, lines.size);
+    response->fields_end += (unsigned)lines.size;
+    if (is_not_modified(head, file)) {
+        response->status = 304;
+        return;
+    }
+    response->status = 200;
+    response->media_type = mime_from_name(slice_from_text(path)).data;
+    response->offset = 0;
+    response->size = file->info.size;
+    const struct leat_slice wanted = http1_value(head, HTTP1_FIELD_RANGE);
+    if (!wanted.data || request->head.method != HTTP1_GET || !may_range(head, file))
+        return;
+    struct range range;
+    switch (range_parse(wanted, file->info.size, &range)) {
+    case RANGE_IGNORE:
+        break;
+    case RANGE_PART:
+        response->status = 206;
+        response->offset = range.first;
+        response->size = range.last - range.first + 1;
+        (void)add_content_range(response, &range, file->info.size);
+        break;
+    case RANGE_UNSATISFIABLE:
+        (void)add_content_range(response, NULL, file->info.size);
+        (void)leat_http_reply_error(response, 416);
+        break;
+    }
+}
+
+static int status_of_error(int error)
+{
+    switch (-error) {
+    case ENOENT:
+    case ENOTDIR:
+    case EXDEV: /* it leads out of the root: as if it were not there */
+    case ELOOP:
+    case ENAMETOOLONG:
+        return 404;
+    case EACCES:
+    case EPERM:
+        return 403;
+    case EAGAIN:
+    case ENOMEM:
+    case EMFILE:
+    case ENFILE:
+    case ETIMEDOUT:
+        return 503;
+    default:
+        return 500;
+    }
+}
+
+int leat_http_reply_file(const struct leat_http_request *request,
+                         struct leat_http_response *response, struct leat_root *root,
+                         const char *path)
+{
+    if (!leat_http_is_get(request)) {
+        (void)leat_http_add_field(response, "Allow", "GET, HEAD");
+        return leat_http_reply_error(response, 405);
+    }
+    struct leat_file *file;
+    const int error = leat_file_open(root, path, leat_after_ms(OPEN_TIMEOUT_MS), &file);
+    if (error)
+        return leat_http_reply_error(response, status_of_error(error));
+    if (file->info.is_directory) {
+        leat_file_unref(file);
+        return -EISDIR;
+    }
+    reply_with(request, response, file, path);
+    return 0;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The server of one loop: its listeners, connections, the pool of exchanges, the clock's text.
+ * Public half: leat/http.h.
+ */
+#ifndef HTTP_SERVER_H
+#define HTTP_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "http/exchange.h"
+#include "leat/http.h"
+#include "loop/loop.h"
+#include "mem/pool.h"
+
+enum {
+    SERVER_LISTENERS_MAX = 16,
+    /* Connections beyond the limit that are told so; more than that are closed without a word. */
+    SERVER_REFUSALS_MAX = 64,
+};
+
+struct leat_http_server {
+    struct leat_loop *loop;
+    struct leat_http_options options; /* with the defaults put in */
+    bool is_closing;
+    struct timer grace;
+    struct list_node conns;
+    struct pool conn_pool, exchange_pool;
+    unsigned conn_count, refusal_count;
+    struct leat_listener *listeners[SERVER_LISTENERS_MAX];
+    unsigned listener_count;
+    int64_t date_until_ns; /* of the loop's clock */
+    char date_line[DATE_LINE_SIZE];
+    _Atomic uint64_t connections, connections_now, requests, bytes_sent, errors, timeouts, refused;
+};
+
+/* DATE_LINE_SIZE bytes, made anew once a second. */
+const char *server_date_line(struct leat_http_server *server);
+
+/* A connection has ended and given its memory back. */
+void server_conn_gone(struct leat_http_server *server);
+
+#endif

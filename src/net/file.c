@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Roots and the open-file cache. An entry is a path below a root; it holds the file last found there.
+ * Whoever finds it older than FILE_FRESH_MS looks again in an offload job, one fiber for all: the
+ * others wait for what it finds. A file whose path has come to mean another lives on until the last
+ * who sends it lets go. Failures are not cached.
+ */
+#include "net/file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "fiber/fiber.h"
+
+struct leat_root {
+    struct leat_loop *loop;
+    int fd;
+};
+
+struct entry {
+    struct hash_node hash_node;
+    struct list_node age_node; /* most recently used last */
+    struct leat_root *root;
+    struct leat_file *file; /* NULL until it was found once */
+    int64_t checked_ns;
+    bool is_looking;          /* a fiber is at it */
+    struct list_node waiters; /* who wait for that */
+    size_t path_size;
+    char path[]; /* zero-terminated */
+};
+
+/* On the stack of a fiber that waits for another's look. */
+struct waiter {
+    struct list_node node;
+    struct fiber *fiber;
+    int result;
+};
+
+struct file_cache {
+    struct loop_extension extension;
+    struct hash_table table;
+    struct hash_seed seed;
+    struct list_node ages;
+    struct file_counters counters;
+};
+
+/* ---- Files ------------------------------------------------------------------------------------- */
+
+void leat_file_ref(struct leat_file *file)
+{
+    ASSERT(file->references > 0);
+    file->references++;
+}
+
+void leat_file_unref(struct leat_file *file)
+{
+    if (!file)
+        return;
+    ASSERT(file->references > 0);
+    if (--file->references > 0)
+        return;
+    file->loop->sys->close(file->loop->sys, file->fd);
+    free(file);
+}
+
+const struct leat_file_info *leat_file_info(const struct leat_file *file)
+{
+    return &file->info;
+}
+
+/* ---- The cache --------------------------------------------------------------------------------- */
+
+static bool is_in_use(const struct entry *entry)
+{
+    return entry->is_looking || !list_is_empty(&entry->waiters);
+}
+
+static void drop_entry(struct file_cache *cache, struct entry *entry)
+{
+    ASSERT(!is_in_use(entry));
+    hash_remove(&cache->table, &entry->hash_node);
+    list_remove(&entry->age_node);
+    leat_file_unref(entry->file);
+    free(entry);
+}
+
+/* Drops up to `count` entries that nobody waits for, the least recently used first. */
+static size_t drop_oldest(struct file_cache *cache, size_t count)
+{
+    size_t dropped = 0;
+    for (struct list_node *node = cache->ages.next, *next; node != &cache->ages && dropped < count;
+         node = next) {
+        next = node->next;
+        struct entry *entry = CONTAINER_OF(node, struct entry, age_node);
+        if (is_in_use(entry))
+            continue;
+        drop_entry(cache, entry);
+        cache->counters.evictions++;
+        dropped++;
+    }
+    return dropped;
+}
+
+static void cache_fini(struct loop_extension *extension)
+{
+    struct file_cache *cache = CONTAINER_OF(extension, struct file_cache, extension);
+    drop_oldest(cache, SIZE_MAX);
+    ASSERT(cache->table.count == 0);
+    hash_fini(&cache->table);
+    free(cache);
+}
+
+static struct file_cache *cache_of(struct leat_loop *loop)
+{
+    struct loop_extension *extension = loop->extensions[LOOP_SLOT_FILES];
+    if (extension)
+        return CONTAINER_OF(extension, struct file_cache, extension);
+    struct file_cache *cache = calloc(1, sizeof *cache);
+    if (!cache || hash_init(&cache->table, FILE_CACHE_MAX)) {
+        free(cache);
+        return NULL;
+    }
+    cache->extension.fini = cache_fini;
+    /* Paths that exist are the operator's choice, not a stranger's: an address, which is random from
+     * process to process, is seed enough. */
+    cache->seed.words[0] = loop->ops->is_simulated ? 1 : (uint64_t)(uintptr_t)cache;
+    list_init(&cache->ages);
+    loop->extensions[LOOP_SLOT_FILES] = &cache->extension;
+    return cache;
+}
+
+void file_counters_read(const struct leat_loop *loop, struct file_counters *ret_counters)
+{
+    const struct loop_extension *extension = loop->extensions[LOOP_SLOT_FILES];
+    *ret_counters = (struct file_counters){0};
+    if (extension) {
+        const struct file_cache *cache = CONTAINER_OF(extension, struct file_cache, extension);
+        *ret_counters = cache->counters;
+        ret_counters->entries = cache->table.count;
+    }
+}
+
+static struct entry *find_entry(struct file_cache *cache, struct leat_root *root,
+                                struct leat_slice path, uint64_t hash)
+{
+    for (struct hash_node *node = hash_find(&cache->table, hash); node;
+         node = hash_find_next(node)) {
+        struct entry *entry = CONTAINER_OF(node, struct entry, hash_node);
+        if (entry->root == root && slice_equal(slice_of(entry->path, entry->path_size), path))
+            return entry;
+    }
+    return NULL;
+}
+
+static int make_entry(struct file_cache *cache, struct leat_root *root, struct leat_slice path,
+                      uint64_t hash, struct entry **ret_entry)
+{
+    if (cache->table.count >= FILE_CACHE_MAX && drop_oldest(cache, 1) == 0)
+        return -EAGAIN;
+    struct entry *entry = calloc(1, sizeof *entry + path.size + 1);
+    if (!entry)
+        return -ENOMEM;
+    entry->root = root;
+    entry->path_size = path.size;
+    memcpy(entry->path, path.data, path.size);
+    list_init(&entry->waiters);
+    list_init(&entry->age_node);
+    const int error = hash_insert(&cache->table, &entry->hash_node, hash);
+    if (error) {
+        free(entry);
+        return error;
+    }
+    list_push_back(&cache->ages, &entry->age_node);
+    *ret_entry = entry;
+    return 0;
+}
+
+/* ---- Looking ----------------------------------------------------------------------------------- */
+
+/* A look at a path, in an offload job. */
+struct look {
+    const char *path;
+    int root_fd;
+    int error;
+    int fd;
+    struct leat_file_info info;
+};
+
+static void look_job(void *arg, const struct backend_sys *sys)
+{
+    struct look *look = arg;
+    look->error = 0;
+    look->fd = sys->open(sys, look->root_fd, look->path, BACKEND_OPEN_FILE | BACKEND_OPEN_BENEATH);
+    if (look->fd < 0) {
+        look->error = look->fd;
+        return;
+    }
+    struct backend_stat stat;
+    look->error = sys->stat(sys, look->fd, &stat);
+    if (!look->error && !stat.is_regular && !stat.is_directory)
+        look->error = -ENOENT;
+    if (look->error) {
+        sys->close(sys, look->fd);
+        return;
+    }
+    look->info = (struct leat_file_info){.size = stat.size,
+                                         .mtime_ns = stat.mtime_ns,
+                                         .device = stat.device,
+                                         .inode = stat.inode,
+                                         .is_directory = stat.is_directory};
+}
+
+/* Puts what the look has found into the entry; the descriptor is taken over. */
+static int settle_entry(struct entry *entry, const struct look *look, struct leat_loop *loop)
+{
+    entry->checked_ns = loop->now_ns;
+    if (entry->file && file_info_equal(&entry->file->info, &look->info)) {
+        loop->sys->close(loop->sys, look->fd);
+        return 0;
+    }
+    struct leat_file *file = calloc(1, sizeof *file);
+    if (!file) {
+        loop->sys->close(loop->sys, look->fd);
+        return -ENOMEM;
+    }
+    *file = (struct leat_file){.loop = loop, .fd = look->fd, .references = 1, .info = look->info};
+    leat_file_unref(entry->file);
+    entry->file = file;
+    return 0;
+}
+
+/* Looks for the entry's path and tells those who wait. */
+static int look_again(struct file_cache *cache, struct entry *entry, int64_t deadline_ns)
+{
+    struct leat_loop *loop = entry->root->loop;
+    struct look look = {.path = entry->path, .root_fd = entry->root->fd};
+    entry->is_looking = true;
+    int error = fiber_offload(look_job, &look, deadline_ns);
+    if (!error && (look.error == -EMFILE || look.error == -ENFILE) &&
+        drop_oldest(cache, FILE_CACHE_MAX / 2) > 0)
+        error = fiber_offload(look_job, &look, deadline_ns);
+    /* Not done, for our own deadline or cancel: the next who waits does it. */
+    const bool was_done = error == 0;
+    if (was_done)
+        error = look.error ? look.error : settle_entry(entry, &look, loop);
+    entry->is_looking = false;
+    if (error && was_done) {
+        leat_file_unref(entry->file);
+        entry->file = NULL;
+    }
+    struct list_node *node;
+    while ((node = list_take_front(&entry->waiters))) {
+        struct waiter *waiter = CONTAINER_OF(node, struct waiter, node);
+        waiter->result = was_done ? error : -EINPROGRESS;
+        fiber_wake(waiter->fiber);
+        if (!was_done)
+            break;
+    }
+    return error;
+}
+
+static void stop_waiting(void *user)
+{
+    struct waiter *waiter = user;
+    list_remove(&waiter->node);
+    fiber_wake(waiter->fiber);
+}
+
+/* Waits for the look of another fiber. -EINPROGRESS: that one gave up, it is our turn. */
+static int await_look(struct entry *entry, int64_t deadline_ns)
+{
+    struct waiter waiter = {.fiber = fiber_current(), .result = -EINPROGRESS};
+    list_init(&waiter.node);
+    list_push_back(&entry->waiters, &waiter.node);
+    const int error = fiber_park(deadline_ns, stop_waiting, &waiter);
+    list_remove(&waiter.node);
+    return error ? error : waiter.result;
+}
+
+static bool is_fresh(const struct entry *entry, int64_t now_ns)
+{
+    return entry->file && now_ns - entry->checked_ns < FILE_FRESH_MS * LEAT_NS_PER_MS;
+}
+
+int leat_file_open(struct leat_root *root, const char *path, int64_t deadline_ns,
+                   struct leat_file **ret_file)
+{
+    struct leat_loop *loop = root->loop;
+    ASSERT(loop == loop_current);
+    const struct leat_slice key = slice_from_text(path);
+    if (key.size > FILE_PATH_MAX)
+        return -ENAMETOOLONG;
+    struct file_cache *cache = cache_of(loop);
+    if (!cache)
+        return -ENOMEM;
+    const uint64_t hash = hash_bytes(&cache->seed, key);
+    for (;;) {
+        struct entry *entry = find_entry(cache, root, key, hash);
+        int error = 0;
+        if (entry && is_fresh(entry, loop->now_ns)) {
+            cache->counters.hits++;
+        } else if (entry && entry->is_looking) {
+            error = await_look(entry, deadline_ns);
+            if (error == -EINPROGRESS)
+                continue; /* the entry may be gone meanwhile */
+            if (error)
+                return error;
+            entry = find_entry(cache, root, key, hash);
+            if (!entry || !entry->file)
+                continue;
+        } else {
+            if (entry)
+                cache->counters.revalidations++;
+            else
+                error = make_entry(cache, root, key, hash, &entry);
+            if (error)
+                return error;
+            cache->counters.misses += entry->file == NULL;
+            error = look_again(cache, entry, deadline_ns);
+            if (error) {
+                if (!entry->file && !is_in_use(entry))
+                    drop_entry(cache, entry);
+                return error;
+            }
+        }
+        list_remove(&entry->age_node);
+        list_push_back(&cache->ages, &entry->age_node);
+        leat_file_ref(entry->file);
+        *ret_file = entry->file;
+        return 0;
+    }
+}
+
+/* ---- Roots ------------------------------------------------------------------------------------- */
+
+int leat_root_open(const char *path, struct leat_root **ret_root)
+{
+    struct leat_loop *loop = loop_current;
+    ASSERT(loop != NULL);
+    struct leat_root *root = calloc(1, sizeof *root);
+    if (!root)
+        return -ENOMEM;
+    root->loop = loop;
+    root->fd = loop->sys->open(loop->sys, -1, path, BACKEND_OPEN_DIRECTORY);
+    if (root->fd < 0) {
+        const int error = root->fd;
+        free(root);
+        return error;
+    }
+    *ret_root = root;
+    return 0;
+}
+
+void leat_root_close(struct leat_root *root)
+{
+    if (!root)
+        return;
+    struct file_cache *cache = cache_of(root->loop);
+    for (struct list_node *node = cache ? cache->ages.next : NULL, *next;
+         cache && node != &cache->ages; node = next) {
+        next = node->next;
+        struct entry *entry = CONTAINER_OF(node, struct entry, age_node);
+        if (entry->root == root)
+            drop_entry(cache, entry);
+    }
+    root->loop->sys->close(root->loop->sys, root->fd);
+    free(root);
+}
+
+struct listing {
+    struct leat_file *directory;
+    leat_entry_fn entry;
+    void *user;
+    int error;
+};
+
+static void list_job(void *arg, const struct backend_sys *sys)
+{
+    struct listing *listing = arg;
+    listing->error = sys->list(sys, listing->directory->fd, listing->entry, listing->user);
+}
+
+int leat_file_list(struct leat_file *directory, int64_t deadline_ns, leat_entry_fn entry,
+                   void *user)
+{
+    if (!directory->info.is_directory)
+        return -ENOTDIR;
+    struct listing listing = {.directory = directory, .entry = entry, .user = user};
+    const int error = fiber_offload(list_job, &listing, deadline_ns);
+    return error ? error : listing.error;
+}

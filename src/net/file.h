@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Files that are sent, and the open-file cache of a loop. Public half: leat/file.h.
+ */
+#ifndef NET_FILE_H
+#define NET_FILE_H
+
+#include <stdint.h>
+
+#include "base/list.h"
+#include "leat/file.h"
+#include "loop/loop.h"
+
+enum {
+    FILE_CACHE_MAX = 1024,             /* entries a loop */
+    FILE_FRESH_MS = 1000,              /* how long what was found is believed */
+    FILE_PATH_MAX = 1024,              /* bytes; longer paths are -ENAMETOOLONG */
+    FILE_VERDICTS = 16,
+    FILE_WINDOW_SIZE = 1024 * 1024,    /* the unit in which residency is asked */
+};
+
+/* "This window of the file was in the page cache": believed until `expires_ns`. */
+struct file_verdict {
+    uint64_t window; /* its index + 1; 0: none */
+    int64_t expires_ns;
+};
+
+struct leat_file {
+    struct leat_loop *loop;
+    int fd;
+    unsigned references; /* the cache's own included */
+    struct leat_file_info info;
+    struct file_verdict verdicts[FILE_VERDICTS]; /* by window, modulo; see net/residency.h */
+    /* What a layer above has derived from `info` once, such as HTTP's validators. */
+    unsigned memo_size;
+    char memo[120];
+};
+
+/* Whether two looks at a path saw the same content. */
+static inline bool file_info_equal(const struct leat_file_info *a, const struct leat_file_info *b)
+{
+    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
+           a->mtime_ns == b->mtime_ns && a->is_directory == b->is_directory;
+}
+
+struct file_counters {
+    uint64_t hits, misses, revalidations, evictions, entries;
+};
+void file_counters_read(const struct leat_loop *loop, struct file_counters *ret_counters);
+
+#endif

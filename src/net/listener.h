@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Listeners, inner half: connections handed to a machine as they come. Public half: leat/listener.h.
+ *
+ *                     start                    out of descriptors, memory
+ *      LISTENER_IDLE -------> LISTENER_ACCEPTING -------------------> LISTENER_PAUSED
+ *             |                  |      ^ queue full, stop                  |
+ *             |                  v      +-----------------------------------+ after a while
+ *             +--- close --> LISTENER_CLOSED (freed when its op has ended)
+ */
+#ifndef NET_LISTENER_H
+#define NET_LISTENER_H
+
+#include "leat/listener.h"
+#include "loop/loop.h"
+
+enum {
+    LISTENER_BACKLOG = 4096,
+    LISTENER_QUEUE_MAX = 64,  /* accepted, and not yet asked for by leat_accept */
+    LISTENER_PAUSE_MS = 100,  /* when descriptors have run out */
+};
+
+/* The descriptor is the callee's from now on. */
+typedef void (*listener_accept_fn)(void *user, int fd);
+
+/* Begins to accept; connections go to `accept`. Not together with leat_accept. */
+void listener_start(struct leat_listener *listener, listener_accept_fn accept, void *user);
+/* Accepts no more until the next start; what is on its way is still handed over. */
+void listener_stop(struct leat_listener *listener);
+
+#endif

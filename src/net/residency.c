@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See residency.h. What is beyond the end of the file counts as resident: sending it finds the end.
+ */
+#include "net/residency.h"
+
+#include <errno.h>
+
+#include "base/assert.h"
+#include "net/file.h"
+
+/* Can this byte be read without the disk? A file system that cannot say (-EOPNOTSUPP) is taken at
+ * its best: there is no better way to send from it. */
+static bool is_byte_resident(struct leat_file *file, uint64_t offset)
+{
+    const struct backend_sys *sys = file->loop->sys;
+    char byte;
+    return sys->read_now(sys, file->fd, &byte, 1, offset) != -EAGAIN;
+}
+
+static bool is_range_resident(struct leat_file *file, uint64_t offset, uint64_t size)
+{
+    const struct backend_sys *sys = file->loop->sys;
+    const ssize_t resident = sys->resident(sys, file->fd, offset, size);
+    if (resident >= 0 && (uint64_t)resident < size)
+        return false;
+    if (resident < 0 && !is_byte_resident(file, offset))
+        return false;
+    return is_byte_resident(file, offset + size - 1);
+}
+
+uint64_t residency_ready(struct leat_file *file, uint64_t offset, uint64_t size)
+{
+    ASSERT(size > 0);
+    if (offset >= file->info.size)
+        return size;
+    const uint64_t window = offset / FILE_WINDOW_SIZE;
+    const uint64_t window_begin = window * FILE_WINDOW_SIZE;
+    uint64_t window_end = window_begin + FILE_WINDOW_SIZE;
+    if (window_end > file->info.size)
+        window_end = file->info.size;
+    uint64_t end = offset + size < window_end ? offset + size : window_end;
+
+    struct file_verdict *verdict = &file->verdicts[window % FILE_VERDICTS];
+    const int64_t now_ns = file->loop->now_ns;
+    if (verdict->window == window + 1 && verdict->expires_ns > now_ns)
+        return end - offset;
+    if (is_range_resident(file, offset, end - offset)) {
+        if (offset == window_begin && end == window_end)
+            *verdict = (struct file_verdict){window + 1, now_ns + FILE_FRESH_MS * LEAT_NS_PER_MS};
+        return end - offset;
+    }
+    /* Cold somewhere: perhaps only further on. */
+    if (end - offset <= RESIDENCY_FILL_SIZE)
+        return 0;
+    end = offset + RESIDENCY_FILL_SIZE;
+    return is_range_resident(file, offset, end - offset) ? end - offset : 0;
+}
+
+bool residency_arrived(struct leat_file *file, uint64_t offset, uint64_t size)
+{
+    ASSERT(size > 0);
+    return is_byte_resident(file, offset + size - 1) && is_byte_resident(file, offset + size / 2);
+}

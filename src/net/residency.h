@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Residency: how much of a file may be sent now without waiting for the disk, for a non-blocking
+ * socket does not save sendfile from it.
+ *
+ * A window (1 MiB) is asked about once, and the verdict believed for a second: cachestat(2) counts
+ * its pages, those in flight included; a read of its last byte with RWF_NOWAIT tells whether it has
+ * arrived. Where there is no cachestat the first and the last byte are probed.
+ */
+#ifndef NET_RESIDENCY_H
+#define NET_RESIDENCY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct leat_file;
+
+/* What is read ahead at once when a file is cold: on a disk of 2 MB/s an eighth of a second. */
+enum { RESIDENCY_FILL_SIZE = 256 * 1024 };
+
+/* The first bytes of [offset, offset + size) that are resident: as many as one look can tell, at
+ * least 1, at most `size`. 0: they are cold; an OP_FILL of RESIDENCY_FILL_SIZE is due. Never blocks. */
+uint64_t residency_ready(struct leat_file *file, uint64_t offset, uint64_t size);
+
+/* After an OP_FILL of this range has completed: is it there? Two probes, no cachestat (which counts
+ * pages in flight, and these were). */
+bool residency_arrived(struct leat_file *file, uint64_t offset, uint64_t size);
+
+#endif
