@@ -286,23 +286,21 @@ class Laboratory:
         self.port = self.port + 1 if self.port < 30000 else 10001
         listen = f"{host}:{self.port}"
         argv = server.argv(self, directory, listen, words)
-        account = Group.make("cpuacct")
-        errors = tempfile.TemporaryFile()
-        joined = [*groups, account] if account is not None else [*groups]
-        process = self.spawn([*wrapper, *argv], self.server_core if core is None else core,
-                             groups=joined, stdout=subprocess.DEVNULL, stderr=errors)
-        running = Running(process, listen, account, errors)
-        try:
+        with contextlib.ExitStack() as exits:
+            errors = exits.enter_context(tempfile.TemporaryFile())
+            account = Group.make("cpuacct")
+            if account is not None:
+                exits.callback(account.remove)
+                groups = [*groups, account]
+            process = self.spawn([*wrapper, *argv], self.server_core if core is None else core,
+                                 groups=groups, stdout=subprocess.DEVNULL, stderr=errors)
+            exits.callback(self.end, process)
+            running = Running(process, listen, account, errors)
             self.await_listener(running, (host, self.port))
             yield running
             if process.poll() is not None and not running.may_end:
                 raise Fault(f"{server.name} ended by itself, status {process.returncode}: "
                             f"{running.complaint()}")
-        finally:
-            self.end(process)
-            if account is not None:
-                account.remove()
-            errors.close()
 
     def await_listener(self, running, address):
         until = time.monotonic() + START_LIMIT_S
