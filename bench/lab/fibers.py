@@ -18,8 +18,11 @@ def parse(text):
     for line in text.splitlines():
         if not line.startswith("{"):
             continue
-        item = json.loads(line)
-        figures[item["name"]] = item["median"]
+        try:
+            item = json.loads(line)
+            figures[item["name"]] = item["median"]
+        except (ValueError, KeyError) as error:
+            raise laboratory.Fault(f"fibers printed {line!r}") from error
     missing = TARGETS.keys() - figures.keys()
     if missing:
         raise laboratory.Fault(f"fibers did not report {', '.join(sorted(missing))}")

@@ -59,7 +59,7 @@ def trace(lab, options, server, path):
     result["met"] = (result["probes_per_mib"] <= PROBES_TARGET and result["long_probes"] == 0
                      and result["sent_share"] >= SENDFILE_SHARE_TARGET)
     frequent = sorted(result["calls"].items(), key=lambda item: -item[1])[:8]
-    lab.say(f"    strace, calls/MiB: "
+    lab.say("    strace, calls/MiB: "
             + ", ".join(f"{name} {count / mib:.2f}" for name, count in frequent))
     lab.say(f"    probes/MiB {result['probes_per_mib']:.2f} (target <= {PROBES_TARGET:.0f}, of one "
             f"byte), by sendfile {100 * result['sent_share']:.1f} % of the bytes: "

@@ -15,7 +15,8 @@ NGINX = """\
 user root; daemon off; worker_processes 1; pid {work}/nginx.pid; error_log stderr error;
 events {{ worker_connections 4096; }}
 http {{
-    access_log off; sendfile {sendfile}; tcp_nopush on; keepalive_requests 1000000000; keepalive_timeout 3600s;
+    access_log off; sendfile {sendfile}; tcp_nopush on;
+    keepalive_requests 1000000000; keepalive_timeout 3600s;
     types {{ text/plain txt; }} default_type application/octet-stream;
     client_body_temp_path {work}/t1; proxy_temp_path {work}/t2; fastcgi_temp_path {work}/t3;
     uwsgi_temp_path {work}/t4; scgi_temp_path {work}/t5;

@@ -47,5 +47,6 @@ def run_file1k(lab, options):
     """nginx sends a file this small cheaper by copying it (measured: 8.7 us a request against
     10.8 with sendfile), so that is the nginx to beat."""
     return [compare(lab, options, f"1 KiB file, engine {engine}",
-                    servers.subject(options, engine, servers.LEAT), servers.Nginx(sendfile="off"), "/1k.txt",
-                    1.0) for engine in servers.engines(options)]
+                    servers.subject(options, engine, servers.LEAT),
+                    servers.Nginx(sendfile="off"), "/1k.txt", 1.0)
+            for engine in servers.engines(options)]
