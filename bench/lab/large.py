@@ -83,6 +83,7 @@ def run(lab, options):
         title = f"1 MiB file, 16 connections, engine {engine}"
         lab.say(title)
         paired.table(lab, figures, ROWS)
+        small.compare_sizes(lab, figures)
         paired.tell(lab, "ratio of GB/s", speed)
         lab.say(f"    ratio of CPU us/MiB: median {cost['median']:.3f}, interval "
                 f"{cost['interval'][0]:.3f} to {cost['interval'][1]:.3f}")

@@ -23,6 +23,15 @@ def measure(lab, options, server, path):
     return figures | cost | {"cpu_us_per_request": cost["cpu_us"] / figures["req"]}
 
 
+def compare_sizes(lab, figures):
+    """A bare server's head must be as long as leat's, or the two do not do the same work."""
+    sizes = {name: rounds[0]["response_size"] for name, rounds in figures.items()}
+    if len(set(sizes.values())) > 1:
+        lab.say("    responses differ in size: "
+                + ", ".join(f"{name} {size} bytes" for name, size in sizes.items())
+                + " (a bare server's head is in peers/bare.h)")
+
+
 def compare(lab, options, title, subject, peer, path, target):
     sides = [(subject.name, subject), (f"{peer.name} (peer)", peer)]
     figures = paired.interleave(lab, sides, lambda side: measure(lab, options, side, path),
@@ -31,6 +40,7 @@ def compare(lab, options, title, subject, peer, path, target):
                                           "cpu_us_per_request"), at_most=target)
     lab.say(title)
     paired.table(lab, figures, ROWS)
+    compare_sizes(lab, figures)
     paired.tell(lab, "ratio of CPU us/request", result)
     errors = sum(figure["errors"] for figure in figures[sides[0][0]])
     return {"title": title, "rounds": figures, "ratio": result,
