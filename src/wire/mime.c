@@ -6,6 +6,8 @@
  */
 #include "wire/mime.h"
 
+#include <stdbool.h>
+
 #include "base/assert.h"
 #include "wire/chars.h"
 

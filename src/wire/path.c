@@ -73,7 +73,6 @@ int path_normalise(struct leat_slice raw, char *buffer, size_t buffer_size, stru
         return -LEAT_E_MALFORMED;
     raw = slice_after(raw, 1);
     struct output output = {.data = buffer};
-    bool ends_as_directory = true;
     while (raw.size > 0) {
         const int byte = take_byte(&raw);
         if (byte < 0)
@@ -92,8 +91,8 @@ int path_normalise(struct leat_slice raw, char *buffer, size_t buffer_size, stru
     if (buffer_size == 0)
         return -ENAMETOOLONG;
     /* "/a", with a last segment of its own, asks for a file; "/a/", "/a/." and "/a/.." do not. */
-    const size_t last = output.segment;
-    const struct leat_slice segment = slice_of(buffer + last, output.size - last);
+    const struct leat_slice segment =
+        slice_of(buffer + output.segment, output.size - output.segment);
     ends_as_directory =
         segment.size == 0 || slice_equal(segment, SLICE(".")) || slice_equal(segment, SLICE(".."));
     const int result = end_segment(&output);
