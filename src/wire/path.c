@@ -93,7 +93,7 @@ int path_normalise(struct leat_slice raw, char *buffer, size_t buffer_size, stru
     /* "/a", with a last segment of its own, asks for a file; "/a/", "/a/." and "/a/.." do not. */
     const struct leat_slice segment =
         slice_of(buffer + output.segment, output.size - output.segment);
-    ends_as_directory =
+    const bool ends_as_directory =
         segment.size == 0 || slice_equal(segment, SLICE(".")) || slice_equal(segment, SLICE(".."));
     const int result = end_segment(&output);
     if (result < 0)
