@@ -141,7 +141,7 @@ static void the_docs_show_the_table(void **state)
 {
     const char *root = getenv("LEAT_SOURCE_ROOT");
     if (!root)
-        skip();
+        fail_msg("LEAT_SOURCE_ROOT is not set; meson test does that");
     char path[4096];
     snprintf(path, sizeof path, "%s/docs/tuning.md", root);
     char *page = read_whole(path), *table = render_table();
@@ -422,9 +422,13 @@ static void fast_open_is_checked_against_the_host(void **state)
 {
     int bits = -1;
     FILE *file = fopen("/proc/sys/net/ipv4/tcp_fastopen", "r");
-    if (!file || fscanf(file, "%i", &bits) != 1)
-        skip();
-    fclose(file);
+    const bool is_known = file && fscanf(file, "%i", &bits) == 1;
+    if (file)
+        fclose(file);
+    if (!is_known) {
+        print_message("net.ipv4.tcp_fastopen cannot be read on this host\n");
+        return;
+    }
     struct leat_tuning tuning = unset();
     set(&tuning, "tcp-fastopen", "5");
     struct tuning_report report;
