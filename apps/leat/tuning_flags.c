@@ -3,6 +3,9 @@
 #include "tuning_flags.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 
@@ -40,4 +43,36 @@ void tuning_flags_print_help(unsigned roles, FILE *out)
         fprintf(out, "  %-30s %s (default: %s)\n", flag, option->help,
                 tuning_format_value(option, &defaults, value, sizeof value));
     }
+}
+
+static int check_role(enum tuning_role role, const struct tuning_flags *flags, const char *command,
+                      FILE *out)
+{
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return 0; /* whoever needs a socket in earnest will say so */
+    struct tuning_report report;
+    const int error = tuning_apply(&backend_sys_linux, fd, role, flags->tuning, &report);
+    close(fd);
+    for (size_t i = 0; i < report.count; i++) {
+        char text[256];
+        fprintf(out, "%s: %s\n", command,
+                tuning_finding_format(&report.findings[i], text, sizeof text));
+    }
+    return error;
+}
+
+int tuning_flags_check(const struct tuning_flags *flags, const char *command, FILE *out)
+{
+    static const enum tuning_role roles[] = {TUNING_LISTENER, TUNING_ACCEPTED, TUNING_CONNECTING};
+    int first_error = 0;
+    ASSERT(flags->roles != 0);
+    for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
+        if (!(flags->roles & roles[i]))
+            continue;
+        const int error = check_role(roles[i], flags, command, out);
+        if (first_error == 0)
+            first_error = error;
+    }
+    return first_error;
 }

@@ -31,4 +31,9 @@ int tuning_flag_try(const struct tuning_flags *flags, const char *name, const ch
 /* Their lines of --help, in the table's order. */
 void tuning_flags_print_help(unsigned roles, FILE *out);
 
+/* Tries the tuning on sockets of its own, at the start of a server, and writes a line to `out` for each
+ * option that this host refuses, ignores or limits: "leat serve: --tcp-fastopen is ignored here: ...".
+ * 0, or -errno of the first refusal of what was asked for. */
+int tuning_flags_check(const struct tuning_flags *flags, const char *command, FILE *out);
+
 #endif

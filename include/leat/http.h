@@ -40,7 +40,6 @@ struct leat_http_options {
     int64_t idle_timeout_ms; /* between two requests. 75,000 */
     int64_t send_timeout_ms; /* without the client taking anything. 60,000 */
     unsigned connections_max; /* at a time; the newcomer beyond it gets a 503. 0: 16,384 */
-    uint64_t pacing_rate_bytes_per_s; /* of each connection; 0: none */
 };
 
 struct leat_http_counters {
@@ -92,6 +91,10 @@ int leat_http_reply_error(struct leat_http_response *response, int status);
 int leat_http_reply_file(const struct leat_http_request *request,
                          struct leat_http_response *response, struct leat_root *root,
                          const char *path);
+
+/* The status that tells a client why a file could not be opened: 404 for what is not there or leads
+ * out of the root, 403, 503, 500. `error` is what leat_file_open returned. */
+int leat_http_status_of_file(int error);
 
 /* The request's path, decoded and normalised, for use below a root: "." for "/". A final '/' is not
  * in it; *ret_is_directory tells. 0, or an HTTP status (400, 404) to reply with. */

@@ -18,5 +18,6 @@
 #include "leat/slice.h"
 #include "leat/stream.h"
 #include "leat/tuning.h"
+#include "leat/version.h"
 
 #endif

@@ -35,6 +35,8 @@ int leat_accept(struct leat_listener *listener, int64_t deadline_ns,
                 struct leat_stream **ret_stream);
 /* The address it listens on. */
 const struct leat_address *leat_listener_address(const struct leat_listener *listener);
+/* Its socket, for another loop's listener to inherit a duplicate of. It belongs to the listener. */
+int leat_listener_fd(const struct leat_listener *listener);
 /* Stops and frees it; those who wait in leat_accept are told -LEAT_E_CLOSED. */
 void leat_listener_close(struct leat_listener *listener);
 

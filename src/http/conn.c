@@ -450,8 +450,6 @@ void conn_start(struct leat_http_server *server, int fd, bool is_refused)
     list_push_back(&server->conns, &conn->node);
     server->conn_count++;
     server->refusal_count += is_refused;
-    if (server->options.pacing_rate_bytes_per_s > 0)
-        (void)leat_stream_set_pacing(&conn->stream, server->options.pacing_rate_bytes_per_s);
     set_deadline(conn, in_ms(conn, server->options.idle_timeout_ms));
     conn->stream.ops->receive_start(&conn->stream, &conn->receiver);
 }

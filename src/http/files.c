@@ -129,7 +129,7 @@ static void reply_with(const struct leat_http_request *request,
     }
 }
 
-static int status_of_error(int error)
+int leat_http_status_of_file(int error)
 {
     switch (-error) {
     case ENOENT:
@@ -163,7 +163,7 @@ int leat_http_reply_file(const struct leat_http_request *request,
     struct leat_file *file;
     const int error = leat_file_open(root, path, leat_after_ms(OPEN_TIMEOUT_MS), &file);
     if (error)
-        return leat_http_reply_error(response, status_of_error(error));
+        return leat_http_reply_error(response, leat_http_status_of_file(error));
     if (file->info.is_directory) {
         leat_file_unref(file);
         return -EISDIR;

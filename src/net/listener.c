@@ -266,6 +266,11 @@ const struct leat_address *leat_listener_address(const struct leat_listener *lis
     return &listener->address;
 }
 
+int leat_listener_fd(const struct leat_listener *listener)
+{
+    return listener->fd;
+}
+
 void leat_listener_close(struct leat_listener *listener)
 {
     if (!listener)

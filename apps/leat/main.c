@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * leat: dispatches to the subcommands.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "commands.h"
+#include "leat/version.h"
+
+struct command {
+    const char *name, *arguments, *summary;
+    int (*run)(int argc, char **argv);
+};
+
+static const struct command commands[] = {
+    {"serve", "[DIR]", "films and files over HTTP", cmd_serve},
+    {"doctor", "", "what this host grants, and how to get the rest", cmd_doctor},
+};
+
+enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
+
+static void print_help(FILE *out)
+{
+    fprintf(out, "usage: leat COMMAND [OPTION...]\n\ncommands:\n");
+    for (int index = 0; index < COMMAND_COUNT; index++)
+        fprintf(out, "  %-7s %-6s  %s\n", commands[index].name, commands[index].arguments,
+                commands[index].summary);
+    fprintf(out, "\n  --help     this; `leat COMMAND --help` tells a command's options\n"
+                 "  --version  the version\n");
+}
+
+static int finish_output(int status)
+{
+    /* A full disk or a closed pipe behind stdout must not look like success. */
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "leat: cannot write to standard output\n");
+        return 1;
+    }
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN);
+    if (argc < 2) {
+        fprintf(stderr, "leat: which command? one of: serve, doctor (leat --help tells more)\n");
+        return EXIT_WRONG_USE;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+        print_help(stdout);
+        return finish_output(0);
+    }
+    if (strcmp(name, "--version") == 0) {
+        printf("leat %s\n", LEAT_VERSION);
+        return finish_output(0);
+    }
+    for (int index = 0; index < COMMAND_COUNT; index++)
+        if (strcmp(name, commands[index].name) == 0)
+            return finish_output(commands[index].run(argc - 1, argv + 1));
+    fprintf(stderr, "leat: there is no command '%s'; there are serve and doctor (leat --help)\n",
+            name);
+    return EXIT_WRONG_USE;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Text that grows while a page is made. Running out of memory makes it fail once and for all, which
+ * is looked at in the end.
+ */
+#ifndef LEAT_TEXT_H
+#define LEAT_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "leat/slice.h"
+
+struct text {
+    char *data;
+    size_t size, capacity;
+    bool has_failed;
+};
+
+void text_fini(struct text *text);
+void text_add(struct text *text, struct leat_slice piece);
+void text_add_literal(struct text *text, const char *piece);
+/* Escaped for HTML content and quoted attributes. */
+void text_add_html(struct text *text, struct leat_slice piece);
+/* Percent-encoded for a link. */
+void text_add_link(struct text *text, struct leat_slice path);
+
+#endif
