@@ -66,12 +66,46 @@ static void help_lists_what_exists(void **state)
     }
 }
 
+static int checked(const struct leat_tuning *tuning, char **ret_text)
+{
+    struct leat_tuning copy = *tuning;
+    const struct tuning_flags flags = {.tuning = &copy, .roles = TUNING_FLAGS_SERVER};
+    size_t size = 0;
+    FILE *out = open_memstream(ret_text, &size);
+    assert_non_null(out);
+    const int error = tuning_flags_check(&flags, "leat serve", out);
+    assert_int_equal(fclose(out), 0);
+    return error;
+}
+
+static void the_host_is_asked(void **state)
+{
+    struct leat_tuning tuning = LEAT_TUNING_DEFAULT;
+    char *text = NULL;
+    assert_int_equal(checked(&tuning, &text), 0);
+    assert_string_equal(text, "");
+    free(text);
+
+    tuning.tcp_keepidle_s = 60;
+    assert_int_equal(checked(&tuning, &text), 0);
+    assert_string_equal(text, "leat serve: --tcp-keepidle is ignored here: it takes --so-keepalive"
+                              " on as well\n");
+    free(text);
+
+    tuning.so_keepalive = 1;
+    strcpy(tuning.tcp_congestion, "no-such-thing");
+    assert_true(checked(&tuning, &text) < 0);
+    assert_non_null(strstr(text, "leat serve: --tcp-congestion is refused here ("));
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_flag_is_tried),
         cmocka_unit_test(roles_decide),
         cmocka_unit_test(help_lists_what_exists),
+        cmocka_unit_test(the_host_is_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
