@@ -456,8 +456,13 @@ static int sim_create(struct leat_loop *loop, const struct backend_options *opti
 
 int sim_loop_create(const struct sim_options *options, struct leat_loop **ret_loop)
 {
+    /* Half of the worlds take after uring, where sends ride in a batch, half after epoll. */
+    static struct backend_ops backend_sim_now_ops;
+    backend_sim_now_ops = backend_sim_ops;
+    backend_sim_now_ops.sends_now = true;
     wanted_options = options;
-    int error = loop_create_on(&backend_sim_ops, NULL, ret_loop);
+    const bool sends_now = random_mix(options->seed) % 2;
+    int error = loop_create_on(sends_now ? &backend_sim_now_ops : &backend_sim_ops, NULL, ret_loop);
     wanted_options = NULL;
     return error;
 }

@@ -145,7 +145,13 @@ static void run_tasks(struct leat_loop *loop)
         task->run(task);
 }
 
-static int turn(struct leat_loop *loop, int64_t deadline_ns)
+static bool is_anything_left(const struct leat_loop *loop)
+{
+    return op_busy_count > 0 || loop->timers.count > 0 || loop->jobs > 0 ||
+           !list_is_empty(&loop->ready) || atomic_load(&loop->inbox);
+}
+
+static int turn(struct leat_loop *loop, int64_t deadline_ns, bool ends_when_idle)
 {
     counter_add(&loop->counters.turns, 1);
     take_messages(loop);
@@ -155,6 +161,9 @@ static int turn(struct leat_loop *loop, int64_t deadline_ns)
     if (!list_is_empty(&loop->ready) || atomic_load(&loop->inbox) ||
         atomic_load(&loop->stop_wanted))
         deadline_ns = 0;
+    /* The last task or timer may have been this turn's: then nobody would ever end the wait. */
+    if (ends_when_idle && !is_anything_left(loop))
+        deadline_ns = 0;
     const int64_t timer_ns = timer_wheel_next_ns(&loop->timers);
     if (timer_ns < deadline_ns)
         deadline_ns = timer_ns;
@@ -162,22 +171,21 @@ static int turn(struct leat_loop *loop, int64_t deadline_ns)
     return loop->ops->wait(loop->backend, deadline_ns);
 }
 
-int leat_loop_run_once(struct leat_loop *loop, int64_t deadline_ns)
+static int turn_once(struct leat_loop *loop, int64_t deadline_ns, bool ends_when_idle)
 {
-    ASSERT(loop == loop_current);
     /* A foreign loop may have slept between two calls. */
     if (loop->embedding)
         loop->now_ns = loop->ops->now_ns(loop->backend);
-    int error = turn(loop, deadline_ns);
+    int error = turn(loop, deadline_ns, ends_when_idle);
     if (!error && loop->embedding)
         error = embed_settle(loop->embedding, loop);
     return error;
 }
 
-static bool is_anything_left(const struct leat_loop *loop)
+int leat_loop_run_once(struct leat_loop *loop, int64_t deadline_ns)
 {
-    return op_busy_count > 0 || loop->timers.count > 0 || loop->jobs > 0 ||
-           !list_is_empty(&loop->ready) || atomic_load(&loop->inbox);
+    ASSERT(loop == loop_current);
+    return turn_once(loop, deadline_ns, false);
 }
 
 int leat_loop_run(struct leat_loop *loop)
@@ -186,7 +194,7 @@ int leat_loop_run(struct leat_loop *loop)
     int error = 0;
     while (!error && !atomic_load_explicit(&loop->stop_wanted, memory_order_acquire) &&
            is_anything_left(loop))
-        error = leat_loop_run_once(loop, LEAT_FOREVER);
+        error = turn_once(loop, LEAT_FOREVER, true);
     atomic_store(&loop->stop_wanted, false);
     return error;
 }

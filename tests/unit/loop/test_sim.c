@@ -311,6 +311,22 @@ static void it_notices_a_lost_wake_up(void **state)
     assert_int_equal(world.failures, 0);
 }
 
+static void ring(struct timer *timer)
+{
+}
+
+static void a_loop_ends_with_its_last_timer(void **state)
+{
+    struct world world;
+    world_init(&world, 7, SIM_CALM);
+    struct timer timer;
+    timer_init(&timer, ring);
+    loop_timer_start(world.loop, &timer, sim_now_ns(world.sim) + LEAT_NS_PER_S);
+    assert_int_equal(leat_loop_run(world.loop), 0); /* and does not wait for ever */
+    world_fini(&world);
+    assert_int_equal(world.failures, 0);
+}
+
 struct job {
     struct offload_job job;
     int fd;
@@ -652,6 +668,7 @@ int main(void)
         cmocka_unit_test(it_notices_memory_that_changed),
         cmocka_unit_test(it_notices_misused_descriptors),
         cmocka_unit_test(it_notices_a_lost_wake_up),
+        cmocka_unit_test(a_loop_ends_with_its_last_timer),
         cmocka_unit_test(it_notices_calls_that_block),
         cmocka_unit_test(it_notices_a_stall_on_the_disk),
         cmocka_unit_test(it_notices_who_spins_on_a_shortage),
