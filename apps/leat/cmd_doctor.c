@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * leat doctor: tries what leat would like to use, and says for each what the host grants and what
- * would change that. It tries rather than reads where it can, for a sysctl does not know of the
- * container around us. Nothing on the host is changed. Each check appends findings to one list, which
- * is printed at the end, for people or as JSON. An ok finding may carry advice too.
+ * leat doctor: tries what leat would like to use, and says for each what the host grants and
+ * what would change that. It tries rather than reads where it can, for a sysctl does not know of
+ * the container around us. Nothing on the host is changed. Each check appends findings to one
+ * list, which is printed at the end, for people or as JSON. An ok finding may carry advice too.
  */
-#include "cmd_doctor.h"
+#include "commands.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -60,7 +60,7 @@ struct doctor {
     struct finding findings[FINDINGS_MAX];
 };
 
-/* ---- Tools -------------------------------------------------------------------------------------- */
+/* ---- Tools ----------------------------------------------------------------------------------- */
 
 /* A new finding; its text is as printf makes it. */
 __attribute__((format(printf, 5, 6))) static struct finding *find(struct doctor *doctor,
@@ -154,7 +154,7 @@ static char *format_limit(rlim_t limit, bool is_size, char *text, size_t text_si
     return text;
 }
 
-/* ---- Kernel ------------------------------------------------------------------------------------- */
+/* ---- Kernel ---------------------------------------------------------------------------------- */
 
 static void check_kernel(struct doctor *doctor)
 {
@@ -333,7 +333,7 @@ static void check_ktls(struct doctor *doctor)
     close(fds[1]);
 }
 
-/* ---- Network ------------------------------------------------------------------------------------ */
+/* ---- Network --------------------------------------------------------------------------------- */
 
 static void check_fast_open(struct doctor *doctor)
 {
@@ -408,7 +408,7 @@ static void check_buffers(struct doctor *doctor)
     check_buffer(doctor, "receive buffers", "rmem_max");
 }
 
-/* ---- Limits ------------------------------------------------------------------------------------- */
+/* ---- Limits ---------------------------------------------------------------------------------- */
 
 static void check_descriptors(struct doctor *doctor)
 {
@@ -488,7 +488,7 @@ static void check_pipes(struct doctor *doctor)
     advise(finding, "for more: sysctl -w fs.pipe-user-pages-soft=0; root has no limit");
 }
 
-/* ---- Socket options ----------------------------------------------------------------------------- */
+/* ---- Socket options -------------------------------------------------------------------------- */
 
 /* What an option is tried with: something that people ask for. */
 static int64_t trial_value(const struct tuning_option *option)
@@ -552,7 +552,7 @@ static void check_options(struct doctor *doctor)
         check_option(doctor, &tuning_options[i]);
 }
 
-/* ---- Printing ----------------------------------------------------------------------------------- */
+/* ---- Printing -------------------------------------------------------------------------------- */
 
 static const char *const state_words[] = {
     [OK] = "ok", [LIMITED] = "limited", [MISSING] = "missing"};
@@ -638,7 +638,7 @@ int cmd_doctor(int argc, char **argv)
         } else {
             fprintf(stderr, "leat doctor: unknown argument '%s'; there are --json and --help\n",
                     argv[i]);
-            return 2;
+            return EXIT_WRONG_USE;
         }
     }
     static void (*const checks[])(struct doctor *) = {

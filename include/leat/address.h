@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Addresses of sockets: IPv4, IPv6 and unix, as values of the caller's, copied freely. Their text is
+ * Addresses of sockets: IPv4, IPv6 and unix, as values of the caller's, copied freely.
+ * Their text is
  *
  *     127.0.0.1:8080    [::1]:8080    [fe80::1%2]:8080    unix:/run/leat.sock    unix:@abstract
  *
@@ -34,8 +35,8 @@ struct leat_address {
 /* Enough for the text of any address, its terminating zero byte included. */
 enum { LEAT_ADDRESS_TEXT_SIZE = 128 };
 
-/* 0, or -EINVAL: then *ret_reason (which may be NULL) is a static text that says what is wrong, such
- * as "the port is missing: write 127.0.0.1:8080". */
+/* 0, or -EINVAL: then *ret_reason (which may be NULL) is a static text that says what is wrong,
+ * such as "the port is missing: write 127.0.0.1:8080". */
 int leat_address_parse(const char *text, struct leat_address *ret_address, const char **ret_reason);
 
 /* Writes the text of the address to `text`, which has LEAT_ADDRESS_TEXT_SIZE bytes, and returns it.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The library's debug log. leat prints nothing by itself and reports what goes wrong through results;
- * what it has to say beyond that is for those who look into it, goes to a function of theirs, and
- * costs one predictable branch a place while there is none.
+ * The library's debug log. leat prints nothing by itself and reports what goes wrong through
+ * results; what it has to say beyond that is for those who look into it, goes to a function of
+ * theirs, and costs one predictable branch a place while there is none.
  */
 #ifndef LEAT_LOG_H
 #define LEAT_LOG_H

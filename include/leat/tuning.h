@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tuning: the socket options that leat offers, as values. Start from LEAT_TUNING_DEFAULT, change what
- * you want, hand it to leat_listen or leat_connect:
+ * Tuning: the socket options that leat offers, as values. Start from LEAT_TUNING_DEFAULT, change
+ * what you want, hand it to leat_listen or leat_connect:
  *
  *     struct leat_tuning tuning = LEAT_TUNING_DEFAULT;
  *     tuning.tcp_notsent_lowat_size = 16 * 1024;
  *
- * What is LEAT_TUNING_UNSET is left as the host has it. Each field is named after its option and ends
- * in its unit. docs/tuning.md says what each does, and decision 0002 why most are left alone. What
- * concerns TCP is skipped on unix sockets.
+ * What is LEAT_TUNING_UNSET is left as the host has it. Each field is named after its option and
+ * ends in its unit. docs/tuning.md says what each does, and decision 0002 why most are left
+ * alone. What concerns TCP is skipped on unix sockets.
  */
 #ifndef LEAT_TUNING_H
 #define LEAT_TUNING_H
@@ -63,12 +63,14 @@ struct leat_tuning {
     }
 /* clang-format on */
 
-/* Sets one field from text: the name of its flag ("tcp-notsent-lowat", without dashes before it) and a
- * value: "on"/"off", a number, a size ("32k"; k, m and g are binary), a time ("30s", "500ms", "2min";
- * a bare number is in the option's own unit), a name. A NULL value means "on" where that is possible.
+/* Sets one field from text: the name of its flag ("tcp-notsent-lowat", without dashes before it)
+ * and a value: "on"/"off", a number, a size ("32k"; k, m and g are binary), a time ("30s",
+ * "500ms", "2min"; a bare number is in the option's own unit), a name. A NULL value means "on"
+ * where that is possible.
  *
- * 0; -ENOENT: there is no such flag; -EINVAL: the value is wrong. Then one line that says what would
- * be right is in ret_error, cut to ret_error_size (256 is enough), and the tuning is as it was. */
+ * 0; -ENOENT: there is no such flag; -EINVAL: the value is wrong. Then one line that says what
+ * would be right is in ret_error, cut to ret_error_size (256 is enough), and the tuning is as it
+ * was. */
 int leat_tuning_parse(struct leat_tuning *tuning, const char *flag, const char *value,
                       char *ret_error, size_t ret_error_size);
 

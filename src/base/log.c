@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The debug log. A mutex rather than something clever: it is taken only while somebody debugs, keeps
- * lines of different threads apart, and makes leat_log_set's promise about the previous function.
+ * The debug log. A mutex rather than something clever: it is taken only while somebody debugs,
+ * keeps lines of different threads apart, and makes leat_log_set's promise about the previous
+ * function.
  */
 #include "base/log.h"
 

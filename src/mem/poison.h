@@ -32,8 +32,8 @@ enum { POISON_GAP_SIZE = POISON_ENABLED ? 16 : 0 };
 static inline void poison(void *memory, size_t size)
 {
 #if POISON_ENABLED
-    /* gcc believes that what takes a pointer to const reads through it, and warns of memory fresh from
-     * malloc: do not let it see where the pointer comes from. */
+    /* gcc believes that what takes a pointer to const reads through it, and warns of memory
+     * fresh from malloc: do not let it see where the pointer comes from. */
     __asm__("" : "+r"(memory));
     __asan_poison_memory_region(memory, size);
 #else

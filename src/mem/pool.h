@@ -5,7 +5,7 @@
  * are still in the cache. Objects are cut from slabs when first needed, so that a slab's pages are
  * touched one after the other; slabs are kept until the end: a pool stays as large as it once was.
  *
- * What is free is poisoned under AddressSanitizer, and giving an object back twice is then reported.
+ * What is free is poisoned under AddressSanitizer; giving an object back twice is then reported.
  * The limit is the owner's to name; at it the newcomer is told. One thread: its owner's.
  */
 #ifndef MEM_POOL_H

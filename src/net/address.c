@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Addresses, as text and as the kernel has them. What is accepted is narrow, so that what is refused
- * can be explained: a person wrote it on a command line, and gets told what would have been right.
- * No state; any thread.
+ * Addresses, as text and as the kernel has them. What is accepted is narrow, so that what is
+ * refused can be explained: a person wrote it on a command line, and gets told what would have
+ * been right. No state; any thread.
  */
 #include "net/address.h"
 
@@ -27,7 +27,7 @@ static_assert(6 + UNIX_NAME_SIZE_MAX <= LEAT_ADDRESS_TEXT_SIZE, "the text of a u
 static_assert(1 + HOST_SIZE_MAX + 1 + 10 + 2 + PORT_DIGITS_MAX + 1 <= LEAT_ADDRESS_TEXT_SIZE,
               "the text of an IPv6 address fits");
 
-/* ---- Text to address: each returns NULL, or what is wrong --------------------------------------- */
+/* ---- Text to address: each returns NULL, or what is wrong ------------------------------------ */
 
 /* Digits alone, at most `max`. */
 static bool parse_number(struct leat_slice text, uint64_t max, uint64_t *ret_number)
@@ -63,7 +63,7 @@ static const char *parse_unix(const char *name, struct leat_address *address)
     const size_t size = strlen(name);
     if (size == (is_abstract ? 1 : 0))
         return "the name of the socket is missing: write unix:/run/leat.sock or unix:@name";
-    /* A path is followed by a zero byte; the '@' of an abstract name becomes one, and ends nothing. */
+    /* A path is followed by a zero byte; the '@' of an abstract name becomes one. */
     if (size + !is_abstract > UNIX_NAME_SIZE_MAX)
         return "the name of a unix socket has at most 107 bytes";
     address->local.sun_family = AF_UNIX;
@@ -155,7 +155,7 @@ int leat_address_parse(const char *text, struct leat_address *ret_address, const
     return 0;
 }
 
-/* ---- Address to text ---------------------------------------------------------------------------- */
+/* ---- Address to text ------------------------------------------------------------------------- */
 
 /* The name without the zero byte behind a path, but with the one before an abstract name; empty for
  * an unnamed socket. */
@@ -198,7 +198,7 @@ char *leat_address_format(const struct leat_address *address, char *text)
     return text;
 }
 
-/* ---- The kernel's form -------------------------------------------------------------------------- */
+/* ---- The kernel's form ----------------------------------------------------------------------- */
 
 int leat_address_from_sockaddr(const struct sockaddr *base, socklen_t size,
                                struct leat_address *ret_address)
@@ -268,7 +268,7 @@ bool leat_address_equal(const struct leat_address *a, const struct leat_address 
     }
 }
 
-/* ---- Sockets ------------------------------------------------------------------------------------ */
+/* ---- Sockets --------------------------------------------------------------------------------- */
 
 /* The kernel may write one byte more than a sockaddr_un has; a sockaddr_storage has room for it. */
 static int finish(int result, const struct sockaddr_storage *storage, socklen_t size,

@@ -33,7 +33,7 @@ enum {
 #define SOCKET_OPTION(name_) .option = #name_, .level = SOL_SOCKET, .name = name_
 #define TCP_OPTION(name_) .option = #name_, .level = IPPROTO_TCP, .name = name_, .is_tcp_only = true
 
-/* A name takes the place of two numbers, and nothing else is in the struct: no field without a row. */
+/* A name takes the place of two numbers; nothing else is in the struct: no field without a row. */
 static_assert(sizeof(struct leat_tuning) == (TUNING_OPTIONS + 1) * sizeof(int64_t),
               "each field has a row in the table");
 
@@ -217,7 +217,7 @@ const struct tuning_option tuning_options[TUNING_OPTIONS] = {
 
 static const struct leat_tuning defaults = LEAT_TUNING_DEFAULT;
 
-/* ---- Fields ------------------------------------------------------------------------------------- */
+/* ---- Fields ---------------------------------------------------------------------------------- */
 
 const struct tuning_option *tuning_find(const char *flag)
 {
@@ -250,7 +250,7 @@ static bool is_unset(const struct tuning_option *option, const struct leat_tunin
     return tuning_number(option, tuning) == LEAT_TUNING_UNSET;
 }
 
-/* ---- Text --------------------------------------------------------------------------------------- */
+/* ---- Text ------------------------------------------------------------------------------------ */
 
 const char *tuning_value_word(const struct tuning_option *option)
 {
@@ -451,7 +451,7 @@ char *tuning_finding_format(const struct tuning_finding *finding, char *text, si
     return text;
 }
 
-/* ---- Applying ----------------------------------------------------------------------------------- */
+/* ---- Applying -------------------------------------------------------------------------------- */
 
 /* An option's value as setsockopt(2) takes it. */
 union kernel_value {

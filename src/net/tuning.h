@@ -3,8 +3,9 @@
  * The table of socket options, and how they get onto sockets. The one table (tuning.c) drives the
  * flags of the commands, the public API, docs/tuning.md and `leat doctor`; a test compares them.
  *
- * What a listener's sockets inherit is set on the listener once and costs a connection nothing; only
- * what they do not inherit is set on each accepted one (the role decides). No state; any thread.
+ * What a listener's sockets inherit is set on the listener once and costs a connection nothing;
+ * only what they do not inherit is set on each accepted one (the role decides).
+ * No state; any thread.
  */
 #ifndef NET_TUNING_H
 #define NET_TUNING_H
@@ -75,7 +76,7 @@ const char *tuning_value_word(const struct tuning_option *option);
 char *tuning_format_value(const struct tuning_option *option, const struct leat_tuning *tuning,
                           char *text, size_t size);
 
-/* ---- Applying ----------------------------------------------------------------------------------- */
+/* ---- Applying -------------------------------------------------------------------------------- */
 
 enum tuning_outcome {
     TUNING_REFUSED, /* the call failed: `error` */
@@ -97,9 +98,10 @@ struct tuning_report {
     struct tuning_finding findings[TUNING_OPTIONS];
 };
 
-/* Sets on the socket what the tuning asks for in this role and differs from what a fresh socket has.
- * With a report each option is read back too, and what was refused, ignored or limited is written
- * down (for the start of a server); without (NULL: on the way of each connection) nothing is read.
+/* Sets on the socket what the tuning asks for in this role and differs from what a fresh socket
+ * has. With a report each option is read back too, and what was refused, ignored or limited is
+ * written down (for the start of a server); without (NULL: on the way of each connection)
+ * nothing is read.
  *
  * Everything is tried. Returns 0; or -errno of the first refusal of something that was asked for,
  * that is, differs from LEAT_TUNING_DEFAULT; -EINVAL when a field is out of its range. The caller

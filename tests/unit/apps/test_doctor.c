@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * leat doctor, run in this process with its output in a file: what it says depends on the host, that
- * it says something sound about each subject does not.
+ * leat doctor, run in this process with its output in a file: what it says depends on the host,
+ * that it says something sound about each subject does not.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "cmd_doctor.h"
+#include "commands.h"
 #include "net/tuning.h"
 
 /* Runs it; what it wrote to `stream` (stdout or stderr) is in *ret_text, which the caller frees. */
@@ -79,7 +79,7 @@ static void text_for_people(void **state)
     free(text);
 }
 
-/* Walks over one value of JSON (RFC 8259), without numbers and literals, which doctor has none of. */
+/* Walks over one value of JSON (RFC 8259); numbers and literals doctor has none of. */
 static const char *skip_json(const char *at)
 {
     while (isspace((unsigned char)*at))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Socket options as flags: found by name, within the roles of a subcommand, and listed for --help. */
+/* Socket options as flags: found by name, within a subcommand's roles, and listed for --help. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>

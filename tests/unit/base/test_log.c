@@ -74,7 +74,7 @@ static void *log_often(void *arg)
     return arg;
 }
 
-/* The counter in the listener is plain: calls that overlapped would lose some, and TSan would tell. */
+/* The counter in the listener is plain: calls that overlapped would lose some; TSan would tell. */
 static void one_call_at_a_time(void **state)
 {
     struct listener listener = {0};

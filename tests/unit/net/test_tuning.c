@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tuning: the table is whole and docs/tuning.md shows it; text becomes values; values arrive on real
- * sockets and are read back there, inherited or not as the table says; and on hosts played by a
- * counterfeit door, what is refused, ignored or limited is reported.
+ * Tuning: the table is whole and docs/tuning.md shows it; text becomes values; values arrive on
+ * real sockets and are read back there, inherited or not as the table says; and on hosts played
+ * by a counterfeit door, what is refused, ignored or limited is reported.
  *
  * LEAT_UPDATE_DOCS=1 in the environment rewrites the table in docs/tuning.md.
  */
@@ -39,7 +39,7 @@ static void set(struct leat_tuning *tuning, const char *flag, const char *value)
         fail_msg("%s", error);
 }
 
-/* ---- The table --------------------------------------------------------------------------------- */
+/* ---- The table ------------------------------------------------------------------------------- */
 
 /* TCP_NOTSENT_LOWAT is --tcp-notsent-lowat; a flag with a shorter name has that as its alias. */
 static void flags_are_named_after_their_options(void **state)
@@ -164,7 +164,7 @@ static void the_docs_show_the_table(void **state)
     free(page);
 }
 
-/* ---- Text -------------------------------------------------------------------------------------- */
+/* ---- Text ------------------------------------------------------------------------------------ */
 
 static void good_values(void **state)
 {
@@ -285,7 +285,7 @@ static void bad_values(void **state)
     assert_string_equal(error, "there is no option --tcp-cork");
 }
 
-/* ---- Real sockets ------------------------------------------------------------------------------ */
+/* ---- Real sockets ---------------------------------------------------------------------------- */
 
 static const struct backend_sys *const real = &backend_sys_linux;
 
@@ -458,7 +458,7 @@ static void unix_sockets_skip_what_is_tcp(void **state)
     }
 }
 
-/* ---- A counterfeit door: hosts that refuse, ignore and limit ------------------------------------ */
+/* ---- A counterfeit door: hosts that refuse, ignore and limit --------------------------------- */
 
 struct fake {
     struct backend_sys sys;
