@@ -20,7 +20,6 @@
 
 #define BARE_HEAD_FIRST                                                                            \
     "HTTP/1.1 200 OK\r\n"                                                                          \
-    "Server: leat\r\n"                                                                             \
     "Date: Sun, 22 Nov 2026 12:00:00 GMT\r\n"
 #define BARE_HEAD_MEMORY                                                                           \
     BARE_HEAD_FIRST "Content-Type: text/plain\r\n"                                                 \

@@ -192,11 +192,10 @@ static void on_bytes(struct conn *conn, struct leat_slice data)
         conn_run(conn);
 }
 
-/* The client sends nothing more: what it has asked is still answered. */
+/* The client sends nothing more: what it has asked is still answered, all that was pipelined too. */
 static void on_end_of_input(struct conn *conn)
 {
     conn->is_peer_done = true;
-    conn->is_last = true;
     if (conn->state == CONN_AWAITING || conn->state == CONN_HEAD || conn->state == CONN_LINGERING)
         conn_close(conn);
 }
@@ -277,7 +276,9 @@ static bool step_head(struct conn *conn)
         return false;
     }
     if (!conn->exchange) {
-        if (!conn->is_peer_done && !receiver_is_busy(&conn->receiver))
+        if (conn->is_peer_done)
+            conn_close(conn);
+        else if (!receiver_is_busy(&conn->receiver))
             conn->stream.ops->receive_start(&conn->stream, &conn->receiver);
         return false;
     }
@@ -296,7 +297,9 @@ static bool step_head(struct conn *conn)
         return true;
     }
     exchange->scanned = exchange->input_size;
-    if (conn->state == CONN_AWAITING) {
+    if (conn->is_peer_done) {
+        conn_close(conn); /* the rest will not come */
+    } else if (conn->state == CONN_AWAITING) {
         conn->state = CONN_HEAD;
         set_deadline(conn, in_ms(conn, conn->server->options.head_timeout_ms));
     }

@@ -20,6 +20,8 @@
  * their own costs more than the copy. */
 enum { INLINE_FILE_MAX = EXCHANGE_OUT_SIZE - OUT_FIELDS_END };
 
+enum { MEDIA_TYPE_MAX = 128 };
+
 static_assert(INLINE_FILE_MAX >= 4096, "icons and playlists fit");
 
 /* ---- Request ----------------------------------------------------------------------------------- */
@@ -82,6 +84,8 @@ void response_reset(struct leat_http_response *response)
 
 void response_release(struct leat_http_response *response)
 {
+    if (!response->owned_body && !response->file && !response->body)
+        return;
     free(response->owned_body);
     leat_file_unref(response->file);
     response->owned_body = NULL;
@@ -130,8 +134,9 @@ int leat_http_add_field(struct leat_http_response *response, const char *name, c
 int leat_http_reply_static(struct leat_http_response *response, int status, const char *media_type,
                            const void *body, size_t size)
 {
-    ASSERT(status >= 200 && status <= 599);
+    ASSERT(status_line(status).data != NULL);
     ASSERT(body != NULL || size == 0);
+    ASSERT(!media_type || strlen(media_type) <= MEDIA_TYPE_MAX);
     response_release(response);
     response->status = status;
     response->media_type = media_type;
@@ -157,9 +162,11 @@ int leat_http_reply(struct leat_http_response *response, int status, const char 
 
 int leat_http_reply_error(struct leat_http_response *response, int status)
 {
-    char text[80];
-    const int size = snprintf(text, sizeof text, "%d %s\n", status, status_reason(status));
-    return leat_http_reply(response, status, "text/plain; charset=utf-8", text, (size_t)size);
+    char text[STATUS_LINE_MAX];
+    const struct leat_slice line = status_text(status);
+    memcpy(text, line.data, line.size);
+    text[line.size] = '\n';
+    return leat_http_reply(response, status, "text/plain; charset=utf-8", text, line.size + 1);
 }
 
 /* ---- Finishing --------------------------------------------------------------------------------- */
@@ -180,18 +187,13 @@ static unsigned put_decimal(char *text, uint64_t number)
 /* Puts the status line and Date in front of the fields; returns where the head begins. */
 static unsigned put_start(struct exchange *exchange, const char *date)
 {
-    const char *reason = status_reason(exchange->response.status);
-    const size_t reason_size = strlen(reason);
-    const unsigned size = (unsigned)(13 + reason_size + 2 + DATE_LINE_SIZE);
-    ASSERT(size <= OUT_FIELDS);
-    char *text = exchange->out + OUT_FIELDS - size;
-    memcpy(text, "HTTP/1.1 ", 9);
-    put_decimal(text + 9, (uint64_t)exchange->response.status);
-    text[12] = ' ';
-    memcpy(text + 13, reason, reason_size);
-    memcpy(text + 13 + reason_size, "\r\n", 2);
-    memcpy(text + 13 + reason_size + 2, date, DATE_LINE_SIZE);
-    return OUT_FIELDS - size;
+    const struct leat_slice line = status_line(exchange->response.status);
+    const unsigned start = OUT_FIELDS - DATE_LINE_SIZE - (unsigned)line.size;
+    static_assert(STATUS_LINE_MAX + DATE_LINE_SIZE <= OUT_FIELDS, "the start fits");
+    DEBUG_ASSERT(line.size <= STATUS_LINE_MAX);
+    memcpy(exchange->out + OUT_FIELDS - DATE_LINE_SIZE, date, DATE_LINE_SIZE);
+    memcpy(exchange->out + start, line.data, line.size);
+    return start;
 }
 
 static bool has_no_content(int status)
@@ -199,24 +201,34 @@ static bool has_no_content(int status)
     return status == 204 || status == 304;
 }
 
+static char *append(char *at, struct leat_slice text)
+{
+    memcpy(at, text.data, text.size);
+    return at + text.size;
+}
+
+/* For these lines put_field has kept room. */
 static void put_last_fields(struct leat_http_response *response, bool is_old_client)
 {
+    char *const out = exchange_of_response(response)->out;
+    char *at = out + response->fields_end;
     if (response->media_type) {
-        put(response, SLICE("Content-Type: "));
-        put(response, slice_from_text(response->media_type));
-        put(response, SLICE("\r\n"));
+        at = append(at, SLICE("Content-Type: "));
+        at = append(at, slice_from_text(response->media_type));
+        at = append(at, SLICE("\r\n"));
     }
     if (!has_no_content(response->status)) {
-        char number[20];
-        put(response, SLICE("Content-Length: "));
-        put(response, slice_of(number, put_decimal(number, response->size)));
-        put(response, SLICE("\r\n"));
+        at = append(at, SLICE("Content-Length: "));
+        at += put_decimal(at, response->size);
+        at = append(at, SLICE("\r\n"));
     }
     if (!response->keep_alive)
-        put(response, SLICE("Connection: close\r\n"));
+        at = append(at, SLICE("Connection: close\r\n"));
     else if (is_old_client) /* HTTP/1.0 must be told (RFC 9112, section 9.3) */
-        put(response, SLICE("Connection: keep-alive\r\n"));
-    put(response, SLICE("\r\n"));
+        at = append(at, SLICE("Connection: keep-alive\r\n"));
+    at = append(at, SLICE("\r\n"));
+    response->fields_end = (unsigned)(at - out);
+    ASSERT(response->fields_end <= OUT_FIELDS_END);
 }
 
 /* A small body goes behind the head. Does it? */

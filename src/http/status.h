@@ -5,7 +5,14 @@
 #ifndef HTTP_STATUS_H
 #define HTTP_STATUS_H
 
-/* A static text; "Unknown" for codes we have no phrase for. */
-const char *status_reason(int status);
+#include "leat/slice.h"
+
+enum { STATUS_LINE_MAX = 64 };
+
+/* "HTTP/1.1 404 Not Found" with its CRLF; data is NULL for codes we do not know. */
+struct leat_slice status_line(int status);
+
+/* "404 Not Found", of a code we know. */
+struct leat_slice status_text(int status);
 
 #endif
