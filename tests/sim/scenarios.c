@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of scenarios. A new one is a file scenario_NAME.c, a line here, and a name in
+ * meson.build.
+ */
+#include "harness.h"
+
+extern const struct scenario scenario_ops, scenario_timers, scenario_fibers;
+
+const struct scenario *const scenarios[] = {&scenario_ops, &scenario_timers, &scenario_fibers,
+                                            NULL};
