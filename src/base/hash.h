@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "base/assert.h"
+#include "base/random.h"
 #include "base/slice.h"
 
 /* ---- Hashes ---------------------------------------------------------------------------------- */
@@ -33,15 +34,10 @@ struct hash_seed {
 
 uint64_t hash_bytes(const struct hash_seed *seed, struct leat_slice bytes);
 
-/* For numbers that are our own (a descriptor, an inode); each bit of the input moves every bit of
- * the result (the finaliser of SplitMix64). */
+/* For numbers that are our own (a descriptor, an inode): each bit moves every bit of the result. */
 static inline uint64_t hash_number(uint64_t number)
 {
-    number ^= number >> 30;
-    number *= UINT64_C(0xbf58476d1ce4e5b9);
-    number ^= number >> 27;
-    number *= UINT64_C(0x94d049bb133111eb);
-    return number ^ number >> 31;
+    return random_mix(number);
 }
 
 /* ---- The table ------------------------------------------------------------------------------- */
