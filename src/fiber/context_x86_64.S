@@ -76,8 +76,8 @@ context_x86_64_switch:
         .cfi_endproc
         .size   context_x86_64_switch, . - context_x86_64_switch
 
-/* Where a new context begins: r12 is its entry, r13 the argument. It has no caller, and says so to
- * whoever unwinds. */
+/* Where a new context begins, after the nop: r12 is its entry, r13 the argument. It has no caller, and
+ * says so to whoever unwinds; who does looks at the byte before a return address. */
         .globl  context_begin
         .hidden context_begin
         .type   context_begin, @function
@@ -86,6 +86,7 @@ context_begin:
         .cfi_startproc
         .cfi_undefined %rip
         .cfi_undefined %rbp
+        nop
         movq    %r13, %rdi
         callq   *%r12
         ud2                             /* an entry never returns */

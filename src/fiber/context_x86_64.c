@@ -14,13 +14,13 @@ struct frame {
     uint16_t x87_control;
     uint16_t unused;
     void *r15, *r14, *r13, *r12, *rbx, *rbp;
-    void (*rip)(void);
+    const char *rip;
 };
 
 static_assert(sizeof(struct frame) == 64, "context_x86_64.S pops 64 bytes");
 static_assert(offsetof(struct frame, r15) == 8 && offsetof(struct frame, rip) == 56, "as it pops");
 
-void context_begin(void);
+extern const char context_begin[]; /* code: a nop, and then where it begins */
 
 void context_make(struct context *context, void *low, size_t size, void (*entry)(void *arg),
                   void *arg)
@@ -33,7 +33,7 @@ void context_make(struct context *context, void *low, size_t size, void (*entry)
     *frame = (struct frame){
         .r12 = (void *)(uintptr_t)entry,
         .r13 = arg,
-        .rip = context_begin,
+        .rip = context_begin + 1,
     };
     __asm__("stmxcsr %0\n\tfnstcw %1" : "=m"(frame->mxcsr), "=m"(frame->x87_control));
     ASSERT(((uintptr_t)(frame + 1) & 15) == 0);
