@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the small experiment measures of leat: 1 KiB from memory by a handler in a fiber, one thread,
+ * What the small experiment measures of leat: 1 KiB from memory by a handler in a fiber, a thread,
  * deadlines and Date as the server has them by default.
  */
 #include <signal.h>

@@ -107,23 +107,6 @@ static enum options_result parse(int argc, char **argv, struct worker_settings *
     return result;
 }
 
-/* What the host refuses or ignores is said once, on a socket made for that. Returns whether all that
- * was asked for can be had. */
-static bool report_tuning(const struct leat_tuning *tuning)
-{
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return true;
-    struct tuning_report report = {0};
-    const int error = tuning_apply(&backend_sys_linux, fd, TUNING_LISTENER, tuning, &report);
-    char line[256];
-    for (size_t index = 0; index < report.count; index++)
-        fprintf(stderr, "leat serve: %s\n",
-                tuning_finding_format(&report.findings[index], line, sizeof line));
-    close(fd);
-    return error == 0;
-}
-
 static void report_held_loop(const char *name, int64_t held_ms, void *user)
 {
     fprintf(stderr, "leat serve: '%s' has held its loop for %lld ms\n", name, (long long)held_ms);
@@ -226,7 +209,8 @@ int cmd_serve(int argc, char **argv)
         const char *reason;
         leat_address_parse("127.0.0.1:8080", &settings.addresses[settings.address_count++], &reason);
     }
-    if (!report_tuning(&settings.tuning))
+    const struct tuning_flags flags = {&settings.tuning, TUNING_FLAGS_SERVER};
+    if (tuning_flags_check(&flags, "leat serve", stderr) != 0)
         return EXIT_WRONG_USE;
     raise_descriptor_limit();
 
