@@ -52,7 +52,8 @@ void turn_until_idle(struct sim_run *run);
 void run_fiber(struct sim_run *run, void (*main_fiber)(void *arg), void *arg);
 
 /* A deadline was kept: `at_ns` is not before it, and not later than turns of this world come. */
-void check_deadline(struct sim_run *run, int64_t deadline_ns, int64_t at_ns);
+void check_deadline(const struct sim_run *run, int64_t deadline_ns, int64_t at_ns);
+int64_t deadline_slack_ns(const struct sim_run *run);
 
 /* May connections be cut in this world, and may calls fail for want of something? */
 static inline bool may_break(const struct sim_run *run)

@@ -196,6 +196,7 @@ static int do_chore(void *arg)
 {
     struct chore *chore = arg;
     struct batch *batch = chore->batch;
+    CHECK(run, !leat_is_cancelled()); /* then it would not have been begun */
     chore->runs++;
     if (++batch->running > batch->running_max)
         batch->running_max = batch->running;
@@ -268,14 +269,17 @@ static void act_goodbye(void *arg)
         return;
     CHECK(run, result == -ECANCELED);
     CHECK(run, leat_sleep_ms(1) == -ECANCELED);
-    const int64_t grace_ns = draw_deadline_ns(10), wake_ns = draw_deadline_ns(10);
+    const int64_t grace_ns = draw_deadline_ns(10), wake_ns = draw_deadline_ns(60);
     leat_shield_begin(grace_ns);
     const int goodbye = leat_sleep_until(wake_ns);
     leat_shield_end();
-    if (goodbye == 0)
+    if (goodbye == 0) {
         CHECK(run, wake_ns <= leat_now_ns());
-    else
-        CHECK(run, goodbye == -ECANCELED && leat_now_ns() >= grace_ns);
+        CHECK(run, leat_now_ns() <= grace_ns + deadline_slack_ns(run));
+    } else {
+        CHECK(run, goodbye == -ECANCELED);
+        check_deadline(run, grace_ns, leat_now_ns());
+    }
     CHECK(run, leat_yield() == -ECANCELED);
 }
 

@@ -125,7 +125,10 @@ static void step(struct timer *timer)
         waiting->deadline_ns = 0;
         break;
     case 1: offer_job(&play->jobs[draw(run, 0, JOBS - 1)]); break;
-    case 2: post_message(play); break;
+    case 2:
+        for (uint64_t count = draw(run, 1, 3); count > 0; count--)
+            post_message(play);
+        break;
     default: start(waiting); break;
     }
     if (--play->steps_left > 0)

@@ -36,15 +36,16 @@
 
 enum {
     PROCESSES_MAX = 16,
-    FAILURES_MAX = 10, /* of one scenario; then it is given up */
-    TWICE_EVERY = 16,  /* of so many seeds one is run twice, and must give the same trace */
-    SEED_SECONDS_MAX = IS_SANITIZED ? 120 : 30,
+    TWICE_EVERY = 16, /* of so many seeds one is run twice, and must give the same trace */
+    SEED_SECONDS = IS_SANITIZED ? 120 : 30,
 };
 
 struct settings {
     const char *scenario, *profile;
     uint64_t seeds, first_seed;
     int processes;
+    unsigned failures_max; /* of one scenario; then it is given up */
+    unsigned seed_seconds; /* a seed that runs longer has failed */
     bool trace, twice;
     bool is_single; /* --seed: one seed, in this process */
 };
@@ -98,13 +99,17 @@ void run_fiber(struct sim_run *run, void (*main_fiber)(void *arg), void *arg)
     CHECK(run, counters.fibers == 0);
 }
 
-void check_deadline(struct sim_run *run, int64_t deadline_ns, int64_t at_ns)
+int64_t deadline_slack_ns(const struct sim_run *run)
 {
     /* A tick of the wheel, the turns in between, an op whose cancel takes its time, and what the
      * world has held the loop up. */
-    const int64_t slack_ns = 8 * LEAT_NS_PER_MS + 3 * sim_lateness_ns(run->sim);
+    return 8 * LEAT_NS_PER_MS + 3 * sim_lateness_ns(run->sim);
+}
+
+void check_deadline(const struct sim_run *run, int64_t deadline_ns, int64_t at_ns)
+{
     CHECK(run, at_ns >= deadline_ns);
-    CHECK(run, at_ns <= deadline_ns + slack_ns);
+    CHECK(run, at_ns <= deadline_ns + deadline_slack_ns(run));
 }
 
 static const struct sim_profile *profile_of(const struct settings *settings, uint64_t seed)
@@ -175,7 +180,7 @@ __attribute__((noreturn)) static void run_child(const struct settings *settings,
     while (progress->next < end) {
         progress->seed = progress->next;
         progress->next += (uint64_t)settings->processes;
-        alarm(SEED_SECONDS_MAX); /* a loop without end dies of it */
+        alarm(settings->seed_seconds); /* a loop without end dies of it */
         const struct sim_report report = run_and_compare(settings, scenario, progress->seed);
         progress->trace += random_mix(report.trace ^ progress->seed);
         progress->turns += report.turns;
@@ -235,16 +240,25 @@ static unsigned run_scenario(const char *program, const struct settings *setting
         if (index == settings->processes)
             continue;
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+            children[index] = 0;
             running--;
             continue;
         }
         failures++;
         if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
-            printf("%s: seed %" PRIu64 " did not end within %d s\n", scenario->name,
-                   progress[index].seed, SEED_SECONDS_MAX);
+            printf("%s: seed %" PRIu64 " did not end within %u s\n", scenario->name,
+                   progress[index].seed, settings->seed_seconds);
         print_replay(program, settings, scenario, progress[index].seed);
-        const bool has_more = progress[index].next < settings->first_seed + settings->seeds;
-        if (has_more && failures < FAILURES_MAX)
+        children[index] = 0;
+        if (failures == settings->failures_max) {
+            for (index = 0; index < settings->processes; index++)
+                if (children[index] > 0)
+                    kill(children[index], SIGKILL);
+            while (wait(NULL) > 0)
+                ;
+            break;
+        }
+        if (progress[index].next < settings->first_seed + settings->seeds)
             children[index] = start_child(settings, scenario, &progress[index]);
         else
             running--;
@@ -276,7 +290,8 @@ static int usage(const char *program)
 {
     fprintf(stderr,
             "usage: %s [--scenario NAME|all] [--seeds N] [--first-seed S] [--threads N]\n"
-            "           [--seed S] [--profile NAME] [--twice] [--trace] [--list]\n",
+            "           [--seed S] [--profile NAME] [--twice] [--trace] [--list]\n"
+            "           [--failures N] [--seed-seconds N]\n",
             program);
     return 2;
 }
@@ -308,6 +323,8 @@ static int read_arguments(int count, char **arguments, struct settings *settings
         {"twice", no_argument, NULL, '2'},
         {"trace", no_argument, NULL, 'T'},
         {"list", no_argument, NULL, 'l'},
+        {"failures", required_argument, NULL, 'F'},
+        {"seed-seconds", required_argument, NULL, 'S'},
         {0},
     };
     int option;
@@ -317,6 +334,8 @@ static int read_arguments(int count, char **arguments, struct settings *settings
         case 'n': settings->seeds = strtoull(optarg, NULL, 10); break;
         case 'f': settings->first_seed = strtoull(optarg, NULL, 10); break;
         case 't': settings->processes = atoi(optarg); break;
+        case 'F': settings->failures_max = (unsigned)atoi(optarg); break;
+        case 'S': settings->seed_seconds = (unsigned)atoi(optarg); break;
         case 'p': settings->profile = optarg; break;
         case '2': settings->twice = true; break;
         case 'T': settings->trace = true; break;
@@ -345,6 +364,8 @@ int main(int count, char **arguments)
         .seeds = IS_SANITIZED ? 200 : 2000,
         .first_seed = 1,
         .processes = 2,
+        .failures_max = 10,
+        .seed_seconds = SEED_SECONDS,
     };
     read_environment(&settings);
     const int stop = read_arguments(count, arguments, &settings);
