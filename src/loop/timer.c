@@ -12,6 +12,11 @@
 
 enum { LEVEL_NONE = 0xff }; /* in the list of those due */
 
+static_assert(TIMER_TICK_BITS + TIMER_LEVELS * TIMER_SLOT_BITS > 63, "every deadline has a slot");
+
+/* The first tick that no int64_t reaches. A deadline in the last 65 us of time is rounded up to it. */
+static const uint64_t tick_never = UINT64_C(1) << (63 - TIMER_TICK_BITS);
+
 static uint64_t tick_of_deadline(int64_t deadline_ns)
 {
     if (deadline_ns <= 0)
@@ -49,19 +54,15 @@ void timer_init(struct timer *timer, timer_fire_fn fire)
 
 static void place(struct timer_wheel *wheel, struct timer *timer)
 {
-    uint64_t tick = tick_of_deadline(timer->deadline_ns);
+    const uint64_t tick = tick_of_deadline(timer->deadline_ns);
     if (tick <= wheel->now_tick) {
         timer->level = LEVEL_NONE;
         list_push_back(&wheel->due, &timer->node);
         return;
     }
     const int highest_bit = 63 - __builtin_clzll(tick ^ wheel->now_tick);
-    int level = highest_bit / TIMER_SLOT_BITS;
-    if (level >= TIMER_LEVELS) {
-        /* Beyond the wheel (nine years): the last slot; it is placed anew when that comes. */
-        level = TIMER_LEVELS - 1;
-        tick = wheel->now_tick | ((UINT64_C(1) << (TIMER_LEVELS * TIMER_SLOT_BITS)) - 1);
-    }
+    const int level = highest_bit / TIMER_SLOT_BITS;
+    DEBUG_ASSERT(level < TIMER_LEVELS);
     const unsigned slot = (tick >> (level * TIMER_SLOT_BITS)) & (TIMER_SLOTS - 1);
     timer->level = (uint8_t)level;
     timer->slot = (uint8_t)slot;
@@ -158,7 +159,7 @@ int64_t timer_wheel_next_ns(const struct timer_wheel *wheel)
     uint64_t tick;
     if (!list_is_empty(&wheel->due))
         return (int64_t)(wheel->now_tick << TIMER_TICK_BITS);
-    if (!next_slot(wheel, &level, &slot, &tick))
+    if (!next_slot(wheel, &level, &slot, &tick) || tick >= tick_never)
         return LEAT_FOREVER;
     return (int64_t)(tick << TIMER_TICK_BITS);
 }

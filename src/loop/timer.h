@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Timers: a hierarchical timing wheel (Varghese and Lauck, 1987, scheme 7). Seven levels of 64 slots, a tick of
- * 2^16 ns; starting and stopping are O(1) whatever the number of timers, and a bitmap a level finds
- * the next one. A timer fires at or after its deadline, never before, and at most a tick late by the
- * wheel's doing. Time is handed in. One thread: its loop's.
+ * Timers: a hierarchical timing wheel (Varghese and Lauck, 1987, scheme 7). Eight levels of 64 slots
+ * and a tick of 2^16 ns, so that every deadline has a slot. Starting and stopping are O(1) whatever the
+ * number of timers, and a bitmap a level finds the next one. A timer fires at or after its deadline,
+ * never before, and at most a tick late by the wheel's doing. Time is handed in. One thread: its loop's.
  */
 #ifndef LOOP_TIMER_H
 #define LOOP_TIMER_H
@@ -13,7 +13,7 @@
 
 #include "base/list.h"
 
-enum { TIMER_TICK_BITS = 16, TIMER_SLOT_BITS = 6, TIMER_SLOTS = 64, TIMER_LEVELS = 7 };
+enum { TIMER_TICK_BITS = 16, TIMER_SLOT_BITS = 6, TIMER_SLOTS = 64, TIMER_LEVELS = 8 };
 
 struct timer;
 typedef void (*timer_fire_fn)(struct timer *timer);
