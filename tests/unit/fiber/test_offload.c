@@ -105,11 +105,12 @@ static int cancel_body(void *unused)
     }
     while (begun() < BLOCKED)
         assert_int_equal(leat_sleep_ms(1), 0);
-    late[0] = (struct visitor){.deadline_ns = leat_after_ms(2), .result = -7};
+    late[0] = (struct visitor){.deadline_ns = leat_after_ms(2), .error = 1, .result = -7};
     late[1] = (struct visitor){.deadline_ns = LEAT_FOREVER, .result = -7};
     assert_int_equal(leat_spawn(&late_scope, visit_gate, &late[0], NULL), 0);
     assert_int_equal(leat_spawn(&late_scope, visit_gate, &late[1], NULL), 0);
-    assert_int_equal(leat_sleep_ms(5), 0);
+    while (late[0].error == 1)
+        assert_int_equal(leat_sleep_ms(1), 0);
     assert_int_equal(late[0].error, -ETIMEDOUT);
     leat_scope_fini(&late_scope);
     assert_int_equal(late[1].error, -ECANCELED);

@@ -28,7 +28,6 @@ static int join_body(void *unused)
     }
     assert_int_equal(leat_scope_count(&scope), 5);
     assert_int_equal(children[0].runs, 0); /* soon, not at once */
-    assert_int_equal(leat_scope_join(&scope, leat_after_ms(1)), -ETIMEDOUT);
     assert_int_equal(leat_scope_join(&scope, leat_after_ms(-1)), 0);
     assert_int_equal(leat_scope_count(&scope), 0);
     for (int i = 0; i < 5; i++) {
@@ -55,7 +54,9 @@ static int fini_cancels_body(void *unused)
         children[i] = (struct child){.sleep_ns = LEAT_FOREVER};
         assert_int_equal(leat_spawn(&scope, sleep_as_child, &children[i], NULL), 0);
     }
-    assert_int_equal(leat_yield(), 0);
+    assert_int_equal(leat_scope_join(&scope, leat_after_ms(1)), -ETIMEDOUT);
+    assert_int_equal(leat_scope_join(&scope, 0), -ETIMEDOUT);
+    assert_int_equal(leat_scope_count(&scope), 3);
     leat_scope_fini(&scope);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(children[i].runs, 1);
@@ -165,6 +166,53 @@ static int fini_body(void *unused)
 }
 FIBER_TEST(fini)
 
+/* The last child ends between the cancel of who joins and its next step: a join that succeeded. */
+struct race {
+    struct fiber *child;
+    int join_result;
+};
+
+static void wake_child(void *user)
+{
+    fiber_wake(user);
+}
+
+static void wait_as_child(void *arg)
+{
+    struct race *race = arg;
+    race->child = fiber_current();
+    (void)fiber_park(LEAT_FOREVER, wake_child, race->child);
+}
+
+static void join_child(void *arg)
+{
+    struct race *race = arg;
+    struct leat_scope scope;
+    leat_scope_init(&scope);
+    assert_int_equal(leat_spawn(&scope, wait_as_child, race, NULL), 0);
+    race->join_result = leat_scope_join(&scope, LEAT_FOREVER);
+    assert_true(leat_is_cancelled());
+    leat_scope_fini(&scope);
+}
+
+static int join_race_body(void *unused)
+{
+    for (int order = 0; order < 2; order++) {
+        struct leat_scope scope;
+        struct race race = {.join_result = 1};
+        leat_scope_init(&scope);
+        assert_int_equal(leat_spawn(&scope, join_child, &race, NULL), 0);
+        assert_int_equal(leat_sleep_ms(1), 0);
+        if (order == 0)
+            fiber_wake(race.child);
+        leat_scope_cancel(&scope);
+        leat_scope_fini(&scope);
+        assert_int_equal(race.join_result, order == 0 ? 0 : -ECANCELED);
+    }
+    return 0;
+}
+FIBER_TEST(join_race)
+
 /* A child may spawn siblings; a stack size of one's own; a name or none. */
 static void spawn_sibling(void *arg)
 {
@@ -226,6 +274,7 @@ int main(void)
         cmocka_unit_test(test_spawn_after_cancel),
         cmocka_unit_test(test_nested),
         cmocka_unit_test(test_fini),
+        cmocka_unit_test(test_join_race),
         cmocka_unit_test(test_siblings),
         cmocka_unit_test(test_outside),
     };
