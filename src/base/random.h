@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A small seeded generator: xoshiro256** (Blackman and Vigna, 2018), its state filled by splitmix64.
- * The same seed gives the same numbers on every machine; never use it for secrets. The state is the
- * caller's; one thread at a time.
+ * A small seeded generator: xoshiro256** (Blackman and Vigna, 2018), its state filled by
+ * splitmix64. The same seed gives the same numbers on every machine; never use it for secrets. The
+ * state is the caller's; one thread at a time.
  */
 #ifndef BASE_RANDOM_H
 #define BASE_RANDOM_H
