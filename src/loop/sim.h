@@ -68,7 +68,7 @@ extern const size_t sim_profile_count;
 
 /* How a world went; written when its loop is destroyed. */
 struct sim_report {
-    uint64_t trace; /* a hash of every completion: when, what, which descriptor, result, bytes */
+    uint64_t trace; /* a hash of every turn and completion: when, what, descriptor, result, bytes */
     uint64_t turns, completions, failures;
     uint64_t connections, resets, stalls, accept_errors, cancels_too_late, loads;
     int64_t lived_ns; /* virtual */
