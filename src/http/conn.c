@@ -7,6 +7,8 @@
 #include "http/conn.h"
 
 #include <errno.h>
+#include <linux/tcp.h> /* the C library's lacks tcpi_bytes_acked */
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -408,13 +410,33 @@ static void conn_run(struct conn *conn)
 
 /* ---- Life -------------------------------------------------------------------------------------- */
 
+/* Has the client taken something of late? What the sender sees is the socket's buffer, which tells of
+ * room only when a third of it is free: at a slow client's rate, or a paced one's, that may be long.
+ * Where the kernel does not tell more (unix sockets), that must do. What was taken before the first
+ * look counts too: who stops is cut after one to two of its times. */
+static bool has_taken_something(struct conn *conn)
+{
+    const struct backend_sys *sys = conn->stream.loop->sys;
+    struct tcp_info info;
+    socklen_t size = sizeof info;
+    if (sys->getsockopt(sys, conn->stream.fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 ||
+        size < offsetof(struct tcp_info, tcpi_bytes_acked) + sizeof info.tcpi_bytes_acked)
+        return false;
+    const bool has = info.tcpi_bytes_acked > conn->acknowledged;
+    conn->acknowledged = info.tcpi_bytes_acked;
+    return has;
+}
+
 static void on_time(struct timer *timer)
 {
     struct conn *conn = CONTAINER_OF(timer, struct conn, timer);
     int64_t deadline_ns = conn->deadline_ns;
-    if (conn->state == CONN_SENDING) /* it counts from the last byte that was taken */
+    if (conn->state == CONN_SENDING) { /* it counts from the last byte that was taken */
         deadline_ns = conn->exchange->sender.progress_ns +
                       conn->server->options.send_timeout_ms * LEAT_NS_PER_MS;
+        if (deadline_ns <= conn->stream.loop->now_ns && has_taken_something(conn))
+            deadline_ns = in_ms(conn, conn->server->options.send_timeout_ms);
+    }
     if (deadline_ns > conn->stream.loop->now_ns) {
         loop_timer_start(conn->stream.loop, timer, deadline_ns);
         return;

@@ -65,6 +65,7 @@ struct conn {
     char *overflow;            /* received, with no room in the exchange */
     size_t overflow_size, overflow_capacity;
     uint64_t lingered;
+    uint64_t acknowledged; /* by the peer's kernel, when a send timeout was last looked at */
 };
 
 /* Takes the descriptor over. When it cannot, it is closed. */

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: MIT
+"""A server for each story. It must end in good order, with nothing on stderr that was not expected."""
+
+import contextlib
+import os
+import pathlib
+import re
+import select
+import shutil
+import signal
+import subprocess
+import time
+import urllib.parse
+
+import pytest
+
+from peer import Peer
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("LEAT_BUILD_DIR", ROOT / "build"))
+LEAT = os.environ.get("LEAT_BINARY", str(BUILD / "apps" / "leat" / "leat"))
+ENGINE = os.environ.get("LEAT_ENGINE", "auto")
+FILM = ROOT / "examples" / "media" / "watercourse.mp4"
+START_S, END_S = 10, 15
+EXPECTED = re.compile(r"leat serve: engine (uring|epoll)\b")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: takes long; runs with LEAT_LONG=1 (make test-all)")
+
+
+def pytest_collection_modifyitems(items):
+    if not os.environ.get("LEAT_LONG"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="long: make test-all runs it"))
+
+
+class Server:
+    """A running `leat serve`."""
+
+    def __init__(self, directory, flags, stderr_path, prefix=(), listens=("127.0.0.1:0",)):
+        self.directory = pathlib.Path(directory)
+        self.stderr_path = stderr_path
+        self.expected = [EXPECTED]
+        command = [*prefix, LEAT, "serve", "--engine", ENGINE]
+        for address in listens:
+            command += ["--listen", address]
+        with open(stderr_path, "wb") as stderr:
+            self.process = subprocess.Popen([*command, *flags, str(directory)],
+                                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                            stderr=stderr)
+        self.lines = []
+        try:
+            self._await_lines(len(listens))
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
+        self.url = self.lines[0].removeprefix("listening on ")
+        parts = urllib.parse.urlsplit(self.url)
+        self.address = (parts.hostname, parts.port)
+        self.listeners = 0
+        self.listeners = self.connections()
+
+    def _await_lines(self, count):
+        deadline = time.monotonic() + START_S
+        text = ""
+        while text.count("\n") < count:
+            left = deadline - time.monotonic()
+            if left > 0 and select.select([self.process.stdout], [], [], left)[0]:
+                data = os.read(self.process.stdout.fileno(), 4096)
+                text += data.decode()
+                if data:
+                    continue
+            pytest.fail(f"not listening; stdout: {text!r}, stderr: {self.stderr()!r}")
+        self.lines = text.splitlines()
+        assert all(line.startswith("listening on ") for line in self.lines), text
+
+    @property
+    def pid(self):
+        """Of leat itself, also when something runs it (prlimit replaces itself, strace does not)."""
+        children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        name = pathlib.Path(f"/proc/{self.process.pid}/comm").read_text().strip()
+        return self.process.pid if name == "leat" else int(children.read_text().split()[0])
+
+    def stderr(self):
+        return pathlib.Path(self.stderr_path).read_text(errors="replace")
+
+    def connect(self, **options):
+        return Peer(self.address, **options)
+
+    def get(self, target="/", **options):
+        """One request on a connection of its own."""
+        with self.connect() as peer:
+            return peer.get(target, **options)
+
+    def cpu_s(self):
+        fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def connections(self):
+        """Sockets it has open, less those it listens on."""
+        folder = pathlib.Path(f"/proc/{self.pid}/fd")
+        count = 0
+        for name in os.listdir(folder):
+            with contextlib.suppress(FileNotFoundError):
+                count += os.readlink(folder / name).startswith("socket:")
+        return count - self.listeners
+
+    def await_connections(self, count, seconds=5):
+        """Waits until no more than `count` are left."""
+        deadline = time.monotonic() + seconds
+        while self.connections() > count:
+            assert time.monotonic() < deadline, f"{self.connections()} connections are left"
+            time.sleep(0.02)
+
+    def expect_on_stderr(self, pattern):
+        self.expected.append(re.compile(pattern))
+
+    def stop(self, signal_number=signal.SIGTERM):
+        """Ends it as an operator does, and looks at what it leaves."""
+        if self.process.poll() is None:
+            os.kill(self.pid, signal_number)
+        try:
+            status = self.process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)
+            self.process.wait()
+            pytest.fail(f"it did not end within {END_S} s; stderr: {self.stderr()}")
+        finally:
+            self.process.stdout.close()
+        unexpected = [line for line in self.stderr().splitlines()
+                      if not any(pattern.match(line) for pattern in self.expected)]
+        assert not unexpected, "on stderr:\n" + "\n".join(unexpected)
+        assert status == 0, f"exit status {status}"
+
+    def kill(self):
+        """As the kernel does when memory runs out."""
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def refuses_uring():
+    if ENGINE != "uring":
+        return False
+    found = subprocess.run([LEAT, "doctor", "--json"], capture_output=True, text=True, check=False)
+    return not re.search(r'"name":"io_uring","state":"ok"', found.stdout)
+
+
+@pytest.fixture(scope="session")
+def engine():
+    if refuses_uring():
+        pytest.skip("this host refuses io_uring (leat doctor)")
+    return ENGINE
+
+
+@pytest.fixture
+def serve(tmp_path, engine):
+    """serve(directory, *flags) starts a server; at the end of the test all are stopped."""
+    servers = []
+
+    def start(directory, *flags, **options):
+        server = Server(directory, flags, tmp_path / f"stderr-{len(servers)}", **options)
+        servers.append(server)
+        return server
+
+    yield start
+    with contextlib.ExitStack() as stack:
+        for server in servers:
+            if not server.process.stdout.closed:
+                stack.callback(server.stop)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """An empty folder to serve."""
+    path = tmp_path / "films"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def media(folder):
+    """A folder with a copy of the film."""
+    shutil.copy(FILM, folder / FILM.name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def film():
+    """The bytes of the film."""
+    return FILM.read_bytes()
+
+
+def run_leat(*arguments, **options):
+    """Runs the command to its end."""
+    return subprocess.run([LEAT, *arguments], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=20, check=False, **options)
+
+
+@pytest.fixture
+def leat():
+    return run_leat
