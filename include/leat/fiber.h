@@ -27,8 +27,8 @@ extern "C" {
 
 typedef void (*leat_fiber_fn)(void *arg);
 
-/* Makes a loop in this thread (options may be NULL), runs `main_fiber` on it as the first fiber, and
- * destroys the loop when that fiber has returned. Returns what it returned, or -errno. */
+/* Makes a loop in this thread (options may be NULL), runs `main_fiber` on it as the first fiber,
+ * and destroys the loop when that fiber has returned. Returns what it returned, or -errno. */
 int leat_run(int (*main_fiber)(void *arg), void *arg, const struct leat_loop_options *options);
 
 /* ---- Scopes -------------------------------------------------------------------------------- */

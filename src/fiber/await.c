@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Blocking calls made of what completes later: operations and offload jobs. Both live on the waiting
- * fiber's stack, so the fiber never goes on before they have ended, whatever interrupts it.
+ * Blocking calls made of what completes later: operations and offload jobs. Both live on the
+ * waiting fiber's stack, so the fiber never goes on before they have ended, whatever interrupts it.
  */
 #include <errno.h>
 

@@ -4,8 +4,9 @@
  * registers that the ABI says a call preserves is kept (MXCSR and the x87 control word among them);
  * no system call, no signal mask.
  *
- * context_x86_64.{S,c,h} is our own; context_ucontext.c does the same through ucontext(3), for other
- * machines and as an oracle in the tests. The build takes one of them. A context is used by one thread.
+ * context_x86_64.{S,c,h} is our own; context_ucontext.c does the same through ucontext(3), for
+ * other machines and as an oracle in the tests. The build takes one of them. A context is used by
+ * one thread.
  */
 #ifndef FIBER_CONTEXT_H
 #define FIBER_CONTEXT_H

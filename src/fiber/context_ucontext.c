@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The context switch through ucontext(3): for machines we have no assembler for, and the oracle that
- * tests/unit/fiber/test_context.c compares ours with. It saves the signal mask too, at the price of a
- * system call a switch. What does not run lies on its own stack, as with ours.
+ * The context switch through ucontext(3): for machines we have no assembler for, and the oracle
+ * that tests/unit/fiber/test_context.c compares ours with. It saves the signal mask too, at the
+ * price of a system call a switch. What does not run lies on its own stack, as with ours.
  */
 #include "fiber/context.h"
 

@@ -45,7 +45,7 @@ context_x86_64_switch:
         fnstcw  4(%rsp)
 
         movq    %rsp, (%rdi)
-        movq    (%rsi), %rsp            /* from here on it is the other's frame, of the same shape */
+        movq    (%rsi), %rsp    /* from here on the other's frame, of the same shape */
 
         ldmxcsr (%rsp)
         fldcw   4(%rsp)
@@ -76,8 +76,8 @@ context_x86_64_switch:
         .cfi_endproc
         .size   context_x86_64_switch, . - context_x86_64_switch
 
-/* Where a new context begins, after the nop: r12 is its entry, r13 the argument. It has no caller, and
- * says so to whoever unwinds; who does looks at the byte before a return address. */
+/* Where a new context begins, after the nop: r12 is its entry, r13 the argument. It has no caller,
+ * and says so to whoever unwinds; who does looks at the byte before a return address. */
         .globl  context_begin
         .hidden context_begin
         .type   context_begin, @function

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The way into context_x86_64.S: a jump, not a call. A call would leave its return address on top of
- * the processor's return stack, and every `ret` after the switch, on whichever stack, would be
+ * The way into context_x86_64.S: a jump, not a call. A call would leave its return address on top
+ * of the processor's return stack, and every `ret` after the switch, on whichever stack, would be
  * predicted one frame wrong; so the return address is pushed by hand. Thus a yield costs a third.
  *
  * To the compiler it is a call nonetheless: all registers that a call may change are declared as
- * changed, and the 128 bytes below the stack pointer (the red zone, ABI section 3.2.2) are left alone.
+ * changed, and the 128 bytes below the stack pointer (the red zone, ABI section 3.2.2) are left
+ * alone.
  */
 #ifndef FIBER_CONTEXT_X86_64_H
 #define FIBER_CONTEXT_X86_64_H

@@ -14,7 +14,7 @@
 
 enum { FIBER_ALIGNMENT = 64 };
 
-_Thread_local struct scheduler *scheduler_current;
+_Thread_local struct scheduler *scheduler_current __attribute__((tls_model("initial-exec")));
 
 /* For the debugger, which finds the fibers of all threads here. */
 struct scheduler_list {
@@ -215,7 +215,8 @@ int fiber_create(struct scheduler *scheduler, const struct leat_fiber_options *o
         return error;
     const uintptr_t top = (uintptr_t)(stack->low + stack->size - sizeof(struct fiber));
     struct fiber *fiber = (struct fiber *)(top & ~(uintptr_t)(FIBER_ALIGNMENT - 1));
-    /* One by one: as a whole it would be cleared by `rep stos`, which costs more than all the rest. */
+    /* One by one: as a whole it would be cleared by `rep stos`, which costs more than all the
+     * rest. */
     fiber->scheduler = scheduler;
     fiber->task.run = run_task;
     fiber->state = FIBER_PARKED;

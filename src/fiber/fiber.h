@@ -3,9 +3,9 @@
  * The fiber scheduler's inner half, for the layers above: state machines that start fibers, and
  * blocking calls made of operations.
  *
- * A fiber that must wait calls fiber_park; who brings what it waits for calls fiber_wake, on the same
- * thread. While parked it names an `interrupt`, which a cancel or a deadline calls: it must make sure
- * that a wake follows (at once, or when an operation has been cancelled).
+ * A fiber that must wait calls fiber_park; who brings what it waits for calls fiber_wake, on the
+ * same thread. While parked it names an `interrupt`, which a cancel or a deadline calls: it must
+ * make sure that a wake follows (at once, or when an operation has been cancelled).
  */
 #ifndef FIBER_FIBER_H
 #define FIBER_FIBER_H
@@ -18,13 +18,14 @@
 
 struct fiber;
 
-/* Called on the loop's thread, not on a fiber's stack that is about to go, when a fiber has ended. */
+/* Called on the loop's thread, not on a fiber's stack that is about to go, when a fiber has
+ * ended. */
 typedef void (*fiber_end_fn)(void *user);
 
-/* A fiber outside of any public scope: its owner (a connection) is told by `on_end` when it has ended,
- * and owns it till then. Starts to run at once, before this returns, and returns when it first parks
- * or ends: so a handler that never blocks costs two switches and no queue. Must be called on the
- * loop's stack (from a completion, a timer, a task). 0 or -ENOMEM. */
+/* A fiber outside of any public scope: its owner (a connection) is told by `on_end` when it has
+ * ended, and owns it till then. Starts to run at once, before this returns, and returns when it
+ * first parks or ends: so a handler that never blocks costs two switches and no queue. Must be
+ * called on the loop's stack (from a completion, a timer, a task). 0 or -ENOMEM. */
 int fiber_start(struct leat_loop *loop, const struct leat_fiber_options *options, leat_fiber_fn fn,
                 void *arg, fiber_end_fn on_end, void *user, struct fiber **ret_fiber);
 
@@ -34,10 +35,10 @@ void fiber_cancel(struct fiber *fiber);
 /* The fiber that runs now on this thread, or NULL. */
 struct fiber *fiber_current(void);
 
-/* Waits for fiber_wake. `interrupt(user)` is called at most once, when the fiber is cancelled (and not
- * shielded) or the deadline passes; it may call fiber_wake. Returns 0 when it was not interrupted,
- * else -ECANCELED or -ETIMEDOUT. When the reason stands already (cancelled before), it returns it at
- * once without parking and without calling interrupt. */
+/* Waits for fiber_wake. `interrupt(user)` is called at most once, when the fiber is cancelled (and
+ * not shielded) or the deadline passes; it may call fiber_wake. Returns 0 when it was not
+ * interrupted, else -ECANCELED or -ETIMEDOUT. When the reason stands already (cancelled before), it
+ * returns it at once without parking and without calling interrupt. */
 int fiber_park(int64_t deadline_ns, void (*interrupt)(void *user), void *user);
 /* Makes it run soon; a fiber that is not parked is not affected by a second wake. */
 void fiber_wake(struct fiber *fiber);
@@ -46,11 +47,11 @@ void fiber_wake(struct fiber *fiber);
  * they must then wait for to the end: asked first, fiber_park does park. */
 int fiber_interruption(int64_t deadline_ns);
 
-/* Submits the op, waits for its completion and returns its result: the blocking form of a "once" op.
- * When the deadline passes or the fiber is cancelled the op is cancelled and its completion awaited
- * (the op is on the caller's stack); if it had succeeded all the same its result is returned.
- * op->done must be fiber_op_done. Returns -ECANCELED/-ETIMEDOUT without submitting when that stands
- * already. */
+/* Submits the op, waits for its completion and returns its result: the blocking form of a "once"
+ * op. When the deadline passes or the fiber is cancelled the op is cancelled and its completion
+ * awaited (the op is on the caller's stack); if it had succeeded all the same its result is
+ * returned. op->done must be fiber_op_done. Returns -ECANCELED/-ETIMEDOUT without submitting when
+ * that stands already. */
 int32_t fiber_await(struct op *op, int64_t deadline_ns);
 void fiber_op_done(struct op *op, const struct completion *completion);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A batch of calls in parallel: a scope, and as many workers as may run at once, each of which takes
- * the next call until none is left. All of it lies on the caller's stack, which outlives the scope.
+ * A batch of calls in parallel: a scope, and as many workers as may run at once, each of which
+ * takes the next call until none is left. All of it lies on the caller's stack, which outlives the
+ * scope.
  */
 #include <errno.h>
 

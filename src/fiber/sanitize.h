@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the sanitizers and Valgrind must be told of our stacks, in one place: elsewhere is no #ifdef.
- * Without them all of this is nothing. Each flow of control (a fiber, and the loop's own thread) has
- * a `sanitize_flow`, each mapped stack a `sanitize_stack`.
+ * What the sanitizers and Valgrind must be told of our stacks, in one place: elsewhere is no
+ * #ifdef. Without them all of this is nothing. Each flow of control (a fiber, and the loop's own
+ * thread) has a `sanitize_flow`, each mapped stack a `sanitize_stack`.
  */
 #ifndef FIBER_SANITIZE_H
 #define FIBER_SANITIZE_H

@@ -167,8 +167,8 @@ int stack_take(struct stack_cache *cache, size_t size, struct stack **ret_stack)
     return 0;
 }
 
-/* Gives the pages of the STACK_TRIM_BATCH longest idle stacks back. The guard pages stay as they are
- * (madvise(2): MADV_DONTNEED leaves guard regions alone). */
+/* Gives the pages of the STACK_TRIM_BATCH longest idle stacks back. The guard pages stay as they
+ * are (madvise(2): MADV_DONTNEED leaves guard regions alone). */
 __attribute__((noinline)) static void trim(struct stack_cache *cache)
 {
     for (unsigned i = 0; i < STACK_TRIM_BATCH; i++) {

@@ -4,8 +4,8 @@
  * loop's.
  *
  * Idle stacks are taken last in, first out, so that a busy loop lives on few warm ones. Only what
- * lies idle above STACK_WARM_MAX gives its pages back, oldest first and in batches, for dropping and
- * faulting pages costs more than a small request. Stacks of LEAT_STACK_SIZE come in slabs of
+ * lies idle above STACK_WARM_MAX gives its pages back, oldest first and in batches, for dropping
+ * and faulting pages costs more than a small request. Stacks of LEAT_STACK_SIZE come in slabs of
  * STACK_SLAB_COUNT a mapping and stay mapped until the cache goes; others are mapped and unmapped
  * one by one.
  *

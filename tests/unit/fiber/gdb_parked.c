@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What test_gdb.py looks at: three fibers that wait for different things, each at the end of a chain
- * of calls, and then a breakpoint.
+ * What test_gdb.py looks at: three fibers that wait for different things, each at the end of a
+ * chain of calls, and then a breakpoint.
  */
 #include <stdlib.h>
 

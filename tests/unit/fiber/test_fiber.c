@@ -12,7 +12,7 @@
 #include "fiber/scheduler.h"
 #include "run.h"
 
-/* ---- On the loop's stack, without leat_run ---------------------------------------------------- */
+/* ---- On the loop's stack, without leat_run --------------------------------------------------- */
 
 struct owned {
     struct fiber *fiber;

@@ -59,7 +59,7 @@ def main():
     traces, own = rest.split("then\n")
     alice = block(traces, "alice")
     assert [name for name in alice if name == "wait_deep"] == ["wait_deep"] * 4, alice
-    assert "leat_sleep_until" in alice and alice.index("leat_sleep_until") < alice.index("wait_deep")
+    assert alice.index("leat_sleep_until") < alice.index("wait_deep"), alice
     # the chain ends where the fiber began: no frame of garbage, none of another stack
     assert alice[-3:] == ["alice", "fiber_main", "context_begin"], alice
     bob = block(traces, "bob")
