@@ -44,7 +44,8 @@ static void give_exchange(struct conn *conn)
 
 static void try_free(struct conn *conn)
 {
-    if (receiver_is_busy(&conn->receiver) || conn->fiber ||
+    if (conn->is_running || conn->is_receiving || receiver_is_busy(&conn->receiver) ||
+        conn->fiber ||
         (conn->exchange && sender_is_busy(&conn->exchange->sender)))
         return;
     struct leat_http_server *server = conn->server;
@@ -68,8 +69,7 @@ static void conn_close(struct conn *conn)
         conn->stream.ops->send_cancel(&conn->stream, &conn->exchange->sender);
     if (conn->fiber)
         fiber_cancel(conn->fiber);
-    if (!conn->is_running)
-        try_free(conn);
+    try_free(conn);
 }
 
 void conn_end(struct conn *conn, bool is_gentle)
@@ -202,21 +202,26 @@ static void on_end_of_input(struct conn *conn)
         conn_close(conn);
 }
 
+/* Bytes may come with the last completion of a receiver that was cancelled for a full overflow; what
+ * they lead to must not free the connection under our feet. */
 static void on_data(struct receiver *receiver, int32_t result, struct leat_slice data, bool more)
 {
     struct conn *conn = CONTAINER_OF(receiver, struct conn, receiver);
+    conn->is_receiving = true;
     if (result > 0)
         on_bytes(conn, data);
     else if (result == 0 && conn->state != CONN_CLOSING)
         on_end_of_input(conn);
     else if (result != -ECANCELED && conn->state != CONN_CLOSING)
         conn_close(conn);
-    else if (conn->state == CONN_LINGERING || conn->state == CONN_AWAITING ||
-             conn->state == CONN_HEAD)
-        /* Cancelled for a full overflow, which has been used up since. */
-        conn->stream.ops->receive_start(&conn->stream, &conn->receiver);
-    else if (conn->state == CONN_CLOSING)
+    conn->is_receiving = false;
+    if (conn->state == CONN_CLOSING)
         try_free(conn);
+    else if (!more && !conn->is_peer_done &&
+             (conn->state == CONN_LINGERING || conn->state == CONN_AWAITING ||
+              conn->state == CONN_HEAD))
+        /* The overflow has been used up since. */
+        conn->stream.ops->receive_start(&conn->stream, &conn->receiver);
 }
 
 /* ---- A request --------------------------------------------------------------------------------- */

@@ -57,6 +57,7 @@ struct conn {
     int64_t deadline_ns; /* the timer may fire earlier, and is then set anew */
     enum conn_state state;
     bool is_running;   /* conn_run is at it */
+    bool is_receiving; /* so is on_data */
     bool is_refused;   /* beyond the server's limit */
     bool is_peer_done; /* it will send nothing more */
     bool is_last;      /* the response in work ends the connection */
