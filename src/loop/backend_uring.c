@@ -40,7 +40,7 @@ enum place {
     PLACE_KERNEL_UNCANCELLED, /* as KERNEL; the wish to cancel it waits in the backlog */
     PLACE_DELIVERY,
     PLACE_BACKLOG,
-    PLACE_STARVED,
+    PLACE_STARVED,  /* among the starved or the served */
     PLACE_FINISHED, /* op.backend_word is the result */
 };
 
@@ -149,15 +149,6 @@ static void arm(struct backend *backend, struct op *op)
         place(op, PLACE_BACKLOG, &backend->backlog);
 }
 
-/* As arm, and nobody overtakes those who wait for buffers. */
-static void start(struct backend *backend, struct op *op)
-{
-    if (op->kind == OP_RECV_MANY && !list_is_empty(&backend->starved))
-        place(op, PLACE_STARVED, &backend->starved);
-    else
-        arm(backend, op);
-}
-
 static void uring_submit(struct backend *backend, struct op *op)
 {
     DEBUG_ASSERT(list_is_empty(&op->node));
@@ -166,7 +157,11 @@ static void uring_submit(struct backend *backend, struct op *op)
         ASSERT(op->send.size <= INT32_MAX); /* the result is its size */
         op->send.sent = 0;
     }
-    start(backend, op);
+    /* Nobody overtakes those who wait for buffers. */
+    if (op->kind == OP_RECV_MANY && !list_is_empty(&backend->starved))
+        place(op, PLACE_STARVED, &backend->starved);
+    else
+        arm(backend, op);
 }
 
 /* That a cancel finds nothing any more is no news: the op's completion is on its way. */
@@ -213,8 +208,10 @@ static void go_on(struct backend *backend, struct op *op)
     ASSERT(op->backend_count == PLACE_DELIVERY);
     if (op->cancelled)
         finish(backend, op, -ECANCELED);
+    else if (op->kind == OP_RECV_MANY)
+        place(op, PLACE_STARVED, &backend->served); /* until this batch's buffers are back */
     else
-        start(backend, op);
+        arm(backend, op);
 }
 
 static void clear_nonblocking(struct backend *backend, int fd)
@@ -391,10 +388,12 @@ static void drain_backlog(struct backend *backend)
     }
 }
 
-/* All buffers have come back (they are lent for a callback): as many ops as buffers are served. */
+/* All buffers have come back (they are lent for a callback): as many ops as buffers are armed,
+ * those that got none before those that did. */
 static void feed_starved(struct backend *backend)
 {
-    backend->is_rationed = true;
+    backend->is_rationed = !list_is_empty(&backend->starved);
+    list_take_all(&backend->starved, &backend->served);
     for (unsigned count = 0; count < backend->buffers.count; count++) {
         struct list_node *node = list_take_front(&backend->starved);
         if (!node)
@@ -433,6 +432,25 @@ static int enter(struct backend *backend, int64_t deadline_ns)
     return result < 0 ? result : 0;
 }
 
+static void uring_wake(struct backend *backend)
+{
+    const int saved = errno; /* may be called from a signal handler */
+    const uint64_t one = 1;
+    while (write(backend->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
+        ;
+    errno = saved;
+}
+
+/* Who polls our descriptor comes back when it is readable, and it knows neither of our lists nor of
+ * what callbacks have put into the submission queue. */
+static void settle_embedded(struct backend *backend)
+{
+    if (is_work_left(backend))
+        uring_wake(backend);
+    if (io_uring_sq_ready(&backend->ring) > 0)
+        io_uring_submit(&backend->ring);
+}
+
 static int uring_wait(struct backend *backend, int64_t deadline_ns)
 {
     ASSERT(!backend->is_in_wait);
@@ -447,22 +465,11 @@ static int uring_wait(struct backend *backend, int64_t deadline_ns)
     deliver_finished(backend);
     deliver_completions(backend);
     uring_buffers_publish(&backend->buffers);
-    if (!list_is_empty(&backend->starved))
-        feed_starved(backend);
+    feed_starved(backend);
     backend->is_in_wait = false;
-    /* The ring's descriptor does not know of our lists. */
-    if (backend->is_embedded && is_work_left(backend))
-        backend_uring_ops.wake(backend);
+    if (backend->is_embedded)
+        settle_embedded(backend);
     return 0;
-}
-
-static void uring_wake(struct backend *backend)
-{
-    const int saved = errno; /* may be called from a signal handler */
-    const uint64_t one = 1;
-    while (write(backend->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
-        ;
-    errno = saved;
 }
 
 /* ---- Calls now ------------------------------------------------------------------------------- */
@@ -533,7 +540,8 @@ static void uring_destroy(struct backend *backend)
         return;
     ASSERT(op_busy_count == 0);
     ASSERT(list_is_empty(&backend->backlog) && list_is_empty(&backend->starved));
-    ASSERT(list_is_empty(&backend->finished) && !backend->is_in_wait);
+    ASSERT(list_is_empty(&backend->finished) && list_is_empty(&backend->served));
+    ASSERT(!backend->is_in_wait);
     uring_buffers_fini(&backend->buffers, &backend->ring);
     uring_ring_fini(backend);
     close(backend->wake_fd);
@@ -551,6 +559,7 @@ static int uring_create(struct leat_loop *loop, const struct backend_options *op
     backend->loop = loop;
     list_init(&backend->backlog);
     list_init(&backend->starved);
+    list_init(&backend->served);
     list_init(&backend->finished);
     sys_linux_probe(&backend->features);
     int error = uring_ring_init(backend, options->queue_entries);

@@ -34,6 +34,7 @@ struct backend {
     struct leat_loop *loop;
     struct list_node backlog;  /* ops that found no room in the submission queue */
     struct list_node starved;  /* RECV_MANY: no buffer was left; first come first served */
+    struct list_node served;   /* RECV_MANY: had its bytes, and goes on behind the starved */
     struct list_node finished; /* ops whose result is known without the kernel */
     struct uring_buffers buffers;
     void *fill_scratch;
