@@ -36,7 +36,8 @@ def read_trace(text):
             calls[name] += 1
             if "RWF_NOWAIT" in line:
                 probes += 1
-                long_probes += "iov_len=1}" not in line
+                size = re.search(r"= (\d+)$", line)
+                long_probes += size is not None and int(size.group(1)) > 1
             if name in ("cachestat", "syscall_0x1c3"):
                 probes += 1
         if name in ("sendfile", "sendfile64", "splice"):
