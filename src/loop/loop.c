@@ -15,8 +15,8 @@
 #include "loop/offload.h"
 #include "loop/watchdog.h"
 
-_Thread_local struct leat_loop *loop_current;
-_Thread_local unsigned op_busy_count;
+_Thread_local struct leat_loop *loop_current __attribute__((tls_model("initial-exec")));
+_Thread_local unsigned op_busy_count __attribute__((tls_model("initial-exec")));
 
 int64_t leat_now_ns(void)
 {
@@ -167,15 +167,12 @@ static int turn(struct leat_loop *loop, int64_t deadline_ns, bool ends_when_idle
     const int64_t timer_ns = timer_wheel_next_ns(&loop->timers);
     if (timer_ns < deadline_ns)
         deadline_ns = timer_ns;
-    atomic_store_explicit(&loop->busy_since_ns, 0, memory_order_relaxed);
+    loop_end_work(loop);
     return loop->ops->wait(loop->backend, deadline_ns);
 }
 
 static int turn_once(struct leat_loop *loop, int64_t deadline_ns, bool ends_when_idle)
 {
-    /* A foreign loop may have slept between two calls. */
-    if (loop->embedding)
-        loop->now_ns = loop->ops->now_ns(loop->backend);
     int error = turn(loop, deadline_ns, ends_when_idle);
     if (!error && loop->embedding)
         error = embed_settle(loop->embedding, loop);
@@ -185,16 +182,21 @@ static int turn_once(struct leat_loop *loop, int64_t deadline_ns, bool ends_when
 int leat_loop_run_once(struct leat_loop *loop, int64_t deadline_ns)
 {
     ASSERT(loop == loop_current);
-    return turn_once(loop, deadline_ns, false);
+    loop_begin_work(loop); /* the caller may have slept since the last turn */
+    const int error = turn_once(loop, deadline_ns, false);
+    loop_end_work(loop); /* and may sleep now, which holds nobody up */
+    return error;
 }
 
 int leat_loop_run(struct leat_loop *loop)
 {
     ASSERT(loop == loop_current);
     int error = 0;
+    loop_begin_work(loop);
     while (!error && !atomic_load_explicit(&loop->stop_wanted, memory_order_acquire) &&
            is_anything_left(loop))
         error = turn_once(loop, LEAT_FOREVER, true);
+    loop_end_work(loop);
     atomic_store(&loop->stop_wanted, false);
     return error;
 }
