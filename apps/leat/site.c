@@ -33,8 +33,10 @@ static void redirect_to_folder(const char *path, struct leat_slice query,
         text_add(&link, query);
     }
     text_add(&link, (struct leat_slice){"", 1});
-    if (link.has_failed || leat_http_add_field(response, "Location", link.data) != 0)
-        (void)leat_http_reply_error(response, 500);
+    if (link.has_failed)
+        (void)leat_http_reply_error(response, 503);
+    else if (leat_http_add_field(response, "Location", link.data) != 0)
+        (void)leat_http_reply_error(response, 414); /* a query that fits no head of ours */
     else
         (void)leat_http_reply_error(response, 301);
     text_fini(&link);
