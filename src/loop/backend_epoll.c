@@ -55,6 +55,7 @@ struct backend {
     struct list_node attempts; /* ops */
     struct list_node finished; /* cancelled ops; backend_word is the result */
     bool has_pwait2;
+    bool is_embedded; /* somebody polls our descriptor */
     char buffer[RECEIVE_SIZE];
 };
 
@@ -478,6 +479,10 @@ static int epoll_backend_wait(struct backend *backend, int64_t deadline_ns)
      * this turn, not after another look at the kernel. */
     run_attempts(backend);
     run_attempts(backend);
+    /* The kernel's set does not know of our lists. */
+    if (backend->is_embedded &&
+        (!list_is_empty(&backend->attempts) || !list_is_empty(&backend->finished)))
+        backend_epoll_ops.wake(backend);
     return 0;
 }
 
@@ -578,6 +583,7 @@ static int epoll_backend_create(struct leat_loop *loop, const struct backend_opt
 
 static int epoll_fd(struct backend *backend)
 {
+    backend->is_embedded = true;
     return backend->epoll_fd;
 }
 
