@@ -13,7 +13,13 @@
 
 #include "site.h"
 
-enum { STOP_GRACE_MS = 10 * 1000 };
+enum {
+    STOP_GRACE_MS = 10 * 1000,
+    /* The kernel takes a killed process's rings apart after the process is gone, and its listeners
+     * with them: who is started anew at once finds the address in use for a moment longer. */
+    CLAIM_ATTEMPTS = 20,
+    CLAIM_PAUSE_US = 50 * 1000,
+};
 
 struct start {
     struct worker *worker;
@@ -58,7 +64,7 @@ static int claim_address(struct leat_address *address, const struct leat_listen_
     return 0;
 }
 
-static int listen_on(struct worker *worker, unsigned index, struct leat_listener **ret_listener)
+static int listen_once(struct worker *worker, unsigned index, struct leat_listener **ret_listener)
 {
     struct worker_settings *settings = worker->settings;
     struct leat_address *address = &settings->addresses[index];
@@ -87,6 +93,16 @@ static int listen_on(struct worker *worker, unsigned index, struct leat_listener
         *address = *leat_listener_address(*ret_listener);
         if (is_unix)
             *inherited_fd = leat_listener_fd(*ret_listener);
+    }
+    return error;
+}
+
+static int listen_on(struct worker *worker, unsigned index, struct leat_listener **ret_listener)
+{
+    int error = listen_once(worker, index, ret_listener);
+    for (int count = 1; error == -EADDRINUSE && count < CLAIM_ATTEMPTS; count++) {
+        usleep(CLAIM_PAUSE_US);
+        error = listen_once(worker, index, ret_listener);
     }
     return error;
 }
