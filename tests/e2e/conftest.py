@@ -122,8 +122,8 @@ class Server:
         self.expected.append(re.compile(pattern))
 
     def stop(self, signal_number=signal.SIGTERM):
-        """Ends it as an operator does, and looks at what it leaves."""
-        if self.process.poll() is None:
+        """Ends it as an operator does (0: that was done), and looks at what it leaves."""
+        if signal_number and self.process.poll() is None:
             os.kill(self.pid, signal_number)
         try:
             status = self.process.wait(END_S)

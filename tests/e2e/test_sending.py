@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""Promise 1: no byte of a film is copied in user space. strace sees what is done with its descriptor."""
+
+import re
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+FILM = "/watercourse.mp4"
+MIB = 1 << 20
+CALL = re.compile(r"^(?:\[pid +)?\d*\]? *(\w+)\((.*)\) += (-?\d+)")
+
+pytestmark = pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+
+
+def calls_on(trace, path):
+    """(name, arguments, result) of the calls that name the file, in order; strace -y shows paths."""
+    found = []
+    for line in trace.splitlines():
+        match = CALL.match(line)
+        if match and f"{path}>" in match[2] and match[1] != "openat2":
+            found.append((match[1], match[2], int(match[3])))
+    return found
+
+
+def trace(server, tmp_path, action):
+    """What leat asks of the kernel about descriptors while `action` goes on."""
+    log = tmp_path / "strace"
+    strace = subprocess.Popen(
+        ["strace", "-f", "-y", "-qq", "-s", "8", "-o", str(log), "-p", str(server.pid), "-e",
+         "trace=sendfile,splice,read,pread64,readv,preadv,preadv2,mmap,copy_file_range,sendmsg,"
+         "write,sendto"], stderr=subprocess.PIPE)
+    try:
+        for _ in range(100):  # until it is attached
+            with open(f"/proc/{server.pid}/status") as status:
+                if "TracerPid:\t0\n" not in status.read():
+                    break
+            if strace.poll() is not None:
+                pytest.skip("strace may not attach: " + strace.stderr.read().decode().strip())
+            subprocess.run(["sleep", "0.05"], check=True)
+        subprocess.run(["sleep", "0.2"], check=True)  # to all threads
+        action()
+    finally:
+        strace.send_signal(signal.SIGINT)
+        strace.communicate(timeout=10)
+    return log.read_text()
+
+
+@pytest.fixture
+def big(folder):
+    path = folder / "film.mp4"
+    path.write_bytes(bytes(range(256)) * (20 * MIB // 256))
+    return path
+
+
+def check(calls, size):
+    sent = sum(result for name, _, result in calls if name == "sendfile" and result > 0)
+    assert sent == size
+    probes = [call for call in calls if call[0] in ("preadv2", "pread64")]
+    others = {name for name, _, _ in calls} - {"sendfile", "preadv2", "pread64"}
+    assert not others, others
+    assert all(result <= 1 for _, _, result in probes), "more than a byte was read"
+    assert len(probes) <= 2 * (size // MIB + 1), f"{len(probes)} probes"
+
+
+def test_a_film_goes_out_by_sendfile_alone(serve, big, folder, tmp_path):
+    server = serve(folder, "--threads", "1")
+
+    def action():
+        assert len(server.get("/film.mp4").body) == 20 * MIB
+
+    check(calls_on(trace(server, tmp_path, action), big), 20 * MIB)
+
+
+def test_so_does_a_range_of_it(serve, big, folder, tmp_path):
+    server = serve(folder, "--threads", "1")
+
+    def action():
+        answer = server.get("/film.mp4", fields=["Range: bytes=1000-9999999"])
+        assert answer.length == 9999000
+
+    check(calls_on(trace(server, tmp_path, action), big), 9999000)
+
+
+def test_a_small_file_rides_behind_its_head(serve, folder, tmp_path):
+    """What a sendfile of its own would cost more than: one read of it, one send for all."""
+    (folder / "small.vtt").write_bytes(b"WEBVTT\n" * 100)
+    server = serve(folder, "--threads", "1")
+    server.get("/small.vtt")
+
+    def action():
+        with server.connect() as peer:
+            for _ in range(5):
+                assert peer.get("/small.vtt").length == 700
+
+    calls = calls_on(trace(server, tmp_path, action), folder / "small.vtt")
+    assert [name for name, _, result in calls if result > 0] == ["preadv2"] * 5
