@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A completion loop: one a thread, made, run and destroyed in that thread. Everything else in leat
- * happens on a loop. Most programs never see it: leat_run (leat/fiber.h) makes one.
+ * happens on a loop. Most programs never see it: leat_run (leat/fiber.h) makes one. While it lives
+ * SIGPIPE is blocked in its thread: a peer that is gone is -EPIPE.
  */
 #ifndef LEAT_LOOP_H
 #define LEAT_LOOP_H

@@ -6,6 +6,7 @@
 #include "loop/loop.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
@@ -41,6 +42,30 @@ const char *leat_loop_engine(const struct leat_loop *loop)
     return loop->ops->name;
 }
 
+/* sendfile(2) and splice(2) to a peer that is gone raise SIGPIPE, which no flag of theirs prevents and
+ * which would end a program that does not know of it. So it is blocked in the loop's thread: the rest
+ * of the program is none of our business. True when that made a difference. */
+static bool block_sigpipe(void)
+{
+    sigset_t sigpipe, old;
+    sigemptyset(&sigpipe);
+    sigaddset(&sigpipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &sigpipe, &old);
+    return !sigismember(&old, SIGPIPE);
+}
+
+/* What is pending was told as -EPIPE already. */
+static void unblock_sigpipe(void)
+{
+    const struct timespec at_once = {0};
+    sigset_t sigpipe;
+    sigemptyset(&sigpipe);
+    sigaddset(&sigpipe, SIGPIPE);
+    while (sigtimedwait(&sigpipe, NULL, &at_once) == SIGPIPE)
+        ;
+    pthread_sigmask(SIG_UNBLOCK, &sigpipe, NULL);
+}
+
 int loop_create_on(const struct backend_ops *ops, const struct backend_options *options,
                    struct leat_loop **ret_loop)
 {
@@ -62,6 +87,7 @@ int loop_create_on(const struct backend_ops *ops, const struct backend_options *
     timer_wheel_init(&loop->timers, loop->now_ns);
     loop_current = loop;
     if (!ops->is_simulated) {
+        loop->blocks_sigpipe = block_sigpipe();
         offload_attach();
         watchdog_attach(loop);
     }
@@ -104,6 +130,8 @@ void leat_loop_destroy(struct leat_loop *loop)
     }
     embed_destroy(loop->embedding);
     loop->ops->destroy(loop->backend);
+    if (loop->blocks_sigpipe)
+        unblock_sigpipe();
     timer_wheel_fini(&loop->timers);
     loop_current = NULL;
     free(loop);

@@ -60,6 +60,7 @@ struct leat_loop {
     struct list_node watch_node;
     int64_t watch_told_ns;         /* the incident last told; the watchdog alone uses it */
     struct embedding *embedding;   /* leat_loop_fd was called */
+    bool blocks_sigpipe;           /* its thread did not when it was made */
 };
 
 /* The loop of this thread, or NULL. */

@@ -293,6 +293,33 @@ static void one_loop_a_thread_body(enum leat_engine engine)
 }
 ENGINE_TEST(one_loop_a_thread)
 
+static bool is_sigpipe_blocked(void)
+{
+    sigset_t mask;
+    pthread_sigmask(SIG_BLOCK, NULL, &mask);
+    return sigismember(&mask, SIGPIPE) == 1;
+}
+
+/* What is written to a peer that is gone ends no program, and the thread gets its mask back. */
+static void sigpipe_is_kept_away_body(enum leat_engine engine)
+{
+    assert_false(is_sigpipe_blocked());
+    struct leat_loop *loop = make_loop(engine);
+    assert_true(is_sigpipe_blocked());
+    raise(SIGPIPE);
+    leat_loop_destroy(loop);
+    assert_false(is_sigpipe_blocked());
+    /* A program that had blocked it itself keeps that. */
+    sigset_t sigpipe;
+    sigemptyset(&sigpipe);
+    sigaddset(&sigpipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &sigpipe, NULL);
+    leat_loop_destroy(make_loop(engine));
+    assert_true(is_sigpipe_blocked());
+    pthread_sigmask(SIG_UNBLOCK, &sigpipe, NULL);
+}
+ENGINE_TEST(sigpipe_is_kept_away)
+
 static void auto_takes_what_works(void **state)
 {
     const char *expected = is_engine_granted(LEAT_ENGINE_URING) ? "uring" : "epoll";
@@ -343,6 +370,7 @@ int main(void)
         cmocka_unit_test(test_a_stray_signal_is_survived),
         cmocka_unit_test(test_messages_of_many_threads_arrive),
         cmocka_unit_test(test_one_loop_a_thread),
+        cmocka_unit_test(test_sigpipe_is_kept_away),
         cmocka_unit_test(auto_takes_what_works),
         cmocka_unit_test(test_loops_of_many_threads),
     };
