@@ -6,6 +6,7 @@
 #include "loop/loop.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -119,6 +120,8 @@ void leat_loop_destroy(struct leat_loop *loop)
     if (!loop)
         return;
     ASSERT(loop == loop_current);
+    while (atomic_load_explicit(&loop->stoppers, memory_order_acquire) > 0)
+        sched_yield();
     for (int slot = LOOP_SLOTS - 1; slot >= 0; slot--)
         if (loop->extensions[slot])
             loop->extensions[slot]->fini(loop->extensions[slot]);
@@ -231,8 +234,11 @@ int leat_loop_run(struct leat_loop *loop)
 
 void leat_loop_stop(struct leat_loop *loop)
 {
+    /* Once the wish is seen the loop may end and go, but not before we have let go of it. */
+    atomic_fetch_add_explicit(&loop->stoppers, 1, memory_order_relaxed);
     atomic_store_explicit(&loop->stop_wanted, true, memory_order_release);
     loop->ops->wake(loop->backend);
+    atomic_fetch_sub_explicit(&loop->stoppers, 1, memory_order_release);
 }
 
 int leat_loop_fd(struct leat_loop *loop)

@@ -51,6 +51,7 @@ struct leat_loop {
     unsigned task_budget;          /* tasks this turn may still run before it looks at the kernel */
     unsigned jobs;                 /* offload jobs whose done is still to come */
     _Atomic bool stop_wanted;
+    _Atomic unsigned stoppers;     /* who are in leat_loop_stop now */
     _Atomic(struct task *) inbox;  /* from other threads, last in first out; linked by node.next */
     struct loop_extension *extensions[LOOP_SLOTS];
     struct loop_counters counters;

@@ -30,8 +30,8 @@ struct leat_listener {
     listener_accept_fn accept;
     void *user;
     struct list_node waiters; /* fibers in leat_accept */
-    unsigned queue_first, queue_count;
-    int queue[LISTENER_QUEUE_MAX];
+    unsigned queue_first, queue_count, queue_room;
+    int *queue; /* a ring of descriptors */
 };
 
 struct accept_waiter {
@@ -61,7 +61,9 @@ static void release(struct leat_listener *listener)
 {
     ASSERT(!op_is_busy(&listener->op));
     ASSERT(list_is_empty(&listener->waiters));
+    ASSERT(listener->queue_count == 0);
     listener->loop->ops->close(listener->loop->backend, listener->fd);
+    free(listener->queue);
     free(listener);
 }
 
@@ -122,6 +124,21 @@ static void wake_waiter(struct leat_listener *listener, int result)
     fiber_wake(waiter->fiber);
 }
 
+static bool grow_queue(struct leat_listener *listener)
+{
+    const unsigned room = 2 * (listener->queue_room ? listener->queue_room : LISTENER_QUEUE_ENOUGH);
+    int *queue = room <= LISTENER_QUEUE_MAX ? malloc(room * sizeof *queue) : NULL;
+    if (!queue)
+        return false;
+    for (unsigned index = 0; index < listener->queue_count; index++)
+        queue[index] = listener->queue[(listener->queue_first + index) % listener->queue_room];
+    free(listener->queue);
+    listener->queue = queue;
+    listener->queue_room = room;
+    listener->queue_first = 0;
+    return true;
+}
+
 static void queue_connection(void *user, int fd)
 {
     struct leat_listener *listener = user;
@@ -129,20 +146,20 @@ static void queue_connection(void *user, int fd)
         wake_waiter(listener, fd);
         return;
     }
-    if (listener->queue_count == LISTENER_QUEUE_MAX) {
-        /* The cancel was late; the kernel's own queue was full anyhow, by our fault. */
+    if (listener->queue_count == listener->queue_room && !grow_queue(listener)) {
+        /* No room for the newcomer: he is told. */
         listener->loop->ops->close(listener->loop->backend, fd);
         return;
     }
-    listener->queue[(listener->queue_first + listener->queue_count++) % LISTENER_QUEUE_MAX] = fd;
-    if (listener->queue_count >= LISTENER_QUEUE_MAX / 2)
+    listener->queue[(listener->queue_first + listener->queue_count++) % listener->queue_room] = fd;
+    if (listener->queue_count >= LISTENER_QUEUE_ENOUGH)
         listener_stop(listener);
 }
 
 static int take_connection(struct leat_listener *listener)
 {
     const int fd = listener->queue[listener->queue_first];
-    listener->queue_first = (listener->queue_first + 1) % LISTENER_QUEUE_MAX;
+    listener->queue_first = (listener->queue_first + 1) % listener->queue_room;
     listener->queue_count--;
     return fd;
 }

@@ -16,7 +16,10 @@
 
 enum {
     LISTENER_BACKLOG = 4096,
-    LISTENER_QUEUE_MAX = 64,  /* accepted, and not yet asked for by leat_accept */
+    /* Accepted, and not yet asked for by leat_accept: at the first number accepting stops, and what
+     * was on its way by then (io_uring takes all that wait at once) has room up to the second. */
+    LISTENER_QUEUE_ENOUGH = 32,
+    LISTENER_QUEUE_MAX = 2 * LISTENER_BACKLOG,
     LISTENER_PAUSE_MS = 100,  /* when descriptors have run out */
 };
 
