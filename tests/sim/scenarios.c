@@ -5,7 +5,8 @@
  */
 #include "harness.h"
 
-extern const struct scenario scenario_ops, scenario_timers, scenario_fibers;
+extern const struct scenario scenario_ops, scenario_timers, scenario_fibers, scenario_echo,
+    scenario_relay;
 
-const struct scenario *const scenarios[] = {&scenario_ops, &scenario_timers, &scenario_fibers,
-                                            NULL};
+const struct scenario *const scenarios[] = {&scenario_ops,  &scenario_timers, &scenario_fibers,
+                                            &scenario_echo, &scenario_relay,  NULL};
