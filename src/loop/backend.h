@@ -74,7 +74,7 @@ struct backend_sys {
      * -ENOSYS where the kernel has no cachestat(2) */
     ssize_t (*resident)(const struct backend_sys *sys, int fd, uint64_t offset, size_t size);
 
-    /* files: may block */
+    /* files: may block, save unmap and close: what they let go of is read only or in memory */
     int (*open)(const struct backend_sys *sys, int directory_fd, const char *path,
                 enum backend_open flags); /* read only, cloexec */
     int (*stat)(const struct backend_sys *sys, int fd, struct backend_stat *ret_stat);
