@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Residency, on the file system the build is on: what was dropped from the page cache is cold, what a
+ * fill has brought is there, and a verdict on a whole window is believed for a second.
+ */
+#include "pair.h"
+
+#include <sys/uio.h>
+
+#include "fiber/fiber.h"
+#include "net/file.h"
+#include "net/residency.h"
+
+enum { FILM_SIZE = 3 * FILE_WINDOW_SIZE + 5000 };
+
+static struct folder folder;
+
+/* 1: the file is out of the page cache. 0: this host keeps it (a file system in memory, say). */
+static bool make_cold(void)
+{
+    const int fd = open(folder_path(&folder, "film"), O_RDONLY);
+    char byte;
+    const struct iovec vector = {.iov_base = &byte, .iov_len = 1};
+    assert_true(fd >= 0);
+    assert_int_equal(fdatasync(fd), 0);
+    posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM); /* what looks shall not read ahead */
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    const bool is_cold = preadv2(fd, &vector, 1, FILM_SIZE / 2, RWF_NOWAIT) < 0 && errno == EAGAIN;
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    close(fd);
+    if (!is_cold)
+        print_message("# files in %s cannot be made cold\n", folder.path);
+    return is_cold;
+}
+
+static void make_warm(void)
+{
+    static char data[FILM_SIZE];
+    FILE *file = fopen(folder_path(&folder, "film"), "r");
+    assert_non_null(file);
+    assert_int_equal(fread(data, 1, sizeof data, file), FILM_SIZE);
+    fclose(file);
+}
+
+static struct leat_file *open_film(struct leat_root **ret_root)
+{
+    struct leat_file *film;
+    assert_int_equal(leat_root_open(folder.path, ret_root), 0);
+    assert_int_equal(leat_file_open(*ret_root, "film", soon(), &film), 0);
+    return film;
+}
+
+static int warm_is_ready_fiber(void *arg)
+{
+    struct leat_root *root;
+    struct leat_file *film = open_film(&root);
+    make_warm();
+    /* At most to the end of a window, and what is asked for. */
+    assert_int_equal(residency_ready(film, 0, 1), 1);
+    assert_int_equal(residency_ready(film, 0, FILM_SIZE), FILE_WINDOW_SIZE);
+    assert_int_equal(residency_ready(film, FILE_WINDOW_SIZE - 10, 100), 10);
+    assert_int_equal(residency_ready(film, 3 * FILE_WINDOW_SIZE, 1 << 30), 5000);
+    /* Beyond the end sending finds the end. */
+    assert_int_equal(residency_ready(film, FILM_SIZE, 100), 100);
+    leat_file_unref(film);
+    leat_root_close(root);
+    return 0;
+}
+FIBER_ENGINE_TEST(warm_is_ready)
+
+static int cold_is_filled_fiber(void *arg)
+{
+    struct leat_root *root;
+    struct leat_file *film = open_film(&root);
+    if (make_cold()) {
+        assert_int_equal(residency_ready(film, 0, FILM_SIZE), 0);
+        assert_int_equal(residency_ready(film, FILE_WINDOW_SIZE, 5000), 0);
+        for (uint64_t offset = 0; offset < FILM_SIZE; offset += RESIDENCY_FILL_SIZE) {
+            const uint64_t left = FILM_SIZE - offset;
+            struct op op;
+            op_init(&op, OP_FILL, film->fd, fiber_op_done);
+            op.fill.offset = offset;
+            op.fill.size = left < RESIDENCY_FILL_SIZE ? left : RESIDENCY_FILL_SIZE;
+            assert_int_equal(fiber_await(&op, soon()), 0);
+            assert_true(residency_arrived(film, offset, op.fill.size));
+        }
+        assert_int_equal(residency_ready(film, 0, FILM_SIZE), FILE_WINDOW_SIZE);
+    }
+    leat_file_unref(film);
+    leat_root_close(root);
+    return 0;
+}
+FIBER_ENGINE_TEST(cold_is_filled)
+
+/* Only the beginning of a window is there: so much may go. */
+static int half_a_window_fiber(void *arg)
+{
+    struct leat_root *root;
+    struct leat_file *film = open_film(&root);
+    if (make_cold()) {
+        struct op op;
+        op_init(&op, OP_FILL, film->fd, fiber_op_done);
+        op.fill.size = RESIDENCY_FILL_SIZE;
+        assert_int_equal(fiber_await(&op, soon()), 0);
+        const uint64_t ready = residency_ready(film, 0, FILM_SIZE);
+        assert_in_range(ready, RESIDENCY_FILL_SIZE, FILE_WINDOW_SIZE);
+        assert_int_equal(residency_ready(film, 2 * FILE_WINDOW_SIZE, FILM_SIZE), 0);
+    }
+    leat_file_unref(film);
+    leat_root_close(root);
+    return 0;
+}
+FIBER_ENGINE_TEST(half_a_window)
+
+static int a_verdict_is_believed_for_a_second_fiber(void *arg)
+{
+    struct leat_root *root;
+    struct leat_file *film = open_film(&root);
+    make_warm();
+    assert_int_equal(residency_ready(film, 0, FILE_WINDOW_SIZE), FILE_WINDOW_SIZE);
+    assert_int_equal(residency_ready(film, FILE_WINDOW_SIZE, 100), 100); /* no whole window */
+    if (make_cold()) {
+        assert_int_equal(residency_ready(film, 0, FILE_WINDOW_SIZE), FILE_WINDOW_SIZE);
+        assert_int_equal(residency_ready(film, 77, 100), 100);
+        assert_int_equal(residency_ready(film, FILE_WINDOW_SIZE, 100), 0);
+        assert_int_equal(leat_sleep_ms(FILE_FRESH_MS + 20), 0);
+        assert_int_equal(residency_ready(film, 0, FILE_WINDOW_SIZE), 0);
+    }
+    leat_file_unref(film);
+    leat_root_close(root);
+    return 0;
+}
+FIBER_ENGINE_TEST(a_verdict_is_believed_for_a_second)
+
+static int make_film(void **state)
+{
+    folder_make(&folder);
+    folder_write(&folder, "film", 0, FILM_SIZE);
+    return 0;
+}
+
+static int remove_film(void **state)
+{
+    folder_remove(&folder);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_warm_is_ready),
+        cmocka_unit_test(test_cold_is_filled),
+        cmocka_unit_test(test_half_a_window),
+        cmocka_unit_test(test_a_verdict_is_believed_for_a_second),
+    };
+    return cmocka_run_group_tests(tests, make_film, remove_film);
+}
