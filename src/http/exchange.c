@@ -84,10 +84,10 @@ void response_reset(struct leat_http_response *response)
 
 void response_release(struct leat_http_response *response)
 {
-    if (!response->owned_body && !response->file && !response->body)
-        return;
-    free(response->owned_body);
-    leat_file_unref(response->file);
+    if (response->owned_body)
+        free(response->owned_body);
+    if (response->file)
+        leat_file_unref(response->file);
     response->owned_body = NULL;
     response->file = NULL;
     response->body = NULL;
@@ -134,12 +134,12 @@ int leat_http_add_field(struct leat_http_response *response, const char *name, c
 int leat_http_reply_static(struct leat_http_response *response, int status, const char *media_type,
                            const void *body, size_t size)
 {
-    ASSERT(status_line(status).data != NULL);
+    ASSERT(status >= 200 && status <= 599);
     ASSERT(body != NULL || size == 0);
-    ASSERT(!media_type || strlen(media_type) <= MEDIA_TYPE_MAX);
     response_release(response);
     response->status = status;
-    response->media_type = media_type;
+    response->media_type = slice_from_text(media_type);
+    ASSERT(response->media_type.size <= MEDIA_TYPE_MAX);
     response->body = body;
     response->size = size;
     return 0;
@@ -190,7 +190,7 @@ static unsigned put_start(struct exchange *exchange, const char *date)
     const struct leat_slice line = status_line(exchange->response.status);
     const unsigned start = OUT_FIELDS - DATE_LINE_SIZE - (unsigned)line.size;
     static_assert(STATUS_LINE_MAX + DATE_LINE_SIZE <= OUT_FIELDS, "the start fits");
-    DEBUG_ASSERT(line.size <= STATUS_LINE_MAX);
+    ASSERT(line.data != NULL && line.size <= STATUS_LINE_MAX); /* a status that we know */
     memcpy(exchange->out + OUT_FIELDS - DATE_LINE_SIZE, date, DATE_LINE_SIZE);
     memcpy(exchange->out + start, line.data, line.size);
     return start;
@@ -212,9 +212,9 @@ static void put_last_fields(struct leat_http_response *response, bool is_old_cli
 {
     char *const out = exchange_of_response(response)->out;
     char *at = out + response->fields_end;
-    if (response->media_type) {
+    if (response->media_type.data) {
         at = append(at, SLICE("Content-Type: "));
-        at = append(at, slice_from_text(response->media_type));
+        at = append(at, response->media_type);
         at = append(at, SLICE("\r\n"));
     }
     if (!has_no_content(response->status)) {

@@ -38,7 +38,7 @@ struct leat_http_response {
     bool is_head_only; /* answers HEAD: no body, the fields of one */
     bool keep_alive;
     unsigned fields_end; /* in out */
-    const char *media_type;
+    struct leat_slice media_type;
     /* The body is one of: */
     const void *body;       /* memory, */
     void *owned_body;       /* to be freed afterwards, */

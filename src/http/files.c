@@ -58,15 +58,37 @@ static bool date_from(const struct leat_file *file, struct leat_slice text, int6
     return text.data && date_parse(text, sys->wall_ns(sys) / LEAT_NS_PER_S, ret_s) == 0;
 }
 
-/* RFC 9110, section 13.2.2, steps 3 and 4. */
-static bool is_not_modified(const struct http1_head *head, struct leat_file *file)
+/* Is the file's tag in one of the lines of this field (If-Match, If-None-Match)? */
+static bool has_tag(const struct http1_head *head, enum http1_field field, struct leat_file *file,
+                    enum etag_comparison comparison)
 {
-    const struct leat_slice tags = http1_value(head, HTTP1_FIELD_IF_NONE_MATCH);
-    if (tags.data)
-        return etag_list_has(tags, etag_of(file), ETAG_WEAK);
-    int64_t since_s;
-    return date_from(file, http1_value(head, HTTP1_FIELD_IF_MODIFIED_SINCE), &since_s) &&
-           file->info.mtime_ns / LEAT_NS_PER_S <= since_s;
+    for (unsigned line = 0; line < head->line_count; line++)
+        if (head->lines[line].field == field &&
+            etag_list_has(head->lines[line].value, etag_of(file), comparison))
+            return true;
+    return false;
+}
+
+/* Steps 1 to 4 of RFC 9110, section 13.2.2: 412, 304, or 0 when the file is to be sent. */
+static int status_of_conditions(const struct http1_head *head, struct leat_file *file)
+{
+    const int64_t mtime_s = file->info.mtime_ns / LEAT_NS_PER_S;
+    int64_t date_s;
+    if (http1_value(head, HTTP1_FIELD_IF_MATCH).data) {
+        if (!has_tag(head, HTTP1_FIELD_IF_MATCH, file, ETAG_STRONG))
+            return 412;
+    } else if (date_from(file, http1_value(head, HTTP1_FIELD_IF_UNMODIFIED_SINCE), &date_s)) {
+        if (mtime_s > date_s)
+            return 412;
+    }
+    if (http1_value(head, HTTP1_FIELD_IF_NONE_MATCH).data) {
+        if (has_tag(head, HTTP1_FIELD_IF_NONE_MATCH, file, ETAG_WEAK))
+            return 304;
+    } else if (date_from(file, http1_value(head, HTTP1_FIELD_IF_MODIFIED_SINCE), &date_s)) {
+        if (mtime_s <= date_s)
+            return 304;
+    }
+    return 0;
 }
 
 /* Section 13.1.5: a range is for the representation the client has the other parts of. */
@@ -82,12 +104,51 @@ static bool may_range(const struct http1_head *head, struct leat_file *file)
            date_s == file->info.mtime_ns / LEAT_NS_PER_S;
 }
 
-static int add_content_range(struct leat_http_response *response, const struct range *range,
-                             uint64_t size)
+/* Adds whole lines. For those of one file put_field has kept room, whatever the handler has added. */
+static bool put_lines(struct leat_http_response *response, struct leat_slice lines)
 {
-    char text[RANGE_TEXT_SIZE + 1];
-    text[range_format(range, size, text)] = '\0';
-    return leat_http_add_field(response, "Content-Range", text);
+    enum { LAST_FIELDS_SIZE = 180 }; /* Content-Type of a file, Content-Length, Connection */
+    if (lines.size + LAST_FIELDS_SIZE > OUT_FIELDS_END - response->fields_end)
+        return false;
+    memcpy(exchange_of_response(response)->out + response->fields_end, lines.data, lines.size);
+    response->fields_end += (unsigned)lines.size;
+    return true;
+}
+
+static bool put_content_range(struct leat_http_response *response, const struct range *range,
+                              uint64_t size)
+{
+    static const char name[] = "Content-Range: ";
+    char line[sizeof name - 1 + RANGE_TEXT_SIZE + 2];
+    size_t end = sizeof name - 1;
+    memcpy(line, name, end);
+    end += range_format(range, size, line + end);
+    memcpy(line + end, "\r\n", 2);
+    return put_lines(response, slice_of(line, end + 2));
+}
+
+/* The part that is wanted, of a response that is the whole. */
+static void reply_with_part(const struct http1_head *head, struct leat_http_response *response)
+{
+    const uint64_t size = response->size;
+    struct range range;
+    bool has_room = true;
+    switch (range_parse(http1_value(head, HTTP1_FIELD_RANGE), size, &range)) {
+    case RANGE_IGNORE:
+        break;
+    case RANGE_PART:
+        response->status = 206;
+        response->offset = range.first;
+        response->size = range.last - range.first + 1;
+        has_room = put_content_range(response, &range, size);
+        break;
+    case RANGE_UNSATISFIABLE:
+        (void)leat_http_reply_error(response, 416);
+        has_room = put_content_range(response, NULL, size);
+        break;
+    }
+    if (!has_room) /* a part that does not say which it is would be taken for the whole */
+        (void)leat_http_reply_error(response, 500);
 }
 
 /* Takes the file over. */
@@ -98,35 +159,22 @@ static void reply_with(const struct leat_http_request *request,
     const struct http1_head *head = &request->head.head;
     response_release(response);
     response->file = file;
-    const struct leat_slice lines = validators(file);
-    memcpy(exchange_of_response(response)->out + response->fields_end, lines.data, lines.size);
-    response->fields_end += (unsigned)lines.size;
-    if (is_not_modified(head, file)) {
-        response->status = 304;
+    if (!put_lines(response, validators(file))) {
+        (void)leat_http_reply_error(response, 500);
         return;
     }
+    response->status = status_of_conditions(head, file);
+    if (response->status == 412)
+        (void)leat_http_reply_error(response, 412);
+    if (response->status != 0)
+        return;
     response->status = 200;
-    response->media_type = mime_from_name(slice_from_text(path)).data;
+    response->media_type = mime_from_name(slice_from_text(path));
     response->offset = 0;
     response->size = file->info.size;
-    const struct leat_slice wanted = http1_value(head, HTTP1_FIELD_RANGE);
-    if (!wanted.data || request->head.method != HTTP1_GET || !may_range(head, file))
-        return;
-    struct range range;
-    switch (range_parse(wanted, file->info.size, &range)) {
-    case RANGE_IGNORE:
-        break;
-    case RANGE_PART:
-        response->status = 206;
-        response->offset = range.first;
-        response->size = range.last - range.first + 1;
-        (void)add_content_range(response, &range, file->info.size);
-        break;
-    case RANGE_UNSATISFIABLE:
-        (void)add_content_range(response, NULL, file->info.size);
-        (void)leat_http_reply_error(response, 416);
-        break;
-    }
+    if (http1_value(head, HTTP1_FIELD_RANGE).data && request->head.method == HTTP1_GET &&
+        may_range(head, file))
+        reply_with_part(head, response);
 }
 
 int leat_http_status_of_file(int error)

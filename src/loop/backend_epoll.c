@@ -125,18 +125,28 @@ static struct watch *watch_get(struct backend *backend, int fd)
     return watch;
 }
 
-/* The descriptor's watch, the descriptor being non-blocking from now on. NULL: no memory. */
-static struct watch *watch_know(struct backend *backend, int fd)
+static struct watch *watch_learn(struct backend *backend, int fd)
 {
     struct watch *watch = watch_get(backend, fd);
-    if (!watch || watch->is_known)
-        return watch;
+    if (!watch)
+        return NULL;
     const int flags = fcntl(fd, F_GETFL);
     if (flags >= 0 && !(flags & O_NONBLOCK))
         fcntl(fd, F_SETFL, flags | O_NONBLOCK);
     watch->ready = READY_IN | READY_OUT; /* until an attempt says otherwise */
     watch->is_known = true;
     return watch;
+}
+
+/* The descriptor's watch, the descriptor being non-blocking from now on. NULL: no memory. */
+static inline struct watch *watch_know(struct backend *backend, int fd)
+{
+    if (fd >= 0 && fd < backend->watch_count) {
+        struct watch *watch = backend->watches[fd];
+        if (watch && watch->is_known)
+            return watch;
+    }
+    return watch_learn(backend, fd);
 }
 
 /* Edges are reported from the moment of registration on, what is ready then included. */

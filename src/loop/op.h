@@ -96,7 +96,14 @@ extern _Thread_local unsigned op_busy_count __attribute__((tls_model("initial-ex
 
 static inline void op_init(struct op *op, enum op_kind kind, int fd, op_done_fn done)
 {
-    *op = (struct op){.kind = kind, .state = OP_IDLE, .fd = fd, .done = done};
+    op->kind = kind;
+    op->state = OP_IDLE;
+    op->cancelled = false;
+    op->fd = fd;
+    op->done = done;
+    op->waiter = NULL;
+    memset(&op->send, 0, sizeof op->send); /* the largest of them */
+    static_assert(sizeof op->send >= sizeof op->read, "all arguments are zero");
     list_init(&op->node);
 }
 

@@ -52,7 +52,13 @@ static void on_task(struct task *task)
 
 void sender_init(struct sender *sender, struct leat_loop *loop, int fd)
 {
-    *sender = (struct sender){.loop = loop, .fd = fd, .task = {.run = on_task}};
+    /* One by one: it is done for every request, and what sender_start sets is not set here. */
+    sender->loop = loop;
+    sender->fd = fd;
+    sender->state = SENDER_IDLE;
+    sender->is_deferred = false;
+    sender->task.run = on_task;
+    sender->sent = 0;
     op_init(&sender->op, OP_SEND, fd, on_op);
     op_init(&sender->prefetch, OP_FILL, -1, on_prefetch);
 }
