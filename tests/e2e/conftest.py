@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A server for each story. It must end in good order, with nothing on stderr that was not expected."""
+"""A server for each story. It must end in good order, with nothing unexpected on stderr."""
 
 import contextlib
 import os
@@ -79,7 +79,7 @@ class Server:
 
     @property
     def pid(self):
-        """Of leat itself, also when something runs it (prlimit replaces itself, strace does not)."""
+        """Of leat itself, also when something else runs it."""
         children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         name = pathlib.Path(f"/proc/{self.process.pid}/comm").read_text().strip()
         return self.process.pid if name == "leat" else int(children.read_text().split()[0])

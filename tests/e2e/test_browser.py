@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from conftest import BUILD
+from conftest import BUILD, ENGINE
 
 CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
 webdriver = pytest.importorskip("selenium.webdriver", reason="python3-selenium is not installed")
@@ -56,7 +56,8 @@ def browser(tmp_path):
 
 def wait_for(browser, condition, seconds=15):
     deadline = time.monotonic() + seconds
-    while not browser.execute_script(f"const v = document.querySelector('video'); return {condition}"):
+    script = f"const v = document.querySelector('video'); return {condition}"
+    while not browser.execute_script(script):
         assert time.monotonic() < deadline, f"never: {condition}; " + str(browser.execute_script(
             "const v = document.querySelector('video'); return [v.src, v.currentTime, v.readyState,"
             " v.error && v.error.message]"))
@@ -89,7 +90,7 @@ def test_the_film_plays_and_seeks(serve, media, browser):
     assert browser.execute_script(BAR) > 0.9
     wait_for(browser, "v.currentTime > 2.5")
 
-    shot = pathlib.Path(BUILD) / "test-logs" / f"browser-{os.environ.get('LEAT_ENGINE', 'auto')}.png"
+    shot = pathlib.Path(BUILD) / "test-logs" / f"browser-{ENGINE}.png"
     shot.parent.mkdir(exist_ok=True)
     assert browser.save_screenshot(str(shot)) and shot.stat().st_size > 10_000
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Promise 1: no byte of a film is copied in user space. strace sees what is done with its descriptor."""
+"""Promise 1: no byte of a film is copied in user space. strace sees what its descriptor is for."""
 
 import re
 import shutil
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("strace"), reason="strace is no
 
 
 def calls_on(trace, path):
-    """(name, arguments, result) of the calls that name the file, in order; strace -y shows paths."""
+    """(name, arguments, result) of the calls that name the file; strace -y shows paths."""
     found = []
     for line in trace.splitlines():
         match = CALL.match(line)

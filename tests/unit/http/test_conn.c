@@ -53,7 +53,7 @@ static struct leat_http_counters counters_of(const struct world *world)
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: mill\r\n\r\n"
 
-/* ---- Heads ------------------------------------------------------------------------------------- */
+/* ---- Heads ----------------------------------------------------------------------------------- */
 
 static void a_head_may_be_cut_anywhere(void **state)
 {
@@ -155,7 +155,7 @@ static void a_good_request_before_a_bad_one_is_answered(void **state)
     world_fini(&world);
 }
 
-/* ---- One after the other ----------------------------------------------------------------------- */
+/* ---- One after the other --------------------------------------------------------------------- */
 
 static void pipelined_requests_are_answered_in_order(void **state)
 {
@@ -296,7 +296,7 @@ static void no_reply_is_an_error_of_ours(void **state)
     world_fini(&world);
 }
 
-/* ---- Time -------------------------------------------------------------------------------------- */
+/* ---- Time ------------------------------------------------------------------------------------ */
 
 static void a_late_head_is_told_so(void **state)
 {
@@ -394,7 +394,7 @@ static void who_takes_nothing_is_cut(void **state)
     world_fini(&world);
 }
 
-/* ---- Limits ------------------------------------------------------------------------------------ */
+/* ---- Limits ---------------------------------------------------------------------------------- */
 
 static void the_newcomer_beyond_the_limit_is_told_so(void **state)
 {
@@ -463,9 +463,9 @@ static void refusing_has_a_limit_too(void **state)
     world_fini(&world);
 }
 
-/* ---- Ends -------------------------------------------------------------------------------------- */
+/* ---- Ends ------------------------------------------------------------------------------------ */
 
-/* A client that is still sending when it is refused must get to read why (RFC 9112, section 9.6). */
+/* A client that still sends when it is refused must get to read why (RFC 9112, section 9.6). */
 static void an_answer_waits_for_a_client_that_still_sends(void **state)
 {
     static char body[CONN_LINGER_BYTES - 100 * 1024];
@@ -516,8 +516,14 @@ static void lingering_is_bounded_in_time_and_bytes(void **state)
 /* Wherever a client vanishes, all of the connection goes. */
 static void clients_may_vanish_at_any_time(void **state)
 {
-    static const char *const texts[] = {"", "GET / HT", GET("/a"), GET("/slow"), GET("/stuck"),
-                                        GET("/big"), GET("/slow") GET("/big"), "bad\r\n\r\n"};
+    static const char *const texts[] = {"",
+                                        "GET / HT",
+                                        GET("/a"),
+                                        GET("/slow"),
+                                        GET("/stuck"),
+                                        GET("/big"),
+                                        GET("/slow") GET("/big"),
+                                        "bad\r\n\r\n"};
     static const unsigned delays_us[] = {1, 30, 60, 100, 200, 1000, 99950, 100010, 100100};
     struct world world;
     start(&world);
@@ -528,8 +534,7 @@ static void clients_may_vanish_at_any_time(void **state)
                 client_open(&client, &world);
                 client.is_deaf = true;
                 client_say(&client, texts[text]);
-                const int64_t end_ns =
-                    sim_now_ns(world.sim) + delays_us[delay] * LEAT_NS_PER_US;
+                const int64_t end_ns = sim_now_ns(world.sim) + delays_us[delay] * LEAT_NS_PER_US;
                 while (sim_now_ns(world.sim) < end_ns)
                     assert_int_equal(leat_loop_run_once(world.loop, end_ns), 0);
                 if (resets)

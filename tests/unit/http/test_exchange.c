@@ -206,9 +206,8 @@ static void what_is_no_field_is_refused(void **state)
     struct test *test = *state;
     for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
         response_reset(test->response);
-        assert_int_equal(
-            leat_http_add_field(test->response, cases[index].name, cases[index].value),
-            cases[index].result);
+        assert_int_equal(leat_http_add_field(test->response, cases[index].name, cases[index].value),
+                         cases[index].result);
         /* What is refused leaves nothing behind. */
         assert_true((test->response->fields_end == OUT_FIELDS) == (cases[index].result != 0));
     }
@@ -237,8 +236,8 @@ static void a_full_head_says_so_and_can_still_be_sent(void **state)
     test->exchange.request.head.head.minor_version = 0;
     char body[1024];
     memset(body, 'b', sizeof body);
-    assert_int_equal(leat_http_reply(test->response, 200, "text/plain; charset=utf-8", body,
-                                     sizeof body), 0);
+    assert_int_equal(
+        leat_http_reply(test->response, 200, "text/plain; charset=utf-8", body, sizeof body), 0);
     exchange_finish(&test->exchange, date_line);
     assert_true(test->response->fields_end - sizeof body <= OUT_FIELDS_END);
     struct http1_response parsed;
@@ -249,7 +248,7 @@ static void a_full_head_says_so_and_can_still_be_sent(void **state)
     assert_int_equal(vector->size - (size_t)size, sizeof body);
 }
 
-/* Behind the head up to the last byte of `out`, beside it from the next one on; never copied then. */
+/* Behind the head up to the last byte of `out`; from the next one on beside it, and not copied. */
 static void a_larger_body_is_a_vector_of_its_own(void **state)
 {
     struct test *test = *state;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the tests of connections and files share: a server in a simulated world, clients on the other
- * side of the wire, and virtual time, so that a timeout of a minute costs nothing. The world fails
- * the test when something leaks, stalls or is used after it was given back.
+ * What the tests of connections and files share: a server in a simulated world, clients on the
+ * other side of the wire, and virtual time, so that a timeout of a minute costs nothing. The world
+ * fails the test when something leaks, stalls or is used after it was given back.
  */
 #ifndef TESTS_UNIT_HTTP_WORLD_H
 #define TESTS_UNIT_HTTP_WORLD_H
@@ -103,7 +103,7 @@ static inline void world_fini(struct world *world)
         fail_msg("%u failures, the first: %s", world->failures, world->failure);
 }
 
-/* ---- Clients ---------------------------------------------------------------------------------- */
+/* ---- Clients --------------------------------------------------------------------------------- */
 
 static inline void client_receive(struct client *client)
 {
@@ -190,8 +190,8 @@ static inline bool client_peek(const struct client *client, bool is_head, struct
                                           &ret_answer->response);
     if (size < 0)
         fail_msg("no HTTP: %.*s", (int)client->inbox_size, client->inbox);
-    const bool has_body = !is_head && ret_answer->response.status != 304 &&
-                          ret_answer->response.status != 204;
+    const bool has_body =
+        !is_head && ret_answer->response.status != 304 && ret_answer->response.status != 204;
     const size_t body = size > 0 && has_body ? ret_answer->response.head.content_length : 0;
     if (size == 0 || client->inbox_size - (size_t)size < body)
         return false;

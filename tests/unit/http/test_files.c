@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Replying with files: what exists, what the client has already, which part it wants (RFC 9110,
+ * sections 13 and 14), as a table. On a simulated disk: cold files, small and large ones, files
+ * that change while they are sent.
+ */
+#include "leat/fiber.h"
+#include "leat/file.h"
+#include "net/file.h"
+#include "world.h"
+
+enum { SIZE = 1000, LARGE_SIZE = 3 * 1024 * 1024 };
+
+#define MTIME "Sun, 06 Nov 1994 08:49:37 GMT"
+#define BEFORE "Sun, 06 Nov 1994 08:49:36 GMT"
+#define AFTER "Sun, 06 Nov 1994 08:49:38 GMT"
+#define MTIME_NS (INT64_C(784111777) * LEAT_NS_PER_S + 5)
+#define ETAG "\"ae1b981bc490a05-3e8\"" /* its nanoseconds and its size, in hex */
+
+static void handler(const struct leat_http_request *request, struct leat_http_response *response,
+                    void *user)
+{
+    const struct world *world = user;
+    char path[FILE_PATH_MAX];
+    bool is_directory;
+    const int status = leat_http_local_path(request, path, sizeof path, &is_directory);
+    if (slice_equal(leat_http_query(request), SLICE("full"))) {
+        char filler[101];
+        memset(filler, 'f', sizeof filler - 1);
+        for (size_t size = sizeof filler - 1; size > 0;) {
+            filler[size] = '\0';
+            size -= leat_http_add_field(response, "X", filler) != 0;
+        }
+    }
+    if (status)
+        (void)leat_http_reply_error(response, status);
+    else if (leat_http_reply_file(request, response, world->root, path) == -EISDIR)
+        (void)leat_http_reply(response, 200, "text/plain", "folder", 6);
+}
+
+static void start(struct world *world)
+{
+    world_init(world, SIM_CALM, 1);
+    assert_int_equal(sim_file_add(world->sim, "root/file", 1, SIZE), 0);
+    assert_int_equal(sim_file_touch(world->sim, "root/file", MTIME_NS), 0);
+    assert_int_equal(sim_file_add(world->sim, "root/large.mp4", 2, LARGE_SIZE), 0);
+    assert_int_equal(sim_file_add(world->sim, "root/empty", 3, 0), 0);
+    assert_int_equal(sim_directory_add(world->sim, "root/folder"), 0);
+    assert_int_equal(sim_file_add(world->sim, "secret", 4, SIZE), 0);
+    assert_int_equal(sim_symlink_add(world->sim, "root/outside", "../secret"), 0);
+    assert_int_equal(sim_symlink_add(world->sim, "root/inside", "file"), 0);
+    assert_int_equal(leat_root_open("root", &world->root), 0);
+    const struct leat_http_options options = {.handler = handler, .user = world};
+    world_serve(world, &options);
+}
+
+/* A request on a connection of its own; the answer's slices are valid until client_close. */
+static void ask(struct world *world, struct client *client, const char *method, const char *target,
+                const char *fields, struct answer *ret_answer)
+{
+    static char text[2048];
+    snprintf(text, sizeof text, "%s %s HTTP/1.1\r\nHost: mill\r\n%s\r\n", method, target, fields);
+    client_open(client, world);
+    client_say(client, text);
+    for (unsigned tries = 0; !client_peek(client, strcmp(method, "HEAD") == 0, ret_answer);
+         tries++) {
+        assert_true(tries < 100);
+        turns(world, 10);
+    }
+}
+
+static bool has_field(const struct answer *answer, const char *name, const char *value)
+{
+    const struct leat_slice wanted = slice_from_text(name);
+    for (unsigned line = 0; line < answer->response.head.line_count; line++) {
+        const struct http1_line *found = &answer->response.head.lines[line];
+        if (slice_equal_nocase(found->name, wanted))
+            return value && slice_equal(found->value, slice_from_text(value));
+    }
+    return !value;
+}
+
+/* ---- Conditions ------------------------------------------------------------------------------ */
+
+static void conditions_are_met_or_not(void **state)
+{
+    static const struct {
+        const char *fields;
+        int status; /* of GET; HEAD has no ranges */
+    } cases[] = {
+        {"", 200},
+        /* If-None-Match: weak comparison, a list, any */
+        {"If-None-Match: " ETAG "\r\n", 304},
+        {"If-None-Match: W/" ETAG "\r\n", 304},
+        {"If-None-Match: *\r\n", 304},
+        {"If-None-Match: \"a\", \"b\" , " ETAG "\r\n", 304},
+        {"If-None-Match: \"a\"\r\nIf-None-Match: " ETAG "\r\n", 304},
+        {"If-None-Match: \"a\"\r\n", 200},
+        {"If-None-Match: ae1b981bc490a05-3e8\r\n", 200},
+        {"If-None-Match:\r\n", 200},
+        /* If-Modified-Since: to the second; what is no date does not count */
+        {"If-Modified-Since: " MTIME "\r\n", 304},
+        {"If-Modified-Since: " AFTER "\r\n", 304},
+        {"If-Modified-Since: " BEFORE "\r\n", 200},
+        {"If-Modified-Since: Sunday, 06-Nov-94 08:49:37 GMT\r\n", 304},
+        {"If-Modified-Since: Sun Nov  6 08:49:37 1994\r\n", 304},
+        {"If-Modified-Since: 784111777\r\n", 200},
+        {"If-Modified-Since:\r\n", 200},
+        /* with both the tag decides (section 13.2.2) */
+        {"If-None-Match: \"a\"\r\nIf-Modified-Since: " AFTER "\r\n", 200},
+        {"If-None-Match: " ETAG "\r\nIf-Modified-Since: " BEFORE "\r\n", 304},
+        /* If-Match: strong comparison; If-Unmodified-Since only without it */
+        {"If-Match: " ETAG "\r\n", 200},
+        {"If-Match: *\r\n", 200},
+        {"If-Match: \"a\", " ETAG "\r\n", 200},
+        {"If-Match: \"a\"\r\nIf-Match: " ETAG "\r\n", 200},
+        {"If-Match: \"a\"\r\n", 412},
+        {"If-Match: W/" ETAG "\r\n", 412},
+        {"If-Unmodified-Since: " MTIME "\r\n", 200},
+        {"If-Unmodified-Since: " AFTER "\r\n", 200},
+        {"If-Unmodified-Since: " BEFORE "\r\n", 412},
+        {"If-Unmodified-Since: before\r\n", 200},
+        {"If-Match: " ETAG "\r\nIf-Unmodified-Since: " BEFORE "\r\n", 200},
+        {"If-Match: \"a\"\r\nIf-None-Match: " ETAG "\r\n", 412},
+        {"If-Match: " ETAG "\r\nIf-None-Match: " ETAG "\r\n", 304},
+        /* conditions come before ranges */
+        {"Range: bytes=0-9\r\nIf-None-Match: " ETAG "\r\n", 304},
+        {"Range: bytes=0-9\r\nIf-None-Match: \"a\"\r\n", 206},
+        {"Range: bytes=5000-\r\nIf-None-Match: " ETAG "\r\n", 304},
+        {"Range: bytes=0-9\r\nIf-Match: \"a\"\r\n", 412},
+        /* If-Range: strong comparison of a tag, or exactly this date */
+        {"Range: bytes=0-9\r\nIf-Range: " ETAG "\r\n", 206},
+        {"Range: bytes=0-9\r\nIf-Range: W/" ETAG "\r\n", 200},
+        {"Range: bytes=0-9\r\nIf-Range: \"a\"\r\n", 200},
+        {"Range: bytes=0-9\r\nIf-Range: *\r\n", 200},
+        {"Range: bytes=0-9\r\nIf-Range: " MTIME "\r\n", 206},
+        {"Range: bytes=0-9\r\nIf-Range: " AFTER "\r\n", 200},
+        {"Range: bytes=0-9\r\nIf-Range: " BEFORE "\r\n", 200},
+        {"Range: bytes=0-9\r\nIf-Range:\r\n", 200},
+        {"Range: bytes=5000-\r\nIf-Range: \"a\"\r\n", 200},
+        {"If-Range: \"a\"\r\n", 200},
+    };
+    struct world world;
+    start(&world);
+    for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
+        for (unsigned is_head = 0; is_head < 2; is_head++) {
+            struct client client;
+            struct answer answer;
+            int status = cases[index].status;
+            if (is_head && status == 206)
+                status = 200;
+            ask(&world, &client, is_head ? "HEAD" : "GET", "/file", cases[index].fields, &answer);
+            if (answer.response.status != status)
+                fail_msg("%s: %d, not %d", cases[index].fields, answer.response.status, status);
+            assert_true(has_field(&answer, "ETag", ETAG));
+            assert_true(has_field(&answer, "Last-Modified", MTIME));
+            assert_true(status != 304 || has_field(&answer, "Content-Length", NULL));
+            client_close(&client);
+        }
+    }
+    world_fini(&world);
+}
+
+/* ---- Ranges ---------------------------------------------------------------------------------- */
+
+static void a_range_is_what_was_asked_for(void **state)
+{
+    static const struct {
+        const char *wish;
+        int status;
+        unsigned first, size;
+        const char *content_range;
+    } cases[] = {
+        {"bytes=0-0", 206, 0, 1, "bytes 0-0/1000"},
+        {"bytes=999-", 206, 999, 1, "bytes 999-999/1000"},
+        {"bytes=-1000", 206, 0, 1000, "bytes 0-999/1000"},
+        {"bytes=-7", 206, 993, 7, "bytes 993-999/1000"},
+        {"bytes=100-5000", 206, 100, 900, "bytes 100-999/1000"},
+        {"bytes=1000-", 416, 0, 0, "bytes */1000"},
+        {"bytes=-0", 416, 0, 0, "bytes */1000"},
+        {"bytes=0-1,2-3", 200, 0, 1000, NULL},
+        {"bytes=2-1", 200, 0, 1000, NULL},
+        {"lines=0-1", 200, 0, 1000, NULL},
+    };
+    struct world world;
+    start(&world);
+    for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
+        struct client client;
+        struct answer answer;
+        char fields[100];
+        snprintf(fields, sizeof fields, "Range: %s\r\n", cases[index].wish);
+        ask(&world, &client, "GET", "/file", fields, &answer);
+        assert_int_equal(answer.response.status, cases[index].status);
+        assert_true(has_field(&answer, "Content-Range", cases[index].content_range));
+        if (cases[index].size > 0) {
+            assert_int_equal(answer.body.size, cases[index].size);
+            assert_true(
+                sim_content_equal(1, cases[index].first, answer.body.data, cases[index].size));
+        }
+        client_close(&client);
+    }
+    world_fini(&world);
+}
+
+/* Inline or by sendfile, warm or cold, whole or in part: the same bytes. */
+static void large_files_arrive_whole(void **state)
+{
+    static const struct {
+        const char *fields;
+        uint64_t first, size;
+    } cases[] = {
+        {"", 0, LARGE_SIZE},
+        {"Range: bytes=0-4095\r\n", 0, 4096},
+        {"Range: bytes=0-4096\r\n", 0, 4097},
+        {"Range: bytes=1048575-1048576\r\n", 1048575, 2},
+        {"Range: bytes=1000000-2999999\r\n", 1000000, 2000000},
+    };
+    struct world world;
+    start(&world);
+    for (unsigned is_cold = 0; is_cold < 2; is_cold++) {
+        for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
+            struct client client;
+            struct answer answer;
+            if (is_cold)
+                assert_int_equal(sim_file_cool(world.sim, "root/large.mp4"), 0);
+            turns(&world, 2 * FILE_FRESH_MS);
+            ask(&world, &client, "GET", "/large.mp4", cases[index].fields, &answer);
+            assert_true(has_field(&answer, "Content-Type", "video/mp4"));
+            assert_int_equal(answer.body.size, cases[index].size);
+            assert_true(
+                sim_content_equal(2, cases[index].first, answer.body.data, answer.body.size));
+            client_close(&client);
+        }
+    }
+    world_fini(&world);
+}
+
+/* A head that the handler has filled has no room for Content-Range; a 206 without it is a lie. */
+static void a_full_head_makes_no_wrong_answer(void **state)
+{
+    struct world world;
+    struct client client;
+    struct answer answer;
+    start(&world);
+    ask(&world, &client, "GET", "/file?full", "Range: bytes=5-9\r\n", &answer);
+    if (answer.response.status == 206)
+        assert_true(has_field(&answer, "Content-Range", "bytes 5-9/1000"));
+    else
+        assert_true(answer.response.status == 500 || answer.response.status == 200);
+    client_close(&client);
+    world_fini(&world);
+}
+
+/* ---- What there is --------------------------------------------------------------------------- */
+
+static void what_can_not_be_served_has_its_status(void **state)
+{
+    static const struct {
+        const char *method, *target;
+        int status;
+    } cases[] = {
+        {"GET", "/file", 200},    {"GET", "/inside", 200},     {"GET", "/folder/../file", 200},
+        {"GET", "/empty", 200},   {"GET", "/missing", 404},    {"GET", "/file/below", 404},
+        {"GET", "/outside", 404}, {"GET", "/../secret", 404},  {"GET", "/%00", 400},
+        {"GET", "/%", 400},       {"GET", "/folder", 200},     {"HEAD", "/missing", 404},
+        {"POST", "/file", 405},   {"DELETE", "/missing", 405}, {"OPTIONS", "/file", 405},
+    };
+    struct world world;
+    start(&world);
+    for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
+        struct client client;
+        struct answer answer;
+        ask(&world, &client, cases[index].method, cases[index].target, "", &answer);
+        assert_int_equal(answer.response.status, cases[index].status);
+        assert_true(has_field(&answer, "Allow", cases[index].status == 405 ? "GET, HEAD" : NULL));
+        client_close(&client);
+    }
+    world_fini(&world);
+}
+
+static void paths_longer_than_any_file_are_not_there(void **state)
+{
+    struct world world;
+    struct client client;
+    struct answer answer;
+    char target[FILE_PATH_MAX + 100] = "/";
+    memset(target + 1, 'a', sizeof target - 2);
+    target[sizeof target - 1] = '\0';
+    start(&world);
+    ask(&world, &client, "GET", target, "", &answer);
+    assert_int_equal(answer.response.status, 404);
+    client_close(&client);
+    world_fini(&world);
+}
+
+/* What is promised and then missing ends the connection: bytes are never made up. */
+static void a_file_that_shrinks_is_never_padded(void **state)
+{
+    static const uint64_t sizes[] = {0, 1, 4096, 100000, 1048576, 2000001};
+    for (size_t index = 0; index < sizeof sizes / sizeof *sizes; index++) {
+        struct world world;
+        struct client client;
+        start(&world);
+        client_open(&client, &world);
+        client.is_deaf = true;
+        client_say(&client, "GET /large.mp4 HTTP/1.1\r\nHost: a\r\n\r\n");
+        turns(&world, 20);
+        assert_int_equal(sim_file_resize(world.sim, "root/large.mp4", sizes[index]), 0);
+        client.is_deaf = false;
+        client_receive(&client);
+        turns(&world, 500);
+        struct http1_response response;
+        const int size =
+            http1_parse_response(slice_of(client.inbox, client.inbox_size), 0, NULL, &response);
+        assert_true(size > 0);
+        assert_int_equal(response.head.content_length, LARGE_SIZE);
+        const size_t body = client.inbox_size - (size_t)size;
+        assert_true(body < LARGE_SIZE);
+        assert_true(sim_content_equal(2, 0, client.inbox + size, body));
+        assert_true(client.has_ended);
+        client_close(&client);
+        world_fini(&world);
+    }
+}
+
+static void a_small_file_that_shrank_is_never_padded(void **state)
+{
+    struct world world;
+    struct client client;
+    struct answer answer;
+    start(&world);
+    ask(&world, &client, "GET", "/file", "", &answer); /* now it is in the cache */
+    client_close(&client);
+    assert_int_equal(sim_file_resize(world.sim, "root/file", 10), 0);
+    client_open(&client, &world);
+    client_say(&client, "GET /file HTTP/1.1\r\nHost: a\r\n\r\n");
+    turns(&world, 500);
+    assert_true(client.has_ended);
+    struct http1_response response;
+    const int size =
+        http1_parse_response(slice_of(client.inbox, client.inbox_size), 0, NULL, &response);
+    assert_true(size >= 0); /* nothing at all is right, too */
+    assert_true(size == 0 || client.inbox_size - (size_t)size <= 10);
+    client_close(&client);
+    world_fini(&world);
+}
+
+static void a_changed_file_is_seen_after_a_second(void **state)
+{
+    struct world world;
+    struct client client;
+    struct answer answer;
+    start(&world);
+    ask(&world, &client, "GET", "/file", "", &answer);
+    assert_true(has_field(&answer, "ETag", ETAG));
+    client_close(&client);
+    assert_int_equal(sim_file_touch(world.sim, "root/file", MTIME_NS + 1), 0);
+    turns(&world, FILE_FRESH_MS + 1);
+    ask(&world, &client, "GET", "/file", "If-None-Match: " ETAG "\r\n", &answer);
+    assert_int_equal(answer.response.status, 200);
+    assert_true(has_field(&answer, "ETag", "\"ae1b981bc490a06-3e8\""));
+    client_close(&client);
+    world_fini(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(conditions_are_met_or_not),
+        cmocka_unit_test(a_range_is_what_was_asked_for),
+        cmocka_unit_test(large_files_arrive_whole),
+        cmocka_unit_test(a_full_head_makes_no_wrong_answer),
+        cmocka_unit_test(what_can_not_be_served_has_its_status),
+        cmocka_unit_test(paths_longer_than_any_file_are_not_there),
+        cmocka_unit_test(a_file_that_shrinks_is_never_padded),
+        cmocka_unit_test(a_small_file_that_shrank_is_never_padded),
+        cmocka_unit_test(a_changed_file_is_seen_after_a_second),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
