@@ -76,15 +76,14 @@ def test_an_empty_folder_says_so(serve, folder):
     assert not page.links and "nothing" in page.text
 
 
-HOSTILE = ["<script>alert(1)<script>.mp4", "<script>.mp4", "\"onmouseover=\"alert(1)\".mp4", "'quotes'.mp4",
-           "&amp;.mp4", "&lt;b&gt;.mp4", "javascript:alert(1).mp4", "http:..mp4", "a?b#c%41.mp4",
-           "..mp4..", "日本語 – ü.mp4", "line\nbreak.mp4", "</a></ul><h1>.mp4".replace("/", "∕"),
-           "]]>.mp4", "--><!--.mp4", "{{7*7}}.mp4", " leading and trailing .mp4", "-flag.mp4"]
+HOSTILE = ["<script>alert(1)<script>.mp4", "<b>.mp4", "\"onmouseover=\"alert(1)\".mp4",
+           "'quotes'.mp4", "&amp;.mp4", "&lt;b&gt;.mp4", "javascript:alert(1).mp4", "http:..mp4",
+           "a?b#c%41.mp4", "日本語 – ü.mp4", "line\nbreak.mp4", "]]>.mp4", "--><!--.mp4",
+           "{{7*7}}.mp4", " leading and trailing .mp4", "-flag.mp4", "film.mp4.."]
 
 
 def test_names_are_names_whatever_they_look_like(serve, folder):
-    names = [name for name in HOSTILE if not name.startswith(".")]
-    for name in names:
+    for name in HOSTILE:
         (folder / name).write_text(name)
     server = serve(folder)
     page = page_of(server)
@@ -92,7 +91,7 @@ def test_names_are_names_whatever_they_look_like(serve, folder):
     assert [tag for tag, _ in page.elements].count("h1") == 1
     for tag, attributes in page.elements:
         assert not any(name.startswith("on") for name in attributes), (tag, attributes)
-    assert sorted(page.links.values()) == sorted(names)
+    assert sorted(page.links.values()) == sorted(HOSTILE)
     for link, text in page.links.items():
         assert link.startswith("./")
         assert follow(server, "/", link).body.decode() == text
