@@ -3,6 +3,7 @@
  * leat serve: options, workers, signals. The main thread only waits for signals.
  */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,14 +55,20 @@ static void take_systemd_sockets(struct worker_settings *settings)
     unsetenv("LISTEN_FDS");
 }
 
+/* Of the cores we may run on, which a container or taskset may have made fewer. */
+static long core_count(void)
+{
+    cpu_set_t cores;
+    const int count = sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
+    return count < THREADS_MAX ? count : THREADS_MAX;
+}
+
 static enum options_result parse(int argc, char **argv, struct worker_settings *settings)
 {
     static const char *const engines[] = {"auto", "uring", "epoll", NULL};
-    long threads = sysconf(_SC_NPROCESSORS_ONLN), connections = 16384, backlog = 4096;
+    long threads = core_count(), connections = 16384, backlog = 4096;
     long idle_ms = 75000, head_ms = 10000, send_ms = 60000;
     int engine = LEAT_ENGINE_AUTO;
-    if (threads < 1 || threads > THREADS_MAX)
-        threads = threads < 1 ? 1 : THREADS_MAX;
     const struct option options[] = {
         {.name = "listen", .value = "ADDR:PORT", .kind = OPTION_CALL, .take = take_address,
          .target = settings,
@@ -182,11 +189,13 @@ static void report_start(const struct worker *workers, const struct worker_setti
     fflush(stdout);
 }
 
+/* The unix sockets that we made; those of systemd stay. */
 static void remove_sockets(const struct worker_settings *settings, unsigned inherited_count)
 {
     for (unsigned index = inherited_count; index < settings->address_count; index++) {
         const struct leat_address *address = &settings->addresses[index];
-        if (leat_address_family(address) == AF_UNIX && address->local.sun_path[0])
+        const bool is_ours = settings->inherited_fds[index] > 0;
+        if (is_ours && leat_address_family(address) == AF_UNIX && address->local.sun_path[0])
             unlink(address->local.sun_path);
     }
 }
@@ -219,8 +228,10 @@ int cmd_serve(int argc, char **argv)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    if (start_workers(workers, &settings) == 0)
+    if (start_workers(workers, &settings) == 0) {
+        remove_sockets(&settings, inherited_count);
         return EXIT_WRONG_USE;
+    }
     leat_watchdog(WATCHDOG_MS, report_held_loop, NULL);
     report_start(workers, &settings);
 
@@ -230,9 +241,16 @@ int cmd_serve(int argc, char **argv)
     for (unsigned index = 0; index < settings.thread_count; index++)
         worker_stop(&workers[index]);
     pthread_sigmask(SIG_UNBLOCK, &signals, NULL); /* a second signal ends it at once */
-    for (unsigned index = 0; index < settings.thread_count; index++)
+    int status = 0;
+    for (unsigned index = 0; index < settings.thread_count; index++) {
         worker_join(&workers[index]);
+        if (workers[index].error) {
+            fprintf(stderr, "leat serve: %s: %s\n", workers[index].what,
+                    leat_error_text(workers[index].error));
+            status = 1;
+        }
+    }
     leat_watchdog(0, NULL, NULL);
     remove_sockets(&settings, inherited_count);
-    return 0;
+    return status;
 }

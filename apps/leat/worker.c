@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -150,8 +151,11 @@ static void *run(void *arg)
     sem_post(&start->is_decided); /* `start` is gone from here on */
 
     error = leat_loop_run(worker->loop);
-    if (error)
-        fprintf(stderr, "leat: the loop failed: %s\n", leat_error_text(error));
+    if (error) {
+        fail(worker, error, "the loop");
+        kill(getpid(), SIGTERM); /* the main thread ends the others */
+        return NULL; /* what still runs on this loop cannot be ended: it goes with the process */
+    }
     leat_root_close(site.root);
     leat_loop_destroy(worker->loop);
     return NULL;
@@ -178,6 +182,8 @@ static void stop_now(struct task *task)
 
 void worker_stop(struct worker *worker)
 {
+    if (worker->error)
+        return;
     worker->stop_task.run = stop_now;
     loop_post(worker->loop, &worker->stop_task);
 }

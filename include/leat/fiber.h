@@ -28,7 +28,8 @@ extern "C" {
 typedef void (*leat_fiber_fn)(void *arg);
 
 /* Makes a loop in this thread (options may be NULL), runs `main_fiber` on it as the first fiber,
- * and destroys the loop when that fiber has returned. Returns what it returned, or -errno. */
+ * and destroys the loop when that fiber has returned and what it has closed (a server, a listener)
+ * has ended. What it leaves open keeps the loop running. Returns what it returned, or -errno. */
 int leat_run(int (*main_fiber)(void *arg), void *arg, const struct leat_loop_options *options);
 
 /* ---- Scopes -------------------------------------------------------------------------------- */
@@ -39,7 +40,7 @@ struct leat_scope {
 };
 
 struct leat_fiber_options {
-    const char *name;  /* for the debugger and the watchdog; a literal, or as long as the fiber */
+    const char *name;  /* for the debugger and the watchdog; a literal, for they may come late */
     size_t stack_size; /* 0: LEAT_STACK_SIZE; others are rounded up to pages and are not cached */
 };
 

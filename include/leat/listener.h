@@ -26,7 +26,7 @@ struct leat_listen_options {
     int inherited_fd;                 /* > 0: a listening socket from elsewhere (systemd) */
 };
 
-/* -EADDRINUSE, -EADDRNOTAVAIL, -EACCES … Port 0 takes a free one (leat_listener_address). */
+/* `address` may be NULL with an inherited socket, which is closed when this fails. -EADDRINUSE, -EADDRNOTAVAIL, -EACCES … Port 0 takes a free one (leat_listener_address). */
 int leat_listen(const struct leat_address *address, const struct leat_listen_options *options,
                 struct leat_listener **ret_listener);
 /* The next connection. When descriptors run out accepting pauses and goes on by itself.

@@ -65,6 +65,9 @@ int leat_run(int (*main_fiber)(void *arg), void *arg, const struct leat_loop_opt
     /* A loop that cannot wait any more cannot end its fibers either: it is left as it is. */
     if (error && run.fiber && !run.has_ended)
         return error;
+    /* What the main fiber has closed may still be ending (a server, a listener). */
+    if (!error)
+        error = leat_loop_run(run.loop);
     leat_loop_destroy(run.loop);
     return error ? error : run.result;
 }

@@ -37,6 +37,7 @@ static int64_t in_ms(const struct conn *conn, int64_t delay_ms)
 
 static void give_exchange(struct conn *conn)
 {
+    counter_add(&conn->server->bytes_sent, conn->exchange->sender.sent);
     response_release(&conn->exchange->response);
     pool_give(&conn->server->exchange_pool, conn->exchange);
     conn->exchange = NULL;
@@ -44,8 +45,8 @@ static void give_exchange(struct conn *conn)
 
 static void try_free(struct conn *conn)
 {
-    if (conn->is_running || conn->is_receiving || receiver_is_busy(&conn->receiver) ||
-        conn->fiber ||
+    if (conn->is_running || conn->is_receiving || conn->is_deferred || conn->fiber ||
+        receiver_is_busy(&conn->receiver) ||
         (conn->exchange && sender_is_busy(&conn->exchange->sender)))
         return;
     struct leat_http_server *server = conn->server;
@@ -107,20 +108,27 @@ static bool take_exchange(struct conn *conn)
     if (!exchange)
         return false;
     exchange->conn = conn;
-    exchange->input_size = exchange->scanned = exchange->head_size = 0;
+    exchange->input_begin = exchange->input_end = 0;
+    exchange->scanned = exchange->head_size = 0;
     response_reset(&exchange->response);
     sender_init(&exchange->sender, conn->stream.loop, conn->stream.fd);
     conn->exchange = exchange;
     return true;
 }
 
+static struct leat_slice input_of(const struct exchange *exchange)
+{
+    return slice_of(exchange->input + exchange->input_begin,
+                    exchange->input_end - exchange->input_begin);
+}
+
 static size_t append_input(struct conn *conn, struct leat_slice data)
 {
     struct exchange *exchange = conn->exchange;
-    const size_t room = EXCHANGE_INPUT_SIZE - exchange->input_size;
+    const size_t room = EXCHANGE_INPUT_SIZE - exchange->input_end;
     const size_t size = data.size < room ? data.size : room;
-    memcpy(exchange->input + exchange->input_size, data.data, size);
-    exchange->input_size += size;
+    memcpy(exchange->input + exchange->input_end, data.data, size);
+    exchange->input_end += size;
     return size;
 }
 
@@ -151,6 +159,12 @@ static bool append_overflow(struct conn *conn, struct leat_slice data)
 /* Into the exchange as much of the overflow as fits; receiving goes on when it is used up. */
 static void pull_overflow(struct conn *conn)
 {
+    struct exchange *exchange = conn->exchange;
+    if (conn->overflow_size > 0 && exchange->input_begin > 0) {
+        exchange->input_end -= exchange->input_begin;
+        memmove(exchange->input, exchange->input + exchange->input_begin, exchange->input_end);
+        exchange->input_begin = 0;
+    }
     if (conn->overflow_size > 0) {
         const size_t size = append_input(conn, slice_of(conn->overflow, conn->overflow_size));
         conn->overflow_size -= size;
@@ -291,7 +305,7 @@ static bool step_head(struct conn *conn)
     }
     pull_overflow(conn);
     struct exchange *exchange = conn->exchange;
-    const int size = http1_parse_request(slice_of(exchange->input, exchange->input_size),
+    const int size = http1_parse_request(input_of(exchange),
                                          exchange->scanned, NULL, &exchange->request.head);
     if (size > 0) {
         exchange->head_size = (size_t)size;
@@ -299,11 +313,11 @@ static bool step_head(struct conn *conn)
         return true;
     }
     if (size < 0) {
-        exchange->head_size = exchange->input_size;
+        exchange->head_size = input_of(exchange).size;
         reply_ourselves(conn, -size);
         return true;
     }
-    exchange->scanned = exchange->input_size;
+    exchange->scanned = input_of(exchange).size;
     if (conn->is_peer_done) {
         conn_close(conn); /* the rest will not come */
     } else if (conn->state == CONN_AWAITING) {
@@ -362,17 +376,14 @@ static bool step_reply(struct conn *conn)
 static bool step_sent(struct conn *conn)
 {
     struct exchange *exchange = conn->exchange;
-    counter_add(&conn->server->bytes_sent, exchange->sender.sent);
-    exchange->sender.sent = 0;
     if (conn->is_last) {
         begin_linger(conn);
         return false;
     }
-    exchange->input_size -= exchange->head_size;
-    if (exchange->input_size == 0 && conn->overflow_size == 0) {
+    exchange->input_begin += exchange->head_size;
+    if (exchange->input_begin == exchange->input_end && conn->overflow_size == 0) {
         give_exchange(conn);
     } else {
-        memmove(exchange->input, exchange->input + exchange->head_size, exchange->input_size);
         exchange->scanned = exchange->head_size = 0;
         response_release(&exchange->response);
         response_reset(&exchange->response);
@@ -384,10 +395,11 @@ static bool step_sent(struct conn *conn)
 
 static void conn_run(struct conn *conn)
 {
-    if (conn->is_running)
+    if (conn->is_running || conn->is_deferred)
         return;
     conn->is_running = true;
     bool goes_on = true;
+    unsigned answered = 0;
     while (goes_on) {
         switch (conn->state) {
         case CONN_AWAITING:
@@ -399,6 +411,11 @@ static void conn_run(struct conn *conn)
             break;
         case CONN_SENT:
             goes_on = step_sent(conn);
+            if (goes_on && ++answered == CONN_REQUESTS_A_TURN && conn->exchange) {
+                conn->is_deferred = true;
+                loop_defer(conn->stream.loop, &conn->task);
+                goes_on = false;
+            }
             break;
         case CONN_HANDLING:
         case CONN_SENDING:
@@ -411,6 +428,13 @@ static void conn_run(struct conn *conn)
     conn->is_running = false;
     if (conn->state == CONN_CLOSING)
         try_free(conn);
+}
+
+static void on_turn(struct task *task)
+{
+    struct conn *conn = CONTAINER_OF(task, struct conn, task);
+    conn->is_deferred = false;
+    conn_run(conn);
 }
 
 /* ---- Life -------------------------------------------------------------------------------------- */
@@ -473,13 +497,17 @@ void conn_start(struct leat_http_server *server, int fd, bool is_refused)
         loop->ops->close(loop->backend, fd);
         return;
     }
-    *conn = (struct conn){.server = server, .is_refused = is_refused, .state = CONN_AWAITING};
+    *conn = (struct conn){.server = server,
+                          .is_refused = is_refused,
+                          .state = CONN_AWAITING,
+                          .task = {.run = on_turn}};
     stream_init(&conn->stream, loop, fd);
     receiver_init(&conn->receiver, on_data);
     timer_init(&conn->timer, on_time);
     list_push_back(&server->conns, &conn->node);
     server->conn_count++;
     server->refusal_count += is_refused;
-    set_deadline(conn, in_ms(conn, server->options.idle_timeout_ms));
+    /* Who is refused is told when he asks, and must ask soon: such places are few. */
+    set_deadline(conn, in_ms(conn, is_refused ? CONN_LINGER_MS : server->options.idle_timeout_ms));
     conn->stream.ops->receive_start(&conn->stream, &conn->receiver);
 }

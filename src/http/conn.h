@@ -46,6 +46,8 @@ enum {
     CONN_LINGER_BYTES = 1024 * 1024,
     /* Pipelined bytes that wait for their turn; above it nothing more is received. */
     CONN_OVERFLOW_MAX = 64 * 1024,
+    /* Pipelined requests that are answered at once; then it is the others' turn. */
+    CONN_REQUESTS_A_TURN = 8,
 };
 
 struct conn {
@@ -56,6 +58,8 @@ struct conn {
     struct timer timer;
     int64_t deadline_ns; /* the timer may fire earlier, and is then set anew */
     enum conn_state state;
+    struct task task;  /* goes on in the next turn */
+    bool is_deferred;  /* the task is queued */
     bool is_running;   /* conn_run is at it */
     bool is_receiving; /* so is on_data */
     bool is_refused;   /* beyond the server's limit */

@@ -112,7 +112,7 @@ static int put_field(struct leat_http_response *response, struct leat_slice name
                      struct leat_slice value)
 {
     /* The lines that exchange_finish adds always find room. */
-    const size_t reserve = 400;
+    const size_t reserve = 512;
     if (name.size + value.size + 4 + reserve > OUT_FIELDS_END - response->fields_end)
         return -LEAT_E_LIMIT;
     put(response, name);

@@ -53,9 +53,10 @@ struct exchange {
     struct sender sender;
     struct leat_vector vectors[EXCHANGE_VECTORS];
     size_t vector_count;
-    size_t input_size; /* bytes in input */
-    size_t scanned;    /* of them seen by a parser that wants more */
-    size_t head_size;  /* of the request in work */
+    size_t input_begin; /* bytes before it were requests that have been answered */
+    size_t input_end;
+    size_t scanned;     /* from input_begin on, by a parser that wants more */
+    size_t head_size;   /* of the request in work, from input_begin on */
     char out[EXCHANGE_OUT_SIZE];
     char input[EXCHANGE_INPUT_SIZE];
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See embed.h. The timerfd is set only when the next deadline has changed, and read back never: it
- * is re-armed instead, which clears its readability.
+ * See embed.h. The timerfd is never read: it is set anew after each turn, which clears its
+ * readability. The backends see to it themselves that their descriptor tells of all they hold.
  */
 #include "loop/embed.h"
 
@@ -32,6 +32,7 @@ int embed_create(struct leat_loop *loop, struct embedding **ret_embedding)
     if (embedding->epoll_fd < 0 || embedding->timer_fd < 0 ||
         epoll_ctl(embedding->epoll_fd, EPOLL_CTL_ADD, loop_fd, &event) ||
         epoll_ctl(embedding->epoll_fd, EPOLL_CTL_ADD, embedding->timer_fd, &event) ||
+        (error = loop->ops->wait(loop->backend, 0)) || /* what was queued before; and its wake-up */
         (error = embed_settle(embedding, loop))) {
         error = error ? error : -errno;
         embed_destroy(embedding);
@@ -59,10 +60,6 @@ int embed_fd(const struct embedding *embedding)
 
 int embed_settle(struct embedding *embedding, struct leat_loop *loop)
 {
-    /* What the turn's completions have asked for still waits in the backend's queue. */
-    int error = loop->ops->wait(loop->backend, 0);
-    if (error)
-        return error;
     int64_t next_ns = timer_wheel_next_ns(&loop->timers);
     if (!list_is_empty(&loop->ready) || atomic_load(&loop->inbox))
         next_ns = 1; /* long past: readable at once */

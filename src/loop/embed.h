@@ -14,7 +14,7 @@ int embed_create(struct leat_loop *loop, struct embedding **ret_embedding);
 void embed_destroy(struct embedding *embedding);
 int embed_fd(const struct embedding *embedding);
 
-/* After a turn: hands the kernel what the turn has queued, and sets the timerfd. 0 or -errno. */
+/* After a turn: sets the timerfd. 0 or -errno. */
 int embed_settle(struct embedding *embedding, struct leat_loop *loop);
 
 #endif

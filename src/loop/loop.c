@@ -96,14 +96,26 @@ int loop_create_on(const struct backend_ops *ops, const struct backend_options *
     return 0;
 }
 
+/* The nearest power of two that is not less, within what a ring may have. */
+static unsigned ring_size(unsigned wanted, unsigned default_size)
+{
+    const unsigned limit = 32768; /* of the kernel, for queues and for rings of buffers */
+    unsigned size = 1;
+    if (wanted == 0)
+        return default_size;
+    while (size < wanted && size < limit)
+        size *= 2;
+    return size;
+}
+
 int leat_loop_create(const struct leat_loop_options *options, struct leat_loop **ret_loop)
 {
     static const struct leat_loop_options defaults;
     if (!options)
         options = &defaults;
     const struct backend_options backend_options = {
-        .queue_entries = options->queue_entries ? options->queue_entries : 1024,
-        .receive_buffers = options->receive_buffers ? options->receive_buffers : 256,
+        .queue_entries = ring_size(options->queue_entries, 1024),
+        .receive_buffers = ring_size(options->receive_buffers, 256),
         .receive_buffer_size = options->receive_buffer_size ? options->receive_buffer_size : 4096,
     };
     int error = -EINVAL;

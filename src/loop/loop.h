@@ -29,13 +29,13 @@ struct task {
 
 /* Written by the loop alone, read by anybody without a lock. */
 struct loop_counters {
-    _Atomic uint64_t turns, completions, timers_fired, tasks, messages;
+    _Atomic uint64_t turns, messages;
 };
 
-/* Optional layers keep their per-loop state here (fiber scheduler, file cache, pools …). */
 enum { LOOP_TASKS_A_TURN = 256 };
 
-enum loop_slot { LOOP_SLOT_FIBER, LOOP_SLOT_FILES, LOOP_SLOT_PIPES, LOOP_SLOT_HTTP, LOOP_SLOTS };
+/* Layers above keep what they have of each loop here: scheduler, file cache, pipes. */
+enum loop_slot { LOOP_SLOT_FIBER, LOOP_SLOT_FILES, LOOP_SLOT_PIPES, LOOP_SLOTS };
 
 struct loop_extension {
     void (*fini)(struct loop_extension *extension); /* called by leat_loop_destroy, last slot first */

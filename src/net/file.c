@@ -124,9 +124,10 @@ static struct file_cache *cache_of(struct leat_loop *loop)
         return NULL;
     }
     cache->extension.fini = cache_fini;
-    /* Paths that exist are the operator's choice, not a stranger's: an address, which is random from
-     * process to process, is seed enough. */
+    /* A stranger's path is in the table only while it is looked for: where the cache lies and when
+     * it was made is seed enough against one who would fill a bucket. */
     cache->seed.words[0] = loop->ops->is_simulated ? 1 : (uint64_t)(uintptr_t)cache;
+    cache->seed.words[1] = (uint64_t)loop->sys->wall_ns(loop->sys);
     list_init(&cache->ages);
     loop->extensions[LOOP_SLOT_FILES] = &cache->extension;
     return cache;
@@ -354,18 +355,22 @@ int leat_root_open(const char *path, struct leat_root **ret_root)
     return 0;
 }
 
-void leat_root_close(struct leat_root *root)
+static void drop_root(struct file_cache *cache, const struct leat_root *root)
 {
-    if (!root)
-        return;
-    struct file_cache *cache = cache_of(root->loop);
-    for (struct list_node *node = cache ? cache->ages.next : NULL, *next;
-         cache && node != &cache->ages; node = next) {
+    for (struct list_node *node = cache->ages.next, *next; node != &cache->ages; node = next) {
         next = node->next;
         struct entry *entry = CONTAINER_OF(node, struct entry, age_node);
         if (entry->root == root)
             drop_entry(cache, entry);
     }
+}
+
+void leat_root_close(struct leat_root *root)
+{
+    if (!root)
+        return;
+    if (root->loop->extensions[LOOP_SLOT_FILES])
+        drop_root(cache_of(root->loop), root);
     root->loop->sys->close(root->loop->sys, root->fd);
     free(root);
 }

@@ -216,12 +216,22 @@ static int steer_by_cpu(const struct backend_sys *sys, int fd, unsigned count)
                            sizeof program);
 }
 
-static int open_socket(const struct backend_sys *sys, const struct leat_address *address,
-                       const struct leat_listen_options *options, const struct leat_tuning *tuning)
+/* What a listening socket is set to; one that was inherited (it is bound already) as well. */
+static int set_up_socket(const struct backend_sys *sys, int fd,
+                         const struct leat_listen_options *options,
+                         const struct leat_tuning *tuning)
 {
-    const int fd = sys->socket(sys, leat_address_family(address), SOCK_STREAM, 0);
-    if (fd < 0)
-        return fd;
+    int error = tuning_apply(sys, fd, TUNING_LISTENER, tuning, NULL);
+    if (!error)
+        error = sys->listen(sys, fd, options->backlog > 0 ? options->backlog : LISTENER_BACKLOG);
+    if (!error && options->reuse_port && options->steer_by_cpu && options->steer_count > 1)
+        error = steer_by_cpu(sys, fd, options->steer_count);
+    return error;
+}
+
+static int bind_socket(const struct backend_sys *sys, int fd, const struct leat_address *address,
+                       const struct leat_listen_options *options)
+{
     const int on = 1;
     int error = 0;
     if (leat_address_family(address) != AF_UNIX) {
@@ -230,19 +240,29 @@ static int open_socket(const struct backend_sys *sys, const struct leat_address 
         if (!error && options->reuse_port)
             error = sys->setsockopt(sys, fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
     }
-    if (!error)
-        error = tuning_apply(sys, fd, TUNING_LISTENER, tuning, NULL);
-    if (!error)
-        error = sys->bind(sys, fd, &address->base, address->size);
-    if (!error)
-        error = sys->listen(sys, fd, options->backlog > 0 ? options->backlog : LISTENER_BACKLOG);
-    if (!error && options->reuse_port && options->steer_by_cpu && options->steer_count > 1)
-        error = steer_by_cpu(sys, fd, options->steer_count);
-    if (error) {
-        loop_current->ops->close(loop_current->backend, fd);
-        return error;
+    return error ? error : sys->bind(sys, fd, &address->base, address->size);
+}
+
+/* Opens, binds and sets up the listener's socket. */
+static int open_listener(struct leat_listener *listener, const struct leat_address *address,
+                         const struct leat_listen_options *options)
+{
+    const struct backend_sys *sys = listener->loop->sys;
+    int error = 0;
+    listener->fd = options->inherited_fd;
+    if (options->inherited_fd <= 0) {
+        listener->fd = sys->socket(sys, leat_address_family(address), SOCK_STREAM, 0);
+        if (listener->fd < 0)
+            return listener->fd;
+        error = bind_socket(sys, listener->fd, address, options);
     }
-    return fd;
+    if (!error)
+        error = set_up_socket(sys, listener->fd, options, &listener->tuning);
+    if (!error)
+        error = address_of_socket(sys, listener->fd, &listener->address);
+    if (error)
+        listener->loop->ops->close(listener->loop->backend, listener->fd);
+    return error;
 }
 
 int leat_listen(const struct leat_address *address, const struct leat_listen_options *options,
@@ -259,15 +279,8 @@ int leat_listen(const struct leat_address *address, const struct leat_listen_opt
         return -ENOMEM;
     listener->loop = loop;
     listener->tuning = options->tuning ? *options->tuning : defaults;
-    listener->fd = options->inherited_fd > 0
-                       ? options->inherited_fd
-                       : open_socket(loop->sys, address, options, &listener->tuning);
-    int error = listener->fd < 0 ? listener->fd : 0;
-    if (!error)
-        error = address_of_socket(loop->sys, listener->fd, &listener->address);
+    const int error = open_listener(listener, address, options);
     if (error) {
-        if (listener->fd >= 0)
-            loop->ops->close(loop->backend, listener->fd);
         free(listener);
         return error;
     }

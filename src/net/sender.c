@@ -18,6 +18,7 @@ enum {
     MEMORY_OP_MAX = 256 * 1024,          /* an OP_SEND: so that progress can be seen */
     TURN_BYTES_MAX = 4 * 1024 * 1024,    /* of files, then it is the others' turn */
     FILLS_MAX = 4,
+    LAST_RESORT_SIZE = 16 * 1024,
 };
 
 static void go_on(struct sender *sender);
@@ -174,7 +175,8 @@ static int await_residency(struct sender *sender, const struct leat_vector *vect
     else
         ready = residency_ready(vector->file, offset, end - offset);
     if (ready == 0 && sender->fills_left == 0)
-        ready = 1; /* memory is so short that it does not stay: page by page, then */
+        /* Memory is so short that it does not stay: we wait for the disk, a few pages at a time. */
+        ready = end - offset < LAST_RESORT_SIZE ? end - offset : LAST_RESORT_SIZE;
     if (ready > 0) {
         sender->resident_end = offset + ready;
         if (was_filled || sender->prefetch_end > 0)
