@@ -314,7 +314,7 @@ static void a_million_timers(void **state)
     const int64_t fired_ns = clock_now_ns();
     assert_int_equal(million_fired, MILLION);
     assert_int_equal(wheel.count, 0);
-    print_message("a million timers, ns each: start %.0f, move %.0f, fire %.0f\n",
+    print_message("# a million timers, ns each: start %.0f, move %.0f, fire %.0f\n",
                   (double)(started_ns - begin_ns) / MILLION,
                   (double)(moved_ns - started_ns) / MILLION,
                   (double)(fired_ns - moved_ns) / MILLION);
