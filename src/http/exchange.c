@@ -173,14 +173,11 @@ int leat_http_reply_error(struct leat_http_response *response, int status)
 
 static unsigned put_decimal(char *text, uint64_t number)
 {
-    char digits[20];
-    unsigned count = 0;
-    do {
-        digits[count++] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
-    for (unsigned index = 0; index < count; index++)
-        text[index] = digits[count - 1 - index];
+    unsigned count = 1;
+    for (uint64_t rest = number; rest >= 10; rest /= 10)
+        count++;
+    for (unsigned index = count; index > 0; number /= 10)
+        text[--index] = (char)('0' + number % 10);
     return count;
 }
 

@@ -26,6 +26,8 @@ static void go_on(struct sender *sender);
 static void on_op(struct op *op, const struct completion *completion)
 {
     struct sender *sender = CONTAINER_OF(op, struct sender, op);
+    if (op->kind == OP_FILL)
+        residency_fill_ends(sender->vectors[sender->index].file);
     if (op->kind == OP_SEND && completion->result > 0) {
         sender->position += (uint32_t)completion->result;
         sender->sent += (uint32_t)completion->result;
@@ -39,6 +41,7 @@ static void on_op(struct op *op, const struct completion *completion)
 static void on_prefetch(struct op *op, const struct completion *completion)
 {
     struct sender *sender = CONTAINER_OF(op, struct sender, prefetch);
+    residency_fill_ends(sender->prefetch_file);
     /* How it went is found out when the range is wanted. */
     if (sender->state == SENDER_ENDING)
         go_on(sender);
@@ -159,6 +162,8 @@ static void start_prefetch(struct sender *sender, struct leat_file *file, uint64
     sender->prefetch.fill.offset = offset;
     sender->prefetch.fill.size = fill_size(end - offset);
     sender->prefetch_end = offset + sender->prefetch.fill.size;
+    sender->prefetch_file = file;
+    residency_fill_begins(file, offset, sender->prefetch.fill.size);
     loop_submit(sender->loop, &sender->prefetch);
 }
 
@@ -187,6 +192,7 @@ static int await_residency(struct sender *sender, const struct leat_vector *vect
     sender->fills_left--;
     sender->op.fill.offset = offset;
     sender->op.fill.size = fill_size(end - offset);
+    residency_fill_begins(vector->file, offset, sender->op.fill.size);
     return submit(sender, OP_FILL, vector->file->fd);
 }
 
@@ -259,6 +265,23 @@ static void go_on(struct sender *sender)
     sender->done(sender, sender->result);
 }
 
+/* The most frequent of all: one piece of memory, and room for it in the socket. Returns whether it is
+ * out; if only a part of it is, the machine goes on from there. */
+static bool send_at_once(struct sender *sender)
+{
+    const struct leat_vector *vector = sender->vectors;
+    if (sender->count != 1 || vector->file || !sender->loop->ops->sends_now)
+        return false;
+    const struct backend_sys *sys = sender->loop->sys;
+    const struct iovec piece = {.iov_base = (void *)vector->data, .iov_len = vector->size};
+    const ssize_t size = sys->send(sys, sender->fd, &piece, 1, false);
+    if (size <= 0)
+        return false; /* why is found out when it is tried again */
+    sender->sent += (uint64_t)size;
+    sender->position = (uint64_t)size;
+    return sender->position == vector->size;
+}
+
 int sender_start(struct sender *sender, const struct leat_vector *vectors, size_t count,
                  sender_done_fn done)
 {
@@ -274,6 +297,8 @@ int sender_start(struct sender *sender, const struct leat_vector *vectors, size_
     sender->done = done;
     sender->op.kind = OP_SEND;
     sender->progress_ns = sender->loop->now_ns;
+    if (send_at_once(sender))
+        return 0;
     sender->state = SENDER_BUSY;
     const int result = step(sender);
     if (result != -EINPROGRESS && op_is_busy(&sender->prefetch)) {
