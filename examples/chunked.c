@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * chunked [--listen ADDR:PORT] [--rate BYTES_PER_S] [--mode pace|sleep] [--loop] FILE: sends a film
- * to whoever connects, at a given rate. `pace` lets the kernel spread the bytes and waits in one call
- * from the first to the last; `sleep` sends a tenth of a second's worth at a time and sleeps in
- * between, which is a burst every 100 ms. Neither copies a byte of it.
+ * chunked [--listen ADDR:PORT] [--rate BYTES_PER_S] [--mode pace|sleep] [--loop] FILE: sends a
+ * film to whoever connects, at a given rate. `pace` lets the kernel spread the bytes and waits in
+ * one call from the first to the last; `sleep` sends a tenth of a second's worth at a time and
+ * sleeps in between, which is a burst every 100 ms. Neither copies a byte of it.
  */
 #include <getopt.h>
 #include <libgen.h>

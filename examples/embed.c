@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * embed [ADDR:PORT]: leat inside a program that has an event loop of its own, here an epoll set with
- * a timer and the signals that end the program. leat's loop is one more descriptor in it; behind that
- * runs an echo server.
+ * embed [ADDR:PORT]: leat inside a program that has an event loop of its own, here an epoll set
+ * with a timer and the signals that end the program. leat's loop is one more descriptor in it;
+ * behind that runs an echo server.
  */
 #include <signal.h>
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gather: a batch of calls in parallel. Each runs in a fiber of its own, the answers are in the order
- * of the calls, and leat_gather returns when all have ended: with the first failure, if there was one.
+ * gather: a batch of calls in parallel. Each runs in a fiber of its own, the answers are in the
+ * order of the calls, and leat_gather returns when all have ended: with the first failure, if
+ * there was one.
  */
 #include <errno.h>
 #include <stdio.h>

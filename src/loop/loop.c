@@ -43,9 +43,9 @@ const char *leat_loop_engine(const struct leat_loop *loop)
     return loop->ops->name;
 }
 
-/* sendfile(2) and splice(2) to a peer that is gone raise SIGPIPE, which no flag of theirs prevents and
- * which would end a program that does not know of it. So it is blocked in the loop's thread: the rest
- * of the program is none of our business. True when that made a difference. */
+/* sendfile(2) and splice(2) to a peer that is gone raise SIGPIPE, which no flag of theirs
+ * prevents and which would end a program that does not know of it. So it is blocked in the loop's
+ * thread: the rest of the program is none of our business. True when that made a difference. */
 static bool block_sigpipe(void)
 {
     sigset_t sigpipe, old;

@@ -89,15 +89,16 @@ static inline void loop_cancel(struct leat_loop *loop, struct op *op)
     loop->ops->cancel(loop->backend, op);
 }
 
-/* Every backend calls it in wait(), when the kernel has returned and before the first completion; the
- * loop when it is entered. */
+/* Every backend calls it in wait(), when the kernel has returned and before the first completion;
+ * the loop when it is entered. */
 static inline void loop_begin_work(struct leat_loop *loop)
 {
     loop->now_ns = loop->ops->now_ns(loop->backend);
     atomic_store_explicit(&loop->busy_since_ns, loop->now_ns, memory_order_relaxed);
 }
 
-/* From here on the loop waits, or its caller has the thread: nothing the watchdog would blame it for. */
+/* From here on the loop waits, or its caller has the thread: nothing the watchdog would blame it
+ * for. */
 static inline void loop_end_work(struct leat_loop *loop)
 {
     atomic_store_explicit(&loop->busy_since_ns, 0, memory_order_relaxed);

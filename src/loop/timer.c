@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The timing wheel. A timer lies on the level of the highest group of 6 bits in which its tick
- * differs from the current one, in the slot that this group names. So every occupied slot of a level
- * lies ahead of the current one, all of a lower level is due before anything of a higher, and the
- * next slot is the lowest bit of the lowest bitmap that is not empty.
+ * differs from the current one, in the slot that this group names. So every occupied slot of a
+ * level lies ahead of the current one, all of a lower level is due before anything of a higher,
+ * and the next slot is the lowest bit of the lowest bitmap that is not empty.
  */
 #include "loop/timer.h"
 
@@ -14,7 +14,8 @@ enum { LEVEL_NONE = 0xff }; /* in the list of those due */
 
 static_assert(TIMER_TICK_BITS + TIMER_LEVELS * TIMER_SLOT_BITS > 63, "every deadline has a slot");
 
-/* The first tick that no int64_t reaches. A deadline in the last 65 us of time is rounded up to it. */
+/* The first tick that no int64_t reaches. A deadline in the last 65 us of time is rounded up to
+ * it. */
 static const uint64_t tick_never = UINT64_C(1) << (63 - TIMER_TICK_BITS);
 
 static uint64_t tick_of_deadline(int64_t deadline_ns)

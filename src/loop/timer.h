@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Timers: a hierarchical timing wheel (Varghese and Lauck, 1987, scheme 7). Eight levels of 64 slots
- * and a tick of 2^16 ns, so that every deadline has a slot. Starting and stopping are O(1) whatever the
- * number of timers, and a bitmap a level finds the next one. A timer fires at or after its deadline,
- * never before, and at most a tick late by the wheel's doing. Time is handed in. One thread: its loop's.
+ * Timers: a hierarchical timing wheel (Varghese and Lauck, 1987, scheme 7). Eight levels of 64
+ * slots and a tick of 2^16 ns, so that every deadline has a slot. Starting and stopping are O(1)
+ * whatever the number of timers, and a bitmap a level finds the next one. A timer fires at or
+ * after its deadline, never before, and at most a tick late by the wheel's doing. Time is handed
+ * in. One thread: its loop's.
  */
 #ifndef LOOP_TIMER_H
 #define LOOP_TIMER_H

@@ -40,7 +40,7 @@ struct accept_waiter {
     int result; /* a descriptor or an error */
 };
 
-/* ---- Accepting --------------------------------------------------------------------------------- */
+/* ---- Accepting ------------------------------------------------------------------------------- */
 
 static void arm(struct leat_listener *listener)
 {
@@ -114,7 +114,7 @@ void listener_stop(struct leat_listener *listener)
     loop_cancel(listener->loop, &listener->op);
 }
 
-/* ---- For fibers -------------------------------------------------------------------------------- */
+/* ---- For fibers ------------------------------------------------------------------------------ */
 
 static void wake_waiter(struct leat_listener *listener, int result)
 {
@@ -201,9 +201,9 @@ int leat_accept(struct leat_listener *listener, int64_t deadline_ns,
     return 0;
 }
 
-/* ---- Life -------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
-/* The n-th socket of a REUSEPORT group is given the connections of the n-th core: A = cpu % count. */
+/* The n-th socket of a REUSEPORT group gets the connections of the n-th core: A = cpu % count. */
 static int steer_by_cpu(const struct backend_sys *sys, int fd, unsigned count)
 {
     struct sock_filter code[] = {

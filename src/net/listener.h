@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Listeners, inner half: connections handed to a machine as they come. Public half: leat/listener.h.
+ * Listeners, inner half: connections are handed to a machine as they come. Public half:
+ * leat/listener.h.
  *
  *                     start                    out of descriptors, memory
  *      LISTENER_IDLE -------> LISTENER_ACCEPTING -------------------> LISTENER_PAUSED

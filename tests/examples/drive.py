@@ -3,8 +3,8 @@
 """Exercises one of the examples as a user would: starts it, talks to it over sockets, ends it.
 
 drive.py [--no-io-uring] NAME PROGRAM; exit status 0, or 1 with what was wrong. With --no-io-uring
-the program runs under a filter that refuses io_uring_setup(2), as Docker's default profile does: the
-same program must then do the same on epoll.
+the program runs under a filter that refuses io_uring_setup(2), as Docker's default profile does:
+the same program must then do the same on epoll.
 """
 
 import contextlib
@@ -165,7 +165,7 @@ all may finish, two at a time: Numerical argument out of domain
 
 
 def connect_small(address):
-    """With segments as on Ethernet: the kernel paces after ten of them, and loopback's have 64 KiB."""
+    """With segments as on Ethernet: the kernel paces after ten of them (loopback: 64 KiB)."""
     connection = socket.socket()
     connection.settimeout(TIMEOUT_S)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1448)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What `meson install` leaves is what a user needs: an example is built out of tree against it, shared
-and static, every public header stands alone in C and in C++, and nothing but leat_* is exported."""
+"""What `meson install` leaves is what a user needs: an example is built out of tree against it,
+shared and static, every public header stands alone in C and in C++, and nothing but leat_* is exported."""
 
 import os
 import pathlib
@@ -42,7 +42,7 @@ def find(root, name):
 
 
 def pkg_config(root, *arguments):
-    """What pkg-config says of leat as it is installed below `root`; other packages are the host's."""
+    """What pkg-config says of leat as it is installed below `root`; others are the host's."""
     folder = find(root, "leat.pc").parent
     output = run(["pkg-config", f"--define-variable=prefix={prefix_of(root)}", *arguments, "leat"],
                  env={**os.environ, "PKG_CONFIG_PATH": str(folder)})

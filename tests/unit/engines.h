@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What tests on real loops share: cmocka in the right order, and a body that runs once on each engine
- * this host grants. An engine that is refused is said, not passed over.
+ * What tests on real loops share: cmocka in the right order, and a body that runs once on each
+ * engine this host grants. An engine that is refused is said, not passed over.
  */
 #ifndef TESTS_UNIT_ENGINES_H
 #define TESTS_UNIT_ENGINES_H

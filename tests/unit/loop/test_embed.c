@@ -137,7 +137,7 @@ static void a_message_makes_it_readable_body(enum leat_engine engine)
 }
 ENGINE_TEST(a_message_makes_it_readable)
 
-/* ---- Input and output ---------------------------------------------------------------------------- */
+/* ---- Input and output ------------------------------------------------------------------------ */
 
 struct probe {
     struct op op;
@@ -188,7 +188,8 @@ static void input_makes_it_readable_body(enum leat_engine engine)
 }
 ENGINE_TEST(input_makes_it_readable)
 
-/* More connections wait than one turn accepts: the descriptor stays readable until all are taken. */
+/* More connections wait than one turn accepts: the descriptor stays readable until all are taken.
+ * */
 static void a_burst_is_taken_whole_body(enum leat_engine engine)
 {
     enum { BURST = 400 };
@@ -221,7 +222,12 @@ static void a_burst_is_taken_whole_body(enum leat_engine engine)
 }
 ENGINE_TEST(a_burst_is_taken_whole)
 
-/* ---- Two loops, one program ---------------------------------------------------------------------- */
+/* ---- Two loops, one program ------------------------------------------------------------------ */
+
+static void ring(struct timer *timer)
+{
+    (void)timer;
+}
 
 static void *drive_by_epoll(void *arg)
 {
@@ -233,7 +239,7 @@ static void *drive_by_epoll(void *arg)
     epoll_ctl(epoll_fd, EPOLL_CTL_ADD, leat_loop_fd(loop), &event);
     for (int count = 0; count < 20; count++) {
         struct timer timer;
-        timer_init(&timer, fire);
+        timer_init(&timer, ring);
         loop_timer_start(loop, &timer, leat_after_ms(2));
         leat_loop_run_once(loop, 0);
         while (timer.is_running) {

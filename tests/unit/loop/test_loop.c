@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The loop's turn: what runs when, when it returns, and how other threads and signal handlers reach it.
+ * The loop's turn: what runs when, when it returns, and how other threads and signal handlers
+ * reach it.
  */
 #include "../engines.h"
 
@@ -14,7 +15,8 @@
 
 #include "base/clock.h"
 
-/* ---- Tasks and returning ---------------------------------------------------------------------- */
+/* ---- Tasks and returning ----------------------------------------------------------------------
+ * */
 
 enum { CHAIN = 3 * LOOP_TASKS_A_TURN };
 
@@ -118,7 +120,7 @@ static void run_once_keeps_its_deadline_body(enum leat_engine engine)
 }
 ENGINE_TEST(run_once_keeps_its_deadline)
 
-/* ---- Stopping ------------------------------------------------------------------------------------ */
+/* ---- Stopping -------------------------------------------------------------------------------- */
 
 static void *stop_soon(void *arg)
 {
@@ -212,7 +214,7 @@ static void a_stray_signal_is_survived_body(enum leat_engine engine)
 }
 ENGINE_TEST(a_stray_signal_is_survived)
 
-/* ---- Messages ------------------------------------------------------------------------------------ */
+/* ---- Messages -------------------------------------------------------------------------------- */
 
 enum { POSTERS = 8, POSTS = 5000 };
 
@@ -278,7 +280,7 @@ static void messages_of_many_threads_arrive_body(enum leat_engine engine)
 }
 ENGINE_TEST(messages_of_many_threads_arrive)
 
-/* ---- Creation ------------------------------------------------------------------------------------ */
+/* ---- Creation -------------------------------------------------------------------------------- */
 
 static void one_loop_a_thread_body(enum leat_engine engine)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Offload: jobs run elsewhere and end here, the queue has a limit, what is cancelled in time does not
- * run, and no thread outlives the last loop.
+ * Offload: jobs run elsewhere and end here, the queue has a limit, what is cancelled in time does
+ * not run, and no thread outlives the last loop.
  */
 #include "../engines.h"
 
@@ -158,7 +158,7 @@ static void cancelled_before_it_began_body(enum leat_engine engine)
 }
 ENGINE_TEST(cancelled_before_it_began)
 
-/* ---- Many loops ---------------------------------------------------------------------------------- */
+/* ---- Many loops ------------------------------------------------------------------------------ */
 
 enum { ROUNDS = 20, BATCH = 50 };
 
@@ -203,8 +203,8 @@ static void jobs_of_many_loops_body(enum leat_engine engine)
             fail_msg("%s", (char *)complaint);
     }
     assert_int_equal(offload_depth(), 0);
-    /* The last loop has taken the pool's threads with it; the kernel forgets a joined thread a little
-     * later. */
+    /* The last loop has taken the pool's threads with it; the kernel forgets a joined thread a
+     * little later. */
     for (int tries = 0; threads_now() > before && tries < 1000; tries++)
         usleep(1000);
     assert_int_equal(threads_now(), before);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The timing wheel, against a naive oracle that looks at every timer: never early, never a tick late,
- * in the order of ticks, whatever is started, moved and stopped, from inside callbacks too.
+ * The timing wheel, against a naive oracle that looks at every timer: never early, never a tick
+ * late, in the order of ticks, whatever is started, moved and stopped, from inside callbacks too.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -111,8 +111,8 @@ static void oracle_init(struct oracle *oracle, uint64_t seed, int64_t now_ns, un
     }
 }
 
-/* Nothing that is due was left, and next_ns is not later than what comes first. `settled`: no callback
- * has started anything since. */
+/* Nothing that is due was left, and next_ns is not later than what comes first. `settled`: no
+ * callback has started anything since. */
 static void check(struct oracle *oracle, bool is_settled)
 {
     uint64_t running = 0, first = UINT64_MAX;

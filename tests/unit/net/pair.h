@@ -21,7 +21,7 @@
 #include "leat/leat.h"
 #include "net/stream.h"
 
-/* ---- Streams ------------------------------------------------------------------------------------- */
+/* ---- Streams --------------------------------------------------------------------------------- */
 
 struct pair {
     struct leat_stream *here, *there;
@@ -93,7 +93,7 @@ static inline int read_all(void *arg)
     }
 }
 
-/* ---- Content ------------------------------------------------------------------------------------- */
+/* ---- Content --------------------------------------------------------------------------------- */
 
 static inline char content_at(uint64_t offset)
 {
@@ -109,7 +109,7 @@ static inline char *make_content(size_t size)
     return data;
 }
 
-/* ---- Files --------------------------------------------------------------------------------------- */
+/* ---- Files ----------------------------------------------------------------------------------- */
 
 /* Below the working directory, which is on a real file system where the build is. */
 struct folder {
@@ -154,10 +154,10 @@ static inline void folder_write(const struct folder *folder, const char *name, u
     free(data);
 }
 
-/* ---- Children ------------------------------------------------------------------------------------ */
+/* ---- Children -------------------------------------------------------------------------------- */
 
-/* Runs the main fiber in a process of its own, whose limits it may change; what it returns must be 0.
- * A failed assertion of it is a status, for cmocka's way back is in the parent. */
+/* Runs the main fiber in a process of its own, whose limits it may change; what it returns must
+ * be 0. A failed assertion of it is a status, for cmocka's way back is in the parent. */
 static inline void in_a_child(enum leat_engine engine, int (*main_fiber)(void *arg))
 {
     fflush(NULL);

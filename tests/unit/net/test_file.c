@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Roots and the open-file cache: what is found, for how long it is believed, that nothing leads out of
- * a root, and that many who ask at once cost one look. And files as memory.
+ * Roots and the open-file cache: what is found, for how long it is believed, that nothing leads
+ * out of a root, and that many who ask at once cost one look. And files as memory.
  */
 #include "pair.h"
 
@@ -64,7 +64,7 @@ static void run_in_folder(enum leat_engine engine, int (*fiber)(void *arg))
     }                                                                                              \
     ENGINE_TEST(name)
 
-/* ---- What is found ----------------------------------------------------------------------------------- */
+/* ---- What is found --------------------------------------------------------------------------- */
 
 static void a_second_look_is_a_hit(void)
 {
@@ -204,7 +204,9 @@ static void roots(void)
 }
 FOLDER_TEST(roots)
 
-/* ---- Limits ---------------------------------------------------------------------------------------------- */
+/* ---- Limits
+ * ----------------------------------------------------------------------------------------------
+ * */
 
 static void the_oldest_goes(void)
 {
@@ -271,7 +273,7 @@ static void few_descriptors_body(enum leat_engine engine)
 }
 ENGINE_TEST(few_descriptors)
 
-/* ---- Many who ask at once ---------------------------------------------------------------------------------- */
+/* ---- Many who ask at once -------------------------------------------------------------------- */
 
 struct opener {
     struct leat_file *file;
@@ -330,8 +332,8 @@ static void stand_at_gate(void *arg)
     assert_int_equal(leat_offload(wait_at_gate, NULL, LEAT_FOREVER, &result), 0);
 }
 
-/* The one who looks is cancelled while its job waits for a thread: another takes over, and the one of
- * those whose deadline passes goes alone. */
+/* The one who looks is cancelled while its job waits for a thread: another takes over, and the
+ * one of those whose deadline passes goes alone. */
 static void who_looks_may_be_cancelled(void)
 {
     enum { WAITERS = 4 };
@@ -370,7 +372,7 @@ static void who_looks_may_be_cancelled(void)
 }
 FOLDER_TEST(who_looks_may_be_cancelled)
 
-/* ---- Bytes in memory ---------------------------------------------------------------------------------------- */
+/* ---- Bytes in memory ------------------------------------------------------------------------- */
 
 static void a_range_as_memory(void)
 {

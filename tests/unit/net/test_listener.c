@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Listeners: every connection reaches somebody, once; those who wait are told when it closes; out of
- * descriptors it pauses; several loops share an address.
+ * Listeners: every connection reaches somebody, once; those who wait are told when it closes; out
+ * of descriptors it pauses; several loops share an address.
  */
 #include "pair.h"
 
@@ -11,7 +11,7 @@
 
 #include "net/listener.h"
 
-/* ---- Accepting ------------------------------------------------------------------------------------- */
+/* ---- Accepting ------------------------------------------------------------------------------- */
 
 enum { CLIENTS = 300, ACCEPTORS = 8 };
 
@@ -178,7 +178,7 @@ static int waiting_may_end_fiber(void *arg)
 }
 FIBER_ENGINE_TEST(waiting_may_end)
 
-/* ---- Addresses --------------------------------------------------------------------------------------- */
+/* ---- Addresses ------------------------------------------------------------------------------- */
 
 static int where_it_listens_fiber(void *arg)
 {
@@ -243,7 +243,7 @@ static int unix_sockets_fiber(void *arg)
 }
 FIBER_ENGINE_TEST(unix_sockets)
 
-/* ---- Out of descriptors ------------------------------------------------------------------------------ */
+/* ---- Out of descriptors ---------------------------------------------------------------------- */
 
 static int out_of_descriptors_fiber(void *arg)
 {
@@ -286,7 +286,7 @@ static void out_of_descriptors_body(enum leat_engine engine)
 }
 ENGINE_TEST(out_of_descriptors)
 
-/* ---- Several listeners ------------------------------------------------------------------------------- */
+/* ---- Several listeners ----------------------------------------------------------------------- */
 
 struct worker {
     enum leat_engine engine;
@@ -383,7 +383,8 @@ static void two_threads_share_an_address_body(enum leat_engine engine)
 }
 ENGINE_TEST(two_threads_share_an_address)
 
-/* Who connects from a core (on loopback the SYN is handled where it was sent) reaches its listener. */
+/* Who connects from a core (on loopback the SYN is handled where it was sent) reaches its
+ * listener. */
 static void steered_by_cpu_body(enum leat_engine engine)
 {
     cpu_set_t allowed, one;

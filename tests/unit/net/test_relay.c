@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Relaying: byte for byte, both ways, each end handed on; a slow receiver slows its sender; pipes are
- * used again, and where there are none it copies.
+ * Relaying: byte for byte, both ways, each end handed on; a slow receiver slows its sender; pipes
+ * are used again, and where there are none it copies.
  */
 #include "pair.h"
 
@@ -39,7 +39,8 @@ static int read_then_answer(void *arg)
     return error ? error : calls[1].fn(calls[1].arg);
 }
 
-/* A question goes through, is heard to its end, and only then answered: the half-closes are relayed. */
+/* A question goes through, is heard to its end, and only then answered: the half-closes are
+ * relayed. */
 static void relay_question_and_answer(struct pair *left, struct pair *right, size_t size)
 {
     char *data = make_content(size + 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Residency, on the file system the build is on: what was dropped from the page cache is cold, what a
- * fill has brought is there, and a verdict on a whole window is believed for a second.
+ * Residency, on the file system the build is on: what was dropped from the page cache is cold,
+ * what a fill has brought is there, and a verdict on a whole window is believed for a second.
  */
 #include "pair.h"
 

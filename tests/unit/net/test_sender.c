@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Send vectors: whatever they are made of and however slowly the peer reads, what arrives is what was
- * asked for, in order; and when it cannot be, less arrives, never something else.
+ * Send vectors: whatever they are made of and however slowly the peer reads, what arrives is what
+ * was asked for, in order; and when it cannot be, less arrives, never something else.
  */
 #include "pair.h"
 
@@ -64,7 +64,7 @@ static void send_and_compare(struct pair *pair, const struct leat_vector *vector
     free(expected);
 }
 
-/* ---- What is sent ---------------------------------------------------------------------------------- */
+/* ---- What is sent ---------------------------------------------------------------------------- */
 
 static int many_pieces_of_memory_fiber(void *arg)
 {
@@ -196,7 +196,7 @@ static int a_cold_file_fiber(void *arg)
 }
 FIBER_ENGINE_TEST(a_cold_file)
 
-/* ---- What goes wrong --------------------------------------------------------------------------------- */
+/* ---- What goes wrong ------------------------------------------------------------------------- */
 
 static void read_alone(void *arg)
 {
@@ -322,7 +322,7 @@ static int the_peer_goes_away_fiber(void *arg)
 }
 FIBER_ENGINE_TEST(the_peer_goes_away)
 
-/* ---- The machine ------------------------------------------------------------------------------------- */
+/* ---- The machine ----------------------------------------------------------------------------- */
 
 struct machine {
     struct sender sender;
@@ -338,7 +338,8 @@ static void note_done(struct sender *sender, int result)
     machine->result = result;
 }
 
-/* `done` never comes from within start or cancel, once after what said so, and progress can be seen. */
+/* `done` never comes from within start or cancel, once after what said so, and progress can be
+ * seen. */
 static int the_machine_fiber(void *arg)
 {
     enum { SIZE = 1 << 20 };

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 
-/* ---- Bytes --------------------------------------------------------------------------------------- */
+/* ---- Bytes ----------------------------------------------------------------------------------- */
 
 struct writing {
     struct leat_stream *stream;
@@ -74,7 +74,7 @@ static int read_exactly_fiber(void *arg)
 }
 FIBER_ENGINE_TEST(read_exactly)
 
-/* ---- Deadlines and cancels ------------------------------------------------------------------------- */
+/* ---- Deadlines and cancels ------------------------------------------------------------------- */
 
 static int read_keeps_its_deadline_fiber(void *arg)
 {
@@ -156,7 +156,7 @@ static int cancelled_in_the_middle_fiber(void *arg)
 }
 FIBER_ENGINE_TEST(cancelled_in_the_middle)
 
-/* ---- Peers ----------------------------------------------------------------------------------------- */
+/* ---- Peers ----------------------------------------------------------------------------------- */
 
 static void reset(struct leat_stream *stream)
 {
@@ -269,7 +269,7 @@ static int unix_sockets_fiber(void *arg)
 }
 FIBER_ENGINE_TEST(unix_sockets)
 
-/* ---- Pacing ---------------------------------------------------------------------------------------- */
+/* ---- Pacing ---------------------------------------------------------------------------------- */
 
 static uint64_t pacing_of(const struct leat_stream *stream)
 {
