@@ -13,6 +13,7 @@
 #include "http/status.h"
 #include "leat/error.h"
 #include "net/file.h"
+#include "net/residency.h"
 #include "wire/chars.h"
 #include "wire/path.h"
 
@@ -245,8 +246,10 @@ static bool put_small_body(struct leat_http_response *response)
         const ssize_t size =
             sys->read_now(sys, response->file->fd, place, response->size, response->offset);
         /* Cold, or shorter than it was: the sender knows what to do about either. */
-        if (size != (ssize_t)response->size)
+        if (size != (ssize_t)response->size) {
+            residency_doubt(response->file, response->offset);
             return false;
+        }
     }
     response->fields_end += (unsigned)response->size;
     return true;

@@ -31,6 +31,8 @@ struct leat_file {
     unsigned references; /* the cache's own included */
     struct leat_file_info info;
     struct file_verdict verdicts[FILE_VERDICTS]; /* by window, modulo; see net/residency.h */
+    unsigned fills;                   /* of this loop, in flight; all within: */
+    uint64_t fills_begin, fills_end;
     /* What a layer above has derived from `info` once, such as HTTP's validators. */
     unsigned memo_size;
     char memo[120];

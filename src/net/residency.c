@@ -9,6 +9,8 @@
 #include "base/assert.h"
 #include "net/file.h"
 
+enum { SMALL_SIZE = 8 * 1024 };
+
 /* Can this byte be read without the disk? A file system that cannot say (-EOPNOTSUPP) is taken at
  * its best: there is no better way to send from it. */
 static bool is_byte_resident(struct leat_file *file, uint64_t offset)
@@ -22,11 +24,13 @@ static bool is_range_resident(struct leat_file *file, uint64_t offset, uint64_t 
 {
     const struct backend_sys *sys = file->loop->sys;
     const ssize_t resident = sys->resident(sys, file->fd, offset, size);
-    if (resident >= 0 && (uint64_t)resident < size)
+    /* A probe that fails sets off the reading of its page. Where there are probes alone none may fail
+     * but in a range that is then filled as a whole, or it would pass for resident the next time. */
+    if (resident < 0 ? size > RESIDENCY_FILL_SIZE : (uint64_t)resident < size)
         return false;
-    if (resident < 0 && !is_byte_resident(file, offset))
-        return false;
-    return is_byte_resident(file, offset + size - 1);
+    /* For that reason both ends, and of three pages, which HTTP tries to read at once, each. */
+    return is_byte_resident(file, offset) && is_byte_resident(file, offset + size - 1) &&
+           (size > SMALL_SIZE || is_byte_resident(file, offset + size / 2));
 }
 
 uint64_t residency_ready(struct leat_file *file, uint64_t offset, uint64_t size)
@@ -40,6 +44,11 @@ uint64_t residency_ready(struct leat_file *file, uint64_t offset, uint64_t size)
     if (window_end > file->info.size)
         window_end = file->info.size;
     uint64_t end = offset + size < window_end ? offset + size : window_end;
+    if (file->fills > 0 && offset < file->fills_end && end > file->fills_begin) {
+        if (offset >= file->fills_begin)
+            return 0;
+        end = file->fills_begin;
+    }
 
     struct file_verdict *verdict = &file->verdicts[window % FILE_VERDICTS];
     const int64_t now_ns = file->loop->now_ns;
@@ -55,6 +64,26 @@ uint64_t residency_ready(struct leat_file *file, uint64_t offset, uint64_t size)
         return 0;
     end = offset + RESIDENCY_FILL_SIZE;
     return is_range_resident(file, offset, end - offset) ? end - offset : 0;
+}
+
+void residency_doubt(struct leat_file *file, uint64_t offset)
+{
+    file->verdicts[offset / FILE_WINDOW_SIZE % FILE_VERDICTS].window = 0;
+}
+
+void residency_fill_begins(struct leat_file *file, uint64_t offset, uint64_t size)
+{
+    const bool is_first = file->fills++ == 0;
+    if (is_first || offset < file->fills_begin)
+        file->fills_begin = offset;
+    if (is_first || offset + size > file->fills_end)
+        file->fills_end = offset + size;
+}
+
+void residency_fill_ends(struct leat_file *file)
+{
+    ASSERT(file->fills > 0);
+    file->fills--;
 }
 
 bool residency_arrived(struct leat_file *file, uint64_t offset, uint64_t size)

@@ -4,8 +4,9 @@
  * socket does not save sendfile from it.
  *
  * A window (1 MiB) is asked about once, and the verdict believed for a second: cachestat(2) counts
- * its pages, those in flight included; a read of its last byte with RWF_NOWAIT tells whether it has
- * arrived. Where there is no cachestat the first and the last byte are probed.
+ * its pages, those in flight included, so that what is being filled for others is left out; a read
+ * with RWF_NOWAIT of the first and the last byte tells whether they have arrived. Where there is no
+ * cachestat that must do.
  */
 #ifndef NET_RESIDENCY_H
 #define NET_RESIDENCY_H
@@ -21,6 +22,14 @@ enum { RESIDENCY_FILL_SIZE = 256 * 1024 };
 /* The first bytes of [offset, offset + size) that are resident: as many as one look can tell, at
  * least 1, at most `size`. 0: they are cold; an OP_FILL of RESIDENCY_FILL_SIZE is due. Never blocks. */
 uint64_t residency_ready(struct leat_file *file, uint64_t offset, uint64_t size);
+
+/* Somebody has found a byte near `offset` missing: what was believed of it is not any more. */
+void residency_doubt(struct leat_file *file, uint64_t offset);
+
+/* An OP_FILL of this range is submitted, and has completed. In between its pages count as cold: for
+ * cachestat they are there, and whoever sent them would wait for them. */
+void residency_fill_begins(struct leat_file *file, uint64_t offset, uint64_t size);
+void residency_fill_ends(struct leat_file *file);
 
 /* After an OP_FILL of this range has completed: is it there? Two probes, no cachestat (which counts
  * pages in flight, and these were). */

@@ -45,6 +45,7 @@ struct sender {
     uint64_t position;     /* within vectors[index] */
     uint64_t resident_end; /* file bytes of vectors[index] before this offset may be sent */
     uint64_t prefetch_end; /* up to here the prefetch has been asked to read */
+    struct leat_file *prefetch_file;
     unsigned fills_left;   /* until a range that will not stay in the cache is sent all the same */
     struct op op;
     struct op prefetch;
