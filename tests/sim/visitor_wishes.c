@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What visitors wish for, and the bytes that ask for it.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "visitor.h"
+
+enum { WISHES_MAX = 6, FLOOD_MAX = 300 };
+
+static void append(struct visitor *visitor, const char *data, size_t size)
+{
+    if (visitor->out_size + size > visitor->out_room) {
+        visitor->out_room = 2 * (visitor->out_size + size) + 1024;
+        visitor->out = realloc(visitor->out, visitor->out_room);
+        CHECK(visitor->site->run, visitor->out != NULL);
+    }
+    memcpy(visitor->out + visitor->out_size, data, size);
+    visitor->out_size += size;
+}
+
+__attribute__((format(printf, 2, 3))) static void say(struct visitor *visitor, const char *format,
+                                                      ...)
+{
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    const int size = vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    CHECK(visitor->site->run, size >= 0 && (size_t)size < sizeof text);
+    append(visitor, text, (size_t)size);
+}
+
+static void say_filler(struct visitor *visitor, size_t size)
+{
+    char filler[1024];
+    memset(filler, 'a', sizeof filler);
+    for (; size > 0; size -= size < sizeof filler ? size : sizeof filler)
+        append(visitor, filler, size < sizeof filler ? size : sizeof filler);
+}
+
+/* ---- What is no request ---------------------------------------------------------------------- */
+
+static void say_bad(struct visitor *visitor, struct wish *wish)
+{
+    static const struct {
+        const char *text;
+        int status;
+    } heads[] = {
+        {"GET / HTTP/1.1\r\n\r\n", 400},
+        {"GET / HTTP/1.1\nHost: x\n\n", 400},
+        {"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400},
+        {"GET / HTTP/1.1\r\nHost : x\r\n\r\n", 400},
+        {"GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505},
+        {"\x16\x03\x01\x02\x01\x01\xfc\x03\x03 is no request", 400},
+        {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 501},
+        {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 400},
+    };
+    struct sim_run *run = visitor->site->run;
+    const size_t count = sizeof heads / sizeof *heads, which = draw(run, 0, count + 1);
+    wish->kind = WISH_BAD;
+    wish->is_last = true;
+    if (which < count) {
+        say(visitor, "%s", heads[which].text);
+        wish->status = heads[which].status;
+    } else if (which == count) {
+        say(visitor, "GET /");
+        say_filler(visitor, 9000);
+        wish->status = 414;
+    } else {
+        say(visitor, "GET / HTTP/1.1\r\nHost: x\r\nX: ");
+        say_filler(visitor, 17000);
+        wish->status = 431;
+    }
+    if (draw_chance(run, 50)) /* the answer must be readable all the same */
+        say_filler(visitor, draw(run, 1, 30000));
+}
+
+/* ---- Requests -------------------------------------------------------------------------------- */
+
+static void say_range(struct visitor *visitor, struct wish *wish, uint64_t size)
+{
+    struct sim_run *run = visitor->site->run;
+    wish->range = (enum wish_range)draw(run, WISH_FROM_TO, WISH_SUFFIX);
+    wish->first = draw(run, 0, size + size / 8 + 1);
+    wish->last = wish->first + draw(run, 0, size);
+    if (wish->range == WISH_SUFFIX)
+        say(visitor, "Range: bytes=-%llu\r\n", (unsigned long long)wish->first);
+    else if (wish->range == WISH_FROM)
+        say(visitor, "Range: bytes=%llu-\r\n", (unsigned long long)wish->first);
+    else
+        say(visitor, "Range: bytes=%llu-%llu\r\n", (unsigned long long)wish->first,
+            (unsigned long long)wish->last);
+}
+
+/* Of a version that is or once was, or of none. */
+static void say_tag(struct visitor *visitor, struct wish *wish, const struct shelf_file *file)
+{
+    struct sim_run *run = visitor->site->run;
+    const struct shelf_version *version = &file->versions[draw(run, 0, file->count - 1)];
+    wish->has_tag = true;
+    wish->tag_size = version->size + draw_chance(run, 20);
+    wish->tag_mtime_ns = version->mtime_ns;
+    say(visitor, "If-None-Match: \"x\", \"%llx-%llx\"\r\n", (unsigned long long)wish->tag_mtime_ns,
+        (unsigned long long)wish->tag_size);
+}
+
+/* The target, and what it should be answered with. */
+static void say_target(struct visitor *visitor, struct wish *wish)
+{
+    struct sim_run *run = visitor->site->run;
+    const uint64_t what = draw(run, 0, 99);
+    wish->status = 200;
+    if (what < 50) {
+        wish->kind = WISH_FILE;
+        wish->file = (unsigned)draw(run, 0, SHELF_FILES - 1);
+        say(visitor, "/%s", visitor->site->shelf.files[wish->file].path);
+    } else if (what < 75) {
+        wish->kind = WISH_MEMORY;
+        wish->content = draw(run, 0, 50);
+        wish->size = draw(run, 0, draw_chance(run, 20) ? 60000 : 3000);
+        say(visitor, "/m/%u/%u", (unsigned)wish->content, (unsigned)wish->size);
+    } else if (what < 90) {
+        wish->kind = WISH_STATIC;
+        wish->content = SITE_STATIC_CONTENT;
+        wish->size = draw(run, 0, draw_chance(run, 15) ? SITE_STATIC_SIZE : 12000);
+        say(visitor, "/s/%u", (unsigned)wish->size);
+    } else {
+        static const struct {
+            const char *target;
+            int status;
+        } cases[] = {{"/none", 404},  {"/d", 403},       {"/", 403},     {"/n", 500},
+                     {"/e/429", 429}, {"/d/../none", 404}, {"/%00", 400}, {"/e/204", 204}};
+        const size_t index = draw(run, 0, sizeof cases / sizeof *cases - 1);
+        wish->kind = WISH_STATUS;
+        wish->status = cases[index].status;
+        say(visitor, "%s", cases[index].target);
+    }
+}
+
+static void say_query(struct visitor *visitor)
+{
+    struct sim_run *run = visitor->site->run;
+    say(visitor, "?");
+    if (draw_chance(run, 20))
+        say(visitor, "w=%u&", (unsigned)draw(run, 0, 100));
+    if (draw_chance(run, 10))
+        say(visitor, "o&");
+    if (draw_chance(run, 10))
+        say(visitor, "t&");
+    if (draw_chance(run, 20))
+        say(visitor, "x=%u&", (unsigned)draw(run, 0, 40));
+}
+
+/* Bodies are not read; the connection ends with the answer, and the answer gets through. */
+static void say_body(struct visitor *visitor, struct wish *wish)
+{
+    struct sim_run *run = visitor->site->run;
+    const size_t size = draw(run, 1, draw_chance(run, 30) ? 150000 : 3000);
+    say(visitor, "Content-Length: %zu\r\n\r\n", size);
+    wish->is_last = true;
+    wish->head_end = visitor->out_size;
+    say_filler(visitor, size);
+}
+
+static void say_request(struct visitor *visitor, struct wish *wish)
+{
+    struct sim_run *run = visitor->site->run;
+    const bool is_old = draw_chance(run, 3), has_body = draw_chance(run, 3);
+    wish->is_head = !has_body && draw_chance(run, 10);
+    say(visitor, "%s ", has_body ? "POST" : wish->is_head ? "HEAD" : "GET");
+    say_target(visitor, wish);
+    if (draw_chance(run, 40))
+        say_query(visitor);
+    say(visitor, " HTTP/1.%d\r\nHost: example.org\r\n", is_old ? 0 : 1);
+    if (wish->kind == WISH_FILE && has_body) {
+        wish->kind = WISH_STATUS;
+        wish->status = 405;
+    } else if (wish->kind == WISH_FILE) {
+        const struct shelf_file *file = &visitor->site->shelf.files[wish->file];
+        if (draw_chance(run, 40))
+            say_range(visitor, wish, file->versions[file->count - 1].size);
+        if (draw_chance(run, 15))
+            say_tag(visitor, wish, file);
+    }
+    if (draw_chance(run, 5)) {
+        say(visitor, "Connection: close\r\n");
+        wish->is_last = true;
+    }
+    if (draw_chance(run, 10)) {
+        say(visitor, "X-Filler: ");
+        say_filler(visitor, draw(run, 0, 3000));
+        say(visitor, "\r\n");
+    }
+    wish->is_last |= is_old;
+    if (has_body && wish->kind == WISH_STATUS && wish->status != 405 && wish->status != 500 &&
+        wish->status != 429 && wish->status != 204)
+        wish->status = wish->status == 400 ? 400 : 405; /* of paths that would be files */
+    if (has_body) {
+        say_body(visitor, wish);
+    } else {
+        say(visitor, "\r\n");
+        wish->head_end = visitor->out_size;
+    }
+}
+
+/* Many small ones at once, more than an exchange has room for. */
+static void say_flood(struct visitor *visitor, struct wish *wish, bool is_first)
+{
+    wish->kind = WISH_MEMORY;
+    wish->status = 200;
+    wish->content = visitor->wish_count;
+    wish->size = draw(visitor->site->run, 0, 40);
+    say(visitor, "GET /m/%u/%u%s HTTP/1.1\r\nHost: example.org\r\nX-Filler: ",
+        (unsigned)wish->content, (unsigned)wish->size, is_first ? "?w=80" : "");
+    say_filler(visitor, draw(visitor->site->run, 0, 500));
+    say(visitor, "\r\n\r\n");
+    wish->head_end = visitor->out_size;
+}
+
+static void make_wishes(struct visitor *visitor)
+{
+    struct sim_run *run = visitor->site->run;
+    const bool is_flood = draw_chance(run, 2);
+    visitor->wish_room = is_flood ? (unsigned)draw(run, 100, FLOOD_MAX)
+                                  : (unsigned)draw(run, 1, WISHES_MAX);
+    visitor->wishes = calloc(visitor->wish_room, sizeof *visitor->wishes);
+    CHECK(run, visitor->wishes != NULL);
+    while (visitor->wish_count < visitor->wish_room) {
+        struct wish *wish = &visitor->wishes[visitor->wish_count];
+        wish->begin = visitor->out_size;
+        if (is_flood) {
+            say_flood(visitor, wish, visitor->wish_count == 0);
+        } else if (draw_chance(run, 4)) {
+            say_bad(visitor, wish);
+            wish->head_end = visitor->out_size;
+        } else {
+            say_request(visitor, wish);
+        }
+        visitor->wish_count++;
+        if (wish->is_last)
+            break;
+    }
+}
+
+void visitor_init(struct visitor *visitor, struct site *site)
+{
+    struct sim_run *run = site->run;
+    *visitor = (struct visitor){.site = site, .silent_at = SIZE_MAX, .deaf_at = SIZE_MAX};
+    make_wishes(visitor);
+    visitor->is_polite = draw_chance(run, 50);
+    visitor->finishes = draw_chance(run, 15);
+    visitor->waits = draw_chance(run, 20);
+    visitor->chunk_max = visitor->out_size > 4000 || draw_chance(run, 60) ? 4096 : 40;
+    visitor->read_max = draw_chance(run, 20) ? 700 : 16384;
+    visitor->dawdle_chance = draw_chance(run, 30) ? 20 : 1;
+    const uint64_t quirk = draw(run, 0, 99);
+    if (quirk < 8)
+        visitor->silent_at = draw(run, 0, visitor->out_size - 1);
+    else if (quirk < 14)
+        visitor->deaf_at = draw(run, 0, draw_chance(run, 50) ? 300 : 50000);
+    else if (quirk < 22)
+        visitor->vanish_at = draw(run, 1, visitor->out_size * 2);
+}
+
+void visitor_fini(struct visitor *visitor)
+{
+    free(visitor->out);
+    free(visitor->wishes);
+}
