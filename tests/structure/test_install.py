@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What `meson install` leaves is what a user needs: an example is built out of tree against it,
-shared and static, every public header stands alone in C and in C++, and nothing but leat_* is exported."""
+shared and static, every public header stands alone in C and in C++, and only leat_* is exported."""
 
 import os
 import pathlib
