@@ -205,7 +205,6 @@ static void roots(void)
 FOLDER_TEST(roots)
 
 /* ---- Limits ---------------------------------------------------------------------------------- */
- * */
 
 static void the_oldest_goes(void)
 {
