@@ -149,7 +149,7 @@ static void write_all(void *arg)
         const int error = leat_stream_write(caller->stream, bytes, size, LEAT_FOREVER);
         if (error) {
             check_failure(caller->echo, error, LEAT_FOREVER);
-            return;
+            break; /* who reads waits for the end of what could be said */
         }
         caller->sent += size;
         if (draw_chance(run, 5) && leat_sleep_ms((int64_t)draw(run, 0, 30)) != 0)

@@ -203,7 +203,9 @@ static void run_http(struct sim_run *run)
     struct play *play = calloc(1, sizeof *play);
     CHECK(run, play != NULL);
     play->site.run = run;
-    shelf_init(&play->site.shelf, run, draw_chance(run, 3) ? 1500000 : 100000);
+    /* Large ones where there is something to them: windows that are read ahead. */
+    const bool has_large = draw_chance(run, run->profile->cold > 0 ? 12 : 2);
+    shelf_init(&play->site.shelf, run, has_large ? 1500000 : 100000);
     int error;
     while ((error = leat_root_open(".", &play->root)) == -EMFILE)
         CHECK(run, may_lack(run));

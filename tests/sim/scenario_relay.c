@@ -111,6 +111,9 @@ static void start_link(struct sim_run *run, struct link *link, unsigned number)
         link->sides[side].in_total = link->sides[!side].out_total;
         talker_listen(&link->sides[side], &address);
     }
+    /* Where the end is sure to come, one side may wait for it. */
+    if (!may_break(run) && !may_lack(run) && link->sides[0].vanish_at == 0)
+        link->sides[1].has_last_word = draw_chance(run, 50);
 }
 
 struct relays {

@@ -42,7 +42,8 @@ static ssize_t talk(struct talker *talker)
             return count == -EAGAIN ? 0 : count;
         talker->sent += (uint64_t)count;
     }
-    sim_peer_shutdown(talker->peer);
+    if (!talker->has_last_word || talker->was_told_end)
+        sim_peer_shutdown(talker->peer);
     return 0;
 }
 
@@ -61,6 +62,7 @@ static ssize_t listen_to(struct talker *talker)
         if (draw_chance(run, talker->dawdle_chance))
             return HAD_ENOUGH;
     }
+    talker->was_told_end |= count == 0;
     return count == -EAGAIN ? HAD_ALL : count;
 }
 

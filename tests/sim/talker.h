@@ -16,10 +16,11 @@ struct talker {
     uint64_t in_content, in_total;
     uint64_t vanish_at;    /* after so many bytes either way; 0: never */
     unsigned dawdle_chance; /* per cent, at each event */
+    bool has_last_word;     /* ends only when the other side has */
 
     struct sim_peer *peer; /* NULL: not there yet, or gone */
     uint64_t sent, received;
-    bool is_pausing, is_gone;
+    bool is_pausing, is_gone, was_told_end;
     bool has_vanished; /* by its own will */
     bool is_broken;    /* an error, or the end before all was sent */
     bool has_end;      /* all was sent, and the other side ended in good order */

@@ -135,8 +135,8 @@ static bool is_servers_own(struct visitor *visitor, const struct wish *wish,
         visitor->is_told_late = true;
         return true;
     }
-    if (response->status == 503 && response->head.says_close && !wish->is_last) {
-        CHECK(run, visitor->site->connections_max > 0);
+    if (response->status == 503 && response->head.says_close && !wish->is_last &&
+        visitor->site->connections_max > 0) {
         visitor->is_refused = true;
         return true;
     }

@@ -261,7 +261,7 @@ void visitor_init(struct visitor *visitor, struct site *site)
     else if (quirk < 14)
         visitor->deaf_at = draw(run, 0, draw_chance(run, 50) ? 300 : 50000);
     else if (quirk < 22)
-        visitor->vanish_at = draw(run, 1, visitor->out_size * 2);
+        visitor->vanish_at = draw(run, 1, draw_chance(run, 50) ? visitor->out_size * 2 : 300000);
 }
 
 void visitor_fini(struct visitor *visitor)
