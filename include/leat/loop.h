@@ -25,7 +25,7 @@ struct leat_loop_options {
     enum leat_engine engine;
     /* Rounded up to a power of two, 32,768 at most. */
     unsigned queue_entries;       /* 0: 1024 */
-    unsigned receive_buffers;     /* 0: 256; each of receive_buffer_size bytes (0: 4096) */
+    unsigned receive_buffers;     /* 0: 256; each of receive_buffer_size bytes (0: 2048) */
     unsigned receive_buffer_size;
 };
 

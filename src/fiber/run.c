@@ -59,6 +59,7 @@ int leat_run(int (*main_fiber)(void *arg), void *arg, const struct leat_loop_opt
     int error = leat_loop_create(options, &run.loop);
     if (error)
         return error;
+    loop_begin_work(run.loop); /* the watchdog sees what it does before it first waits, too */
     error = fiber_start(run.loop, &fiber_options, run_main, &run, main_ended, &run, &run.fiber);
     if (!error)
         error = run_loop(&run);

@@ -185,8 +185,6 @@ int leat_http_status_of_file(int error)
     case EXDEV: /* it leads out of the root: as if it were not there */
     case ELOOP:
     case ENAMETOOLONG:
-    case ENXIO: /* a socket, a device without a driver: no file */
-    case ENODEV:
         return 404;
     case EACCES:
     case EPERM:

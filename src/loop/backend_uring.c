@@ -438,6 +438,10 @@ static void uring_wake(struct backend *backend)
     const uint64_t one = 1;
     while (write(backend->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
         ;
+    /* The kernel does not tell an eventfd of what it was told by another (Linux 6.18: but once). */
+    const int event_fd = backend->event_fd;
+    while (event_fd >= 0 && write(event_fd, &one, sizeof one) < 0 && errno == EINTR)
+        ;
     errno = saved;
 }
 
@@ -451,12 +455,23 @@ static void settle_embedded(struct backend *backend)
         io_uring_submit(&backend->ring);
 }
 
+/* What is told from here on concerns what this wait does not see; its own completions too, which
+ * costs the program that embeds us a look in vain. */
+static void clear_event(struct backend *backend)
+{
+    uint64_t count;
+    if (backend->event_fd >= 0)
+        while (read(backend->event_fd, &count, sizeof count) < 0 && errno == EINTR)
+            ;
+}
+
 static int uring_wait(struct backend *backend, int64_t deadline_ns)
 {
     ASSERT(!backend->is_in_wait);
     if (!backend->is_wake_armed)
         arm_wake(backend);
     drain_backlog(backend);
+    clear_event(backend);
     const int error = enter(backend, is_work_left(backend) ? 0 : deadline_ns);
     if (error)
         return error;
@@ -467,7 +482,7 @@ static int uring_wait(struct backend *backend, int64_t deadline_ns)
     uring_buffers_publish(&backend->buffers);
     feed_starved(backend);
     backend->is_in_wait = false;
-    if (backend->is_embedded)
+    if (backend->event_fd >= 0)
         settle_embedded(backend);
     return 0;
 }
@@ -545,6 +560,8 @@ static void uring_destroy(struct backend *backend)
     uring_buffers_fini(&backend->buffers, &backend->ring);
     uring_ring_fini(backend);
     close(backend->wake_fd);
+    if (backend->event_fd >= 0)
+        close(backend->event_fd);
     munmap(backend->fill_scratch, URING_FILL_PIECE_SIZE);
     free(backend->is_nonblocking);
     free(backend);
@@ -569,6 +586,7 @@ static int uring_create(struct leat_loop *loop, const struct backend_options *op
                                options->receive_buffer_size);
     if (error)
         goto free_ring;
+    backend->event_fd = -1;
     backend->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (backend->wake_fd < 0) {
         error = -errno;
@@ -595,11 +613,21 @@ free_backend:
     return error;
 }
 
-/* Readable, too, when the kernel only has work to do before it can tell (DEFER_TASKRUN). */
+/* Not the ring's own descriptor: with DEFER_TASKRUN it is readable when asked, but wakes nobody who
+ * waits for it. An eventfd is told as soon as there is work to do. */
 static int uring_fd(struct backend *backend)
 {
-    backend->is_embedded = true;
-    return backend->ring.ring_fd;
+    if (backend->event_fd >= 0)
+        return backend->event_fd;
+    const int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    const int error = io_uring_register_eventfd(&backend->ring, fd);
+    if (error) {
+        close(fd);
+        return error;
+    }
+    return backend->event_fd = fd;
 }
 
 static int64_t uring_now_ns(struct backend *backend)

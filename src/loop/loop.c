@@ -116,7 +116,7 @@ int leat_loop_create(const struct leat_loop_options *options, struct leat_loop *
     const struct backend_options backend_options = {
         .queue_entries = ring_size(options->queue_entries, 1024),
         .receive_buffers = ring_size(options->receive_buffers, 256),
-        .receive_buffer_size = options->receive_buffer_size ? options->receive_buffer_size : 4096,
+        .receive_buffer_size = options->receive_buffer_size ? options->receive_buffer_size : 2048,
     };
     int error = -EINVAL;
     if (options->engine != LEAT_ENGINE_EPOLL)

@@ -42,7 +42,7 @@ struct backend {
     int descriptor_count;
     int wake_fd;
     bool is_wake_armed;
-    bool is_embedded; /* somebody polls our descriptor */
+    _Atomic int event_fd; /* -1 until somebody embeds the loop */
     bool is_rationed; /* the starved are being served: one buffer each */
     bool is_in_wait;
     unsigned refused; /* see uring_refuse */

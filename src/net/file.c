@@ -195,8 +195,8 @@ static void look_job(void *arg, const struct backend_sys *sys)
     struct look *look = arg;
     look->error = 0;
     look->fd = sys->open(sys, look->root_fd, look->path, BACKEND_OPEN_FILE | BACKEND_OPEN_BENEATH);
-    if (look->fd < 0) {
-        look->error = look->fd;
+    if (look->fd < 0) { /* a socket, or a device that nobody serves, is not a file */
+        look->error = look->fd == -ENXIO || look->fd == -ENODEV ? -ENOENT : look->fd;
         return;
     }
     struct backend_stat stat;
