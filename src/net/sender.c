@@ -32,9 +32,9 @@ static void on_op(struct op *op, const struct completion *completion)
         sender->position += (uint32_t)completion->result;
         sender->sent += (uint32_t)completion->result;
         sender->progress_ns = sender->loop->now_ns;
-    }
-    else if (completion->result < 0)
+    } else if (completion->result < 0) {
         sender->result = completion->result;
+    }
     go_on(sender);
 }
 
@@ -171,7 +171,8 @@ static void start_prefetch(struct sender *sender, struct leat_file *file, uint64
 static int await_residency(struct sender *sender, const struct leat_vector *vector, uint64_t offset)
 {
     const uint64_t end = vector->offset + vector->size;
-    const bool was_filled = sender->op.kind == OP_FILL && sender->op.fill.offset == offset;
+    const bool was_filled = sender->op.kind == OP_FILL && sender->op.fd == vector->file->fd &&
+                            sender->op.fill.offset == offset;
     uint64_t ready;
     if (was_filled)
         ready = residency_arrived(vector->file, offset, sender->op.fill.size)
