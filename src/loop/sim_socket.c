@@ -2,8 +2,9 @@
 /*
  * Addresses, the plain calls on simulated sockets and pipes, and peers: connections' other ends,
  * played by a test. Options are remembered and told back; none has an effect, save SO_REUSEPORT and
- * SO_LINGER.
+ * SO_LINGER. TCP_INFO tells what the other side's kernel has acknowledged, and nothing else.
  */
+#include <linux/tcp.h> /* the C library's lacks tcpi_bytes_acked */
 #include <netinet/in.h>
 #include <stdlib.h>
 
@@ -190,9 +191,14 @@ static int sys_getsockopt(const struct backend_sys *sys, int fd, int level, int 
         return -ENOTSOCK;
     const struct sim_option *option = find_option(object, level, name);
     int number = 0;
+    struct tcp_info info = {0};
     const void *answer = &number;
     socklen_t length = sizeof number;
-    if (level == SOL_SOCKET && name == SO_ERROR) {
+    if (level == IPPROTO_TCP && name == TCP_INFO && object->kind == SIM_STREAM) {
+        info.tcpi_bytes_acked = object->out->arrived;
+        answer = &info;
+        length = sizeof info;
+    } else if (level == SOL_SOCKET && name == SO_ERROR) {
         number = object->error;
         object->error = 0;
     } else if (level == SOL_SOCKET && name == SO_TYPE) {

@@ -152,6 +152,8 @@ static int64_t relay_by_pipe(struct leat_loop *loop, const struct pipe *pipe,
         if (!error && turn >= TURN_BYTES_MAX) {
             turn = 0;
             error = leat_yield();
+            if (!error) /* where both sides are always ready nobody else would look */
+                error = fiber_interruption(deadline_ns);
         }
         if (error)
             return error;
