@@ -87,8 +87,8 @@ static void fill_range(struct disk *disk, struct leat_file *file, unsigned numbe
     if (result < 0)
         check_failure(run, result, deadline_ns);
     else if (run->profile->evicted == 0 && shelf_now(&disk->shelf, number) == version)
-        CHECK(run, residency_arrived(file, offset, size) &&
-                       residency_ready(file, offset, size) > 0);
+        CHECK(run,
+              residency_arrived(file, offset, size) && residency_ready(file, offset, size) > 0);
 }
 
 static void map_range(struct disk *disk, struct leat_file *file, unsigned number,
@@ -101,14 +101,14 @@ static void map_range(struct disk *disk, struct leat_file *file, unsigned number
     struct leat_mapped *mapped;
     const int error = leat_mapped_create(file, offset, size, deadline_ns, &mapped);
     if (error == -LEAT_E_TRUNCATED) {
-        CHECK(run, offset + size > version->size ||
-                       shelf_has_shrunk(&disk->shelf, number, version));
+        CHECK(run,
+              offset + size > version->size || shelf_has_shrunk(&disk->shelf, number, version));
     } else if (error) {
         check_failure(run, error, deadline_ns);
     } else {
         CHECK(run, leat_mapped_size(mapped) == size);
-        CHECK(run, size == 0 || sim_content_equal(version->content, offset,
-                                                  leat_mapped_data(mapped), size));
+        CHECK(run, size == 0 ||
+                       sim_content_equal(version->content, offset, leat_mapped_data(mapped), size));
         if (draw_chance(run, 50))
             (void)leat_yield();
         leat_mapped_destroy(mapped);
@@ -155,7 +155,7 @@ static void open_oddities(struct disk *disk)
         const char *path;
         int error;
     } cases[] = {
-        {"../top", -EXDEV}, {"/f0", -EXDEV},     {"out", -EXDEV},   {"loop", -ELOOP},
+        {"../top", -EXDEV}, {"/f0", -EXDEV},     {"out", -EXDEV},     {"loop", -ELOOP},
         {"none", -ENOENT},  {"d/none", -ENOENT}, {"d/../..", -EXDEV},
     };
     struct sim_run *run = disk->run;

@@ -183,8 +183,8 @@ static void read_all(struct caller *caller)
             if (result == 0)
                 continue;
         } else {
-            result = leat_stream_read(caller->stream, bytes, draw(run, 1, sizeof bytes),
-                                      deadline_ns);
+            result =
+                leat_stream_read(caller->stream, bytes, draw(run, 1, sizeof bytes), deadline_ns);
         }
         if (result > 0)
             check_received(caller, bytes, (size_t)result);

@@ -140,8 +140,8 @@ static void draw_batch(struct party *party, struct batch *batch, unsigned depth)
         enum chore_kind kind = (enum chore_kind)draw(run, 0, CHORES - 1);
         if ((kind == CHORE_FAIL && !may_fail) || (kind == CHORE_BATCH && depth == DEPTH_MAX))
             kind = CHORE_SLEEP;
-        batch->chores[index] = (struct chore){
-            .party = party, .kind = kind, .depth = depth, .answer = 1 + (int)index};
+        batch->chores[index] =
+            (struct chore){.party = party, .kind = kind, .depth = depth, .answer = 1 + (int)index};
         batch->calls[index] = (struct leat_call){.fn = do_chore, .arg = &batch->chores[index]};
     }
     batch->options = (struct leat_gather_options){

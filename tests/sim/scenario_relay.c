@@ -44,8 +44,8 @@ static bool connect_side(struct link *link, unsigned side)
     int error;
     unsigned attempts = 0;
     do
-        error = leat_connect(&address, NULL, leat_after_ms(CONNECT_TIMEOUT_MS),
-                             &link->streams[side]);
+        error =
+            leat_connect(&address, NULL, leat_after_ms(CONNECT_TIMEOUT_MS), &link->streams[side]);
     while (error == -EMFILE && ++attempts < 20);
     CHECK(run, !error || error == -ECANCELED || may_break(run) || may_lack(run));
     return error == 0;
@@ -163,8 +163,8 @@ static void run_relay(struct sim_run *run)
     const bool is_kind = !may_break(run) && !may_lack(run);
     for (unsigned index = 0; index < relays.count; index++) {
         const struct link *link = &relays.links[index];
-        const bool is_disturbed = link->is_disturbed || link->sides[0].has_vanished ||
-                                  link->sides[1].has_vanished;
+        const bool is_disturbed =
+            link->is_disturbed || link->sides[0].has_vanished || link->sides[1].has_vanished;
         for (unsigned side = 0; side < 2; side++)
             CHECK(run, !is_kind || is_disturbed || talker_is_complete(&link->sides[side]));
     }

@@ -9,6 +9,6 @@ extern const struct scenario scenario_ops, scenario_timers, scenario_fibers, sce
     scenario_relay, scenario_gather, scenario_disk, scenario_http;
 
 const struct scenario *const scenarios[] = {
-    &scenario_ops,   &scenario_timers, &scenario_fibers, &scenario_echo, &scenario_relay,
-    &scenario_gather, &scenario_disk,  &scenario_http,   NULL,
+    &scenario_ops,    &scenario_timers, &scenario_fibers, &scenario_echo, &scenario_relay,
+    &scenario_gather, &scenario_disk,   &scenario_http,   NULL,
 };

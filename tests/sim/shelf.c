@@ -112,6 +112,17 @@ bool shelf_has_shrunk(const struct shelf *shelf, unsigned file, const struct she
     return false;
 }
 
+bool shelf_shrank_since(const struct shelf *shelf, unsigned file, int64_t since_ns)
+{
+    for (unsigned index = 1; index < shelf->files[file].count; index++) {
+        const struct shelf_version *version = &shelf->files[file].versions[index];
+        if (version->exists && version[-1].exists && version->content == version[-1].content &&
+            version->size < version[-1].size && version->since_ns >= since_ns)
+            return true;
+    }
+    return false;
+}
+
 const struct shelf_version *shelf_now(const struct shelf *shelf, unsigned file)
 {
     return &shelf->files[file].versions[shelf->files[file].count - 1];

@@ -47,6 +47,8 @@ bool shelf_was_absent(const struct shelf *shelf, unsigned file, int64_t since_ns
 /* Has the content of this version been cut off, since it was there? */
 bool shelf_has_shrunk(const struct shelf *shelf, unsigned file,
                       const struct shelf_version *version);
+/* Has the file been cut off in place since then? */
+bool shelf_shrank_since(const struct shelf *shelf, unsigned file, int64_t since_ns);
 /* The one of now. */
 const struct shelf_version *shelf_now(const struct shelf *shelf, unsigned file);
 

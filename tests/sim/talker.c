@@ -112,8 +112,8 @@ static void on_event(struct sim_peer *peer, void *user)
 
 void talker_connect(struct talker *talker, const struct leat_address *address)
 {
-    talker->peer = sim_peer_connect(talker->run->sim, &address->base, address->size, on_event,
-                                    talker);
+    talker->peer =
+        sim_peer_connect(talker->run->sim, &address->base, address->size, on_event, talker);
 }
 
 static void on_connection(struct sim_peer *peer, void *user)

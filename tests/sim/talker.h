@@ -14,7 +14,7 @@ struct talker {
     struct sim_run *run;
     uint64_t out_content, out_total;
     uint64_t in_content, in_total;
-    uint64_t vanish_at;    /* after so many bytes either way; 0: never */
+    uint64_t vanish_at;     /* after so many bytes either way; 0: never */
     unsigned dawdle_chance; /* per cent, at each event */
     bool has_last_word;     /* ends only when the other side has */
 

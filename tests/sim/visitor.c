@@ -75,8 +75,8 @@ static const struct shelf_version *find_version(struct visitor *visitor, const s
 static bool find_part(const struct wish *wish, uint64_t size, uint64_t *ret_first,
                       uint64_t *ret_last)
 {
-    *ret_first = wish->range == WISH_SUFFIX ? (wish->first < size ? size - wish->first : 0)
-                                            : wish->first;
+    *ret_first =
+        wish->range == WISH_SUFFIX ? (wish->first < size ? size - wish->first : 0) : wish->first;
     *ret_last = wish->range == WISH_FROM_TO && wish->last < size ? wish->last : size - 1;
     return size > 0 && *ret_first < size && (wish->range != WISH_SUFFIX || wish->first > 0);
 }
@@ -92,12 +92,11 @@ static void check_file(struct visitor *visitor, const struct wish *wish,
         return;
     }
     const struct shelf_version *version = find_version(visitor, wish, response);
-    const bool is_known = wish->has_tag && wish->tag_size == version->size &&
-                          wish->tag_mtime_ns == version->mtime_ns;
+    const bool is_known =
+        wish->has_tag && wish->tag_size == version->size && wish->tag_mtime_ns == version->mtime_ns;
     CHECK(run, (response->status == 304) == is_known);
     if (is_known)
         return;
-    visitor->version = version;
     visitor->body_content = version->content;
     visitor->body_offset = 0;
     *ret_size = version->size;
@@ -151,7 +150,6 @@ static void check_head(struct visitor *visitor, const struct http1_response *res
     const struct wish *wish = &visitor->wishes[visitor->answered];
     const struct leat_slice length = http1_value(&response->head, HTTP1_FIELD_CONTENT_LENGTH);
     uint64_t size = UINT64_MAX; /* anything */
-    visitor->version = NULL;
     visitor->body_status = 0;
     visitor->body_content = wish->content;
     visitor->body_offset = 0;
@@ -279,8 +277,7 @@ static void check_idle_end(const struct visitor *visitor)
     const struct site *site = visitor->site;
     const int64_t idle_ns = site->idle_timeout_ms * LEAT_NS_PER_MS;
     const int64_t slack_ns = SLACK_MS * LEAT_NS_PER_MS + 3 * sim_lateness_ns(site->run->sim);
-    const int64_t from_ns =
-        visitor->last_sent_ns ? visitor->last_sent_ns : visitor->begun_ns;
+    const int64_t from_ns = visitor->last_sent_ns ? visitor->last_sent_ns : visitor->begun_ns;
     const int64_t last_ns =
         visitor->last_received_ns > from_ns ? visitor->last_received_ns : from_ns;
     if (site->connections_max == 0) /* who is beyond the limit has less time */
@@ -288,12 +285,24 @@ static void check_idle_end(const struct visitor *visitor)
     CHECK(site->run, now_of(visitor) <= last_ns + idle_ns + slack_ns);
 }
 
+/* A file that shrinks while it is sent cuts the connection, and with it, as unread requests make the
+ * end abrupt, what was on its way of the answers before. */
+static bool has_reason_to_be_cut(const struct visitor *visitor)
+{
+    for (unsigned index = visitor->answered; index < visitor->wish_count; index++) {
+        const struct wish *wish = &visitor->wishes[index];
+        const int64_t since_ns = wish->begun_ns - SHELF_STALE_MS * LEAT_NS_PER_MS;
+        if (wish->kind == WISH_FILE && wish->begun_ns > 0 &&
+            shelf_shrank_since(&visitor->site->shelf, wish->file, since_ns))
+            return true;
+    }
+    return false;
+}
+
 static void on_end(struct visitor *visitor)
 {
     struct sim_run *run = visitor->site->run;
-    if (visitor->version && visitor->is_in_body)
-        visitor->may_be_cut |= shelf_has_shrunk(
-            &visitor->site->shelf, visitor->wishes[visitor->answered].file, visitor->version);
+    visitor->may_be_cut |= has_reason_to_be_cut(visitor);
     if (is_kind(visitor) && !visitor->was_deaf) {
         const unsigned asked = count_asked(visitor);
         const struct wish *next =
@@ -378,8 +387,8 @@ static bool send_some(struct visitor *visitor)
     while (visitor->sent < (limit = send_limit(visitor))) {
         const size_t left = limit - visitor->sent;
         const size_t most = left < visitor->chunk_max ? left : visitor->chunk_max;
-        const ssize_t count = sim_peer_send(visitor->peer, visitor->out + visitor->sent,
-                                            draw(run, 1, most));
+        const ssize_t count =
+            sim_peer_send(visitor->peer, visitor->out + visitor->sent, draw(run, 1, most));
         if (count < 0)
             return true; /* what is to be read is read, whatever became of this */
         visitor->sent += (size_t)count;
@@ -458,8 +467,8 @@ static void begin(struct sim *sim, void *user)
 {
     struct visitor *visitor = user;
     visitor->begun_ns = sim_now_ns(sim);
-    visitor->peer = sim_peer_connect(sim, &visitor->site->address.base,
-                                     visitor->site->address.size, on_event, visitor);
+    visitor->peer = sim_peer_connect(sim, &visitor->site->address.base, visitor->site->address.size,
+                                     on_event, visitor);
 }
 
 void visitor_begin_at(struct visitor *visitor, int64_t at_ns)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A visitor: a client of the HTTP server, played by a peer. It wishes for a few things, sends what
- * asks for them cut at any byte, and holds each answer against what it should be: status, fields and
- * every byte of the body, in order. Visitors dawdle, pipeline, fall silent, stop reading, turn
+ * asks for them cut at any byte, and holds each answer against what it should be: status, fields
+ * and every byte of the body, in order. Visitors dawdle, pipeline, fall silent, stop reading, turn
  * half away or vanish; whatever they do, what they get is right, or cut.
  */
 #ifndef TESTS_SIM_VISITOR_H
@@ -57,9 +57,9 @@ struct visitor {
     struct wish *wishes;
     unsigned wish_count, wish_room, answered;
     /* habits */
-    bool is_polite;  /* asks again only when it was answered */
-    bool finishes;   /* shuts its side when all is sent */
-    bool waits;      /* lets the server end the connection */
+    bool is_polite; /* asks again only when it was answered */
+    bool finishes;  /* shuts its side when all is sent */
+    bool waits;     /* lets the server end the connection */
     size_t chunk_max, read_max;
     unsigned dawdle_chance;
     size_t silent_at, deaf_at; /* sends, reads no more after so many bytes; SIZE_MAX: never */
@@ -68,7 +68,6 @@ struct visitor {
     char head[8192];
     size_t head_size;
     bool is_in_body;
-    const struct shelf_version *version; /* the body is of a file, of this version */
     uint64_t body_content, body_offset, body_left;
     int body_status; /* the body names this status; 0: it is content */
     uint64_t received;

@@ -130,7 +130,7 @@ static void say_target(struct visitor *visitor, struct wish *wish)
         static const struct {
             const char *target;
             int status;
-        } cases[] = {{"/none", 404},  {"/d", 403},       {"/", 403},     {"/n", 500},
+        } cases[] = {{"/none", 404},  {"/d", 403},         {"/", 403},    {"/n", 500},
                      {"/e/429", 429}, {"/d/../none", 404}, {"/%00", 400}, {"/e/204", 204}};
         const size_t index = draw(run, 0, sizeof cases / sizeof *cases - 1);
         wish->kind = WISH_STATUS;
@@ -212,8 +212,9 @@ static void say_flood(struct visitor *visitor, struct wish *wish, bool is_first)
     wish->status = 200;
     wish->content = visitor->wish_count;
     wish->size = draw(visitor->site->run, 0, 40);
-    say(visitor, "GET /m/%u/%u%s HTTP/1.1\r\nHost: example.org\r\nX-Filler: ",
-        (unsigned)wish->content, (unsigned)wish->size, is_first ? "?w=80" : "");
+    say(visitor,
+        "GET /m/%u/%u%s HTTP/1.1\r\nHost: example.org\r\nX-Filler: ", (unsigned)wish->content,
+        (unsigned)wish->size, is_first ? "?w=80" : "");
     say_filler(visitor, draw(visitor->site->run, 0, 500));
     say(visitor, "\r\n\r\n");
     wish->head_end = visitor->out_size;
@@ -223,8 +224,8 @@ static void make_wishes(struct visitor *visitor)
 {
     struct sim_run *run = visitor->site->run;
     const bool is_flood = draw_chance(run, 2);
-    visitor->wish_room = is_flood ? (unsigned)draw(run, 100, FLOOD_MAX)
-                                  : (unsigned)draw(run, 1, WISHES_MAX);
+    visitor->wish_room =
+        is_flood ? (unsigned)draw(run, 100, FLOOD_MAX) : (unsigned)draw(run, 1, WISHES_MAX);
     visitor->wishes = calloc(visitor->wish_room, sizeof *visitor->wishes);
     CHECK(run, visitor->wishes != NULL);
     while (visitor->wish_count < visitor->wish_room) {
