@@ -627,7 +627,8 @@ static int uring_fd(struct backend *backend)
         close(fd);
         return error;
     }
-    return backend->event_fd = fd;
+    backend->event_fd = fd;
+    return fd;
 }
 
 static int64_t uring_now_ns(struct backend *backend)
