@@ -41,8 +41,7 @@ static int serve(const struct leat_address *address)
         return fail("server", error);
     leat_http_server_add(server, listener);
     char text[LEAT_ADDRESS_TEXT_SIZE];
-    printf("listening on http://%s\n",
-           leat_address_format(leat_listener_address(listener), text));
+    printf("listening on http://%s\n", leat_address_format(leat_listener_address(listener), text));
     fflush(stdout);
     signal(SIGINT, stop);
     signal(SIGTERM, stop);

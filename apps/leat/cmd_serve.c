@@ -69,6 +69,7 @@ static enum options_result parse(int argc, char **argv, struct worker_settings *
     long threads = core_count(), connections = 16384, backlog = 4096;
     long idle_ms = 75000, head_ms = 10000, send_ms = 60000;
     int engine = LEAT_ENGINE_AUTO;
+    /* clang-format off */
     const struct option options[] = {
         {.name = "listen", .value = "ADDR:PORT", .kind = OPTION_CALL, .take = take_address,
          .target = settings,
@@ -93,6 +94,7 @@ static enum options_result parse(int argc, char **argv, struct worker_settings *
          .help = "a connection goes to the thread of its core (default: off)"},
         {0},
     };
+    /* clang-format on */
     const struct tuning_flags tuning = {&settings->tuning, TUNING_FLAGS_SERVER};
     const struct option_set set = {
         .command = "leat serve",
@@ -133,18 +135,13 @@ static const char *remedy(const struct worker *worker)
     switch (-worker->error) {
     case EADDRINUSE:
         return "; another server listens there: choose another with --listen ADDR:PORT";
-    case EACCES:
-        return "; ports below 1024 need privileges, folders permission";
-    case EADDRNOTAVAIL:
-        return "; this host has no such address";
+    case EACCES: return "; ports below 1024 need privileges, folders permission";
+    case EADDRNOTAVAIL: return "; this host has no such address";
     case ENOENT:
-    case ENOTDIR:
-        return "; name a folder that exists";
+    case ENOTDIR: return "; name a folder that exists";
     case ENOSYS:
-    case EPERM:
-        return "; --engine epoll works everywhere, leat doctor tells more";
-    default:
-        return "";
+    case EPERM: return "; --engine epoll works everywhere, leat doctor tells more";
+    default: return "";
     }
 }
 
@@ -207,16 +204,14 @@ int cmd_serve(int argc, char **argv)
     take_systemd_sockets(&settings);
     const unsigned inherited_count = settings.address_count;
     switch (parse(argc, argv, &settings)) {
-    case OPTIONS_HELPED:
-        return 0;
-    case OPTIONS_WRONG:
-        return EXIT_WRONG_USE;
-    case OPTIONS_GO:
-        break;
+    case OPTIONS_HELPED: return 0;
+    case OPTIONS_WRONG: return EXIT_WRONG_USE;
+    case OPTIONS_GO: break;
     }
     if (settings.address_count == 0) {
         const char *reason;
-        leat_address_parse("127.0.0.1:8080", &settings.addresses[settings.address_count++], &reason);
+        leat_address_parse("127.0.0.1:8080", &settings.addresses[settings.address_count++],
+                           &reason);
     }
     const struct tuning_flags flags = {&settings.tuning, TUNING_FLAGS_SERVER};
     if (tuning_flags_check(&flags, "leat serve", stderr) != 0)

@@ -66,17 +66,14 @@ static int take_value(const struct option *option, const char *text, char *error
 {
     static const char *const on_off[] = {"on", "off", NULL};
     switch (option->kind) {
-    case OPTION_COUNT:
-        return take_count(option, text, error);
-    case OPTION_CHOICE:
-        return take_choice(option, text, error);
+    case OPTION_COUNT: return take_count(option, text, error);
+    case OPTION_CHOICE: return take_choice(option, text, error);
     case OPTION_SWITCH: {
         struct option with_choices = *option;
         with_choices.choices = on_off;
         return take_choice(&with_choices, text, error);
     }
-    case OPTION_CALL:
-        return option->take(text, option->target, error, ERROR_SIZE);
+    case OPTION_CALL: return option->take(text, option->target, error, ERROR_SIZE);
     }
     return -1;
 }
@@ -138,8 +135,9 @@ enum options_result options_parse(const struct option_set *set, int argc, char *
         if (is_flag_possible && strncmp(argument, "--", 2) == 0) {
             used = take_flag(set, argument, argv[index + 1], error);
         } else if (is_flag_possible && argument[0] == '-' && argument[1]) {
-            snprintf(error, sizeof error, "there is no option '%s'; %s --help tells which there are",
-                     argument, set->command);
+            snprintf(error, sizeof error,
+                     "there is no option '%s'; %s --help tells which there are", argument,
+                     set->command);
             used = -1;
         } else if (positional_count < set->positional_max) {
             set->positional[positional_count++] = argument;

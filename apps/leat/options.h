@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Command lines: --name VALUE or --name=VALUE, described by a table, beside the table of tuning
- * options, and positional arguments. What is wrong is told in one line that says what would be right.
+ * options, and positional arguments. What is wrong is told in one line, with what would be right.
  */
 #ifndef LEAT_OPTIONS_H
 #define LEAT_OPTIONS_H

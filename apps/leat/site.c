@@ -19,8 +19,8 @@ static bool is_hidden(const char *path)
     return (path[0] == '.' && path[1]) || strstr(path, "/.");
 }
 
-/* To the folder's own URL. Made of the local path, not of what was asked for: "//host" would lead the
- * browser elsewhere. */
+/* To the folder's own URL. Made of the local path, not of what was asked for: "//host" would lead
+ * the browser elsewhere. */
 static void redirect_to_folder(const char *path, struct leat_slice query,
                                struct leat_http_response *response)
 {

@@ -17,8 +17,8 @@ struct site {
 void site_handle(const struct leat_http_request *request, struct leat_http_response *response,
                  void *user);
 
-/* The page of a folder, in the calling fiber; `path` is the local one ("." for the root). Takes over
- * nothing. */
+/* The page of a folder, in the calling fiber; `path` is the local one ("." for the root). Takes
+ * over nothing. */
 void site_library(struct leat_file *folder, const char *path, struct leat_http_response *response);
 
 #endif

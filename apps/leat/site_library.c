@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The library page: the films of a folder, played in place; its folders, and its other files. Without
- * script each film is a link that the browser plays by itself.
+ * The library page: the films of a folder, played in place; its folders, and its other files.
+ * Without script each film is a link that the browser plays by itself.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A worker of `leat serve`: a thread with a loop, listeners, a server and a site of its own. Workers
- * share nothing but the addresses they listen on.
+ * A worker of `leat serve`: a thread with a loop, listeners, a server and a site of its own.
+ * Workers share nothing but the addresses they listen on.
  */
 #ifndef LEAT_WORKER_H
 #define LEAT_WORKER_H

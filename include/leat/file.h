@@ -50,9 +50,9 @@ int leat_file_list(struct leat_file *directory, int64_t deadline_ns, leat_entry_
 
 /* ---- Bytes in memory ------------------------------------------------------------------------ */
 
-/* A range of a file for code that must see its bytes. It is a sealed copy in memory, because a plain
- * mapping of a file that somebody truncates kills its reader (SIGBUS). Sending needs none of this:
- * sendfile costs half (docs/architecture.md has the figures). */
+/* A range of a file for code that must see its bytes. It is a sealed copy in memory, because a
+ * plain mapping of a file that somebody truncates kills its reader (SIGBUS). Sending needs none of
+ * this: sendfile costs half (docs/architecture.md has the figures). */
 struct leat_mapped;
 
 enum { LEAT_MAPPED_SIZE_MAX = 1 << 30 };

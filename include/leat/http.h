@@ -36,9 +36,9 @@ struct leat_http_options {
     leat_http_handler_fn handler;
     void *user;
     /* Milliseconds; 0: the default. */
-    int64_t head_timeout_ms; /* from a head's first byte to its last; then 408. 10,000 */
-    int64_t idle_timeout_ms; /* between two requests. 75,000 */
-    int64_t send_timeout_ms; /* without the client taking anything. 60,000 */
+    int64_t head_timeout_ms;  /* from a head's first byte to its last; then 408. 10,000 */
+    int64_t idle_timeout_ms;  /* between two requests. 75,000 */
+    int64_t send_timeout_ms;  /* without the client taking anything. 60,000 */
     unsigned connections_max; /* at a time; the newcomer beyond it gets a 503. 0: 16,384 */
 };
 
@@ -52,8 +52,8 @@ int leat_http_server_create(const struct leat_http_options *options,
 /* The server takes the listener over. */
 int leat_http_server_add(struct leat_http_server *server, struct leat_listener *listener);
 /* Accepts no more, ends idle connections, and lets those that serve a request finish it, until
- * `grace_ns` at the latest. Then the server is gone; leat_loop_run returns when nothing else is left
- * on the loop. Call it once. */
+ * `grace_ns` at the latest. Then the server is gone; leat_loop_run returns when nothing else is
+ * left on the loop. Call it once. */
 void leat_http_server_close(struct leat_http_server *server, int64_t grace_ns);
 void leat_http_server_counters(const struct leat_http_server *server,
                                struct leat_http_counters *ret_counters);
@@ -75,8 +75,8 @@ struct leat_slice leat_http_field(const struct leat_http_request *request, const
  * -EINVAL when they are not what RFC 9110, section 5 allows. */
 int leat_http_add_field(struct leat_http_response *response, const char *name, const char *value);
 
-/* Replies; the last reply counts, and none at all is a 500. `media_type` may be NULL when there is no
- * body. The body is copied (-ENOMEM). */
+/* Replies; the last reply counts, and none at all is a 500. `media_type` may be NULL when there is
+ * no body. The body is copied (-ENOMEM). */
 int leat_http_reply(struct leat_http_response *response, int status, const char *media_type,
                     const void *body, size_t size);
 /* As above; the body is not copied and must stay as it is until the server has gone. */

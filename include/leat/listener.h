@@ -21,12 +21,13 @@ struct leat_listen_options {
     const struct leat_tuning *tuning; /* NULL: the defaults; accepted streams inherit it */
     int backlog;                      /* 0: 4096, which the host's somaxconn may clip */
     bool reuse_port;                  /* several loops listen on one address (SO_REUSEPORT) */
-    bool steer_by_cpu; /* with reuse_port: the n-th listener takes the connections of the n-th core */
+    bool steer_by_cpu;                /* with reuse_port: listener n takes what core n receives */
     unsigned steer_count;             /* how many listeners there will be */
     int inherited_fd;                 /* > 0: a listening socket from elsewhere (systemd) */
 };
 
-/* `address` may be NULL with an inherited socket, which is closed when this fails. -EADDRINUSE, -EADDRNOTAVAIL, -EACCES … Port 0 takes a free one (leat_listener_address). */
+/* `address` may be NULL with an inherited socket, which is closed when this fails. -EADDRINUSE,
+ * -EADDRNOTAVAIL, -EACCES … Port 0 takes a free one (leat_listener_address). */
 int leat_listen(const struct leat_address *address, const struct leat_listen_options *options,
                 struct leat_listener **ret_listener);
 /* The next connection. When descriptors run out accepting pauses and goes on by itself.

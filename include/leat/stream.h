@@ -24,7 +24,7 @@ struct leat_stream;
 /* ---- Send vectors --------------------------------------------------------------------------- */
 
 /* What is sent: a piece of memory (file NULL), or a range of a file, which is never copied in user
- * space (sendfile). Memory and file must stay as they are until the call that sends them returns. */
+ * space (sendfile). Both must stay as they are until the call that sends them returns. */
 struct leat_vector {
     struct leat_file *file;
     const void *data; /* memory */

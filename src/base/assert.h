@@ -19,6 +19,7 @@
 #endif
 
 /* One line on stderr, then abort(). */
-__attribute__((noreturn, cold)) void assert_failed(const char *condition, const char *file, int line);
+__attribute__((noreturn, cold)) void assert_failed(const char *condition, const char *file,
+                                                   int line);
 
 #endif

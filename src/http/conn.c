@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See conn.h for the states. conn_run moves a connection as far as it goes without waiting; callbacks
- * note what has happened and call it. It never calls itself: a handler or a send that is done at
- * once is found in the loop's next round.
+ * See conn.h for the states. conn_run moves a connection as far as it goes without waiting;
+ * callbacks note what has happened and call it. It never calls itself: a handler or a send that is
+ * done at once is found in the loop's next round.
  */
 #include "http/conn.h"
 
@@ -18,7 +18,7 @@
 
 static void conn_run(struct conn *conn);
 
-/* ---- Time -------------------------------------------------------------------------------------- */
+/* ---- Time ------------------------------------------------------------------------------------ */
 
 /* Storing a later deadline is all a request costs: the timer, once it runs, finds it. */
 static void set_deadline(struct conn *conn, int64_t deadline_ns)
@@ -33,7 +33,7 @@ static int64_t in_ms(const struct conn *conn, int64_t delay_ms)
     return conn->stream.loop->now_ns + delay_ms * LEAT_NS_PER_MS;
 }
 
-/* ---- End --------------------------------------------------------------------------------------- */
+/* ---- End ------------------------------------------------------------------------------------- */
 
 static void give_exchange(struct conn *conn)
 {
@@ -78,8 +78,8 @@ void conn_end(struct conn *conn, bool is_gentle)
     if (conn->state == CONN_CLOSING)
         return;
     conn->is_last = true;
-    const bool serves = conn->state == CONN_HEAD || conn->state == CONN_HANDLING ||
-                        conn->state == CONN_SENDING;
+    const bool serves =
+        conn->state == CONN_HEAD || conn->state == CONN_HANDLING || conn->state == CONN_SENDING;
     if (!is_gentle || !serves)
         conn_close(conn);
 }
@@ -98,7 +98,7 @@ static void begin_linger(struct conn *conn)
         conn->stream.ops->receive_start(&conn->stream, &conn->receiver);
 }
 
-/* ---- Input ------------------------------------------------------------------------------------- */
+/* ---- Input ----------------------------------------------------------------------------------- */
 
 static bool take_exchange(struct conn *conn)
 {
@@ -182,8 +182,7 @@ static void pull_overflow(struct conn *conn)
 static void on_bytes(struct conn *conn, struct leat_slice data)
 {
     switch (conn->state) {
-    case CONN_CLOSING:
-        return;
+    case CONN_CLOSING: return;
     case CONN_LINGERING:
         conn->lingered += data.size;
         if (conn->lingered > CONN_LINGER_BYTES)
@@ -195,8 +194,7 @@ static void on_bytes(struct conn *conn, struct leat_slice data)
             return;
         }
         break;
-    default:
-        break;
+    default: break;
     }
     size_t taken = 0;
     const bool is_reading = conn->state == CONN_AWAITING || conn->state == CONN_HEAD;
@@ -208,7 +206,7 @@ static void on_bytes(struct conn *conn, struct leat_slice data)
         conn_run(conn);
 }
 
-/* The client sends nothing more: what it has asked is still answered, all that was pipelined too. */
+/* The client sends nothing more: what it has asked is still answered, the pipelined too. */
 static void on_end_of_input(struct conn *conn)
 {
     conn->is_peer_done = true;
@@ -216,8 +214,8 @@ static void on_end_of_input(struct conn *conn)
         conn_close(conn);
 }
 
-/* Bytes may come with the last completion of a receiver that was cancelled for a full overflow; what
- * they lead to must not free the connection under our feet. */
+/* Bytes may come with the last completion of a receiver that was cancelled for a full overflow;
+ * what they lead to must not free the connection under our feet. */
 static void on_data(struct receiver *receiver, int32_t result, struct leat_slice data, bool more)
 {
     struct conn *conn = CONTAINER_OF(receiver, struct conn, receiver);
@@ -238,7 +236,7 @@ static void on_data(struct receiver *receiver, int32_t result, struct leat_slice
         conn->stream.ops->receive_start(&conn->stream, &conn->receiver);
 }
 
-/* ---- A request --------------------------------------------------------------------------------- */
+/* ---- A request ------------------------------------------------------------------------------- */
 
 static void run_handler(void *arg)
 {
@@ -305,8 +303,8 @@ static bool step_head(struct conn *conn)
     }
     pull_overflow(conn);
     struct exchange *exchange = conn->exchange;
-    const int size = http1_parse_request(input_of(exchange),
-                                         exchange->scanned, NULL, &exchange->request.head);
+    const int size =
+        http1_parse_request(input_of(exchange), exchange->scanned, NULL, &exchange->request.head);
     if (size > 0) {
         exchange->head_size = (size_t)size;
         begin_handling(conn);
@@ -327,7 +325,7 @@ static bool step_head(struct conn *conn)
     return false;
 }
 
-/* ---- A response -------------------------------------------------------------------------------- */
+/* ---- A response ------------------------------------------------------------------------------ */
 
 static void on_sent(struct sender *sender, int result)
 {
@@ -359,9 +357,8 @@ static bool step_reply(struct conn *conn)
     exchange_finish(exchange, server_date_line(conn->server));
     conn->state = CONN_SENDING;
     set_deadline(conn, in_ms(conn, conn->server->options.send_timeout_ms));
-    const int result = conn->stream.ops->send_start(&conn->stream, &exchange->sender,
-                                                    exchange->vectors, exchange->vector_count,
-                                                    on_sent);
+    const int result = conn->stream.ops->send_start(
+        &conn->stream, &exchange->sender, exchange->vectors, exchange->vector_count, on_sent);
     if (result == -EINPROGRESS)
         return false;
     if (result != 0) {
@@ -403,12 +400,8 @@ static void conn_run(struct conn *conn)
     while (goes_on) {
         switch (conn->state) {
         case CONN_AWAITING:
-        case CONN_HEAD:
-            goes_on = step_head(conn);
-            break;
-        case CONN_REPLY:
-            goes_on = step_reply(conn);
-            break;
+        case CONN_HEAD: goes_on = step_head(conn); break;
+        case CONN_REPLY: goes_on = step_reply(conn); break;
         case CONN_SENT:
             goes_on = step_sent(conn);
             if (goes_on && ++answered == CONN_REQUESTS_A_TURN && conn->exchange) {
@@ -420,9 +413,7 @@ static void conn_run(struct conn *conn)
         case CONN_HANDLING:
         case CONN_SENDING:
         case CONN_LINGERING:
-        case CONN_CLOSING:
-            goes_on = false;
-            break;
+        case CONN_CLOSING: goes_on = false; break;
         }
     }
     conn->is_running = false;
@@ -437,12 +428,12 @@ static void on_turn(struct task *task)
     conn_run(conn);
 }
 
-/* ---- Life -------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
-/* Has the client taken something of late? What the sender sees is the socket's buffer, which tells of
- * room only when a third of it is free: at a slow client's rate, or a paced one's, that may be long.
- * Where the kernel does not tell more (unix sockets), that must do. What was taken before the first
- * look counts too: who stops is cut after one to two of its times. */
+/* Has the client taken something of late? What the sender sees is the socket's buffer, which tells
+ * of room only when a third of it is free: at a slow client's rate, or a paced one's, that may be
+ * long. Where the kernel does not tell more (unix sockets), that must do. What was taken before the
+ * first look counts too: who stops is cut after one to two of its times. */
 static bool has_taken_something(struct conn *conn)
 {
     const struct backend_sys *sys = conn->stream.loop->sys;
@@ -481,11 +472,8 @@ static void on_time(struct timer *timer)
         conn_close(conn);
         break;
     case CONN_AWAITING:
-    case CONN_LINGERING:
-        conn_close(conn);
-        break;
-    default:
-        break;
+    case CONN_LINGERING: conn_close(conn); break;
+    default: break;
     }
 }
 

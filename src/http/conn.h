@@ -13,9 +13,9 @@
  *         | end, idle too long                   v             end, or long enough
  *         +----------------------------------> CLOSING <---- LINGERING
  *
- * Any state goes to CLOSING when the stream breaks. CLOSING waits until the receiver, the sender and
- * the fiber have ended; then the memory goes back. LINGERING has shut the write side and reads the
- * rest away, so that the client gets to read an answer to what it has not finished sending
+ * Any state goes to CLOSING when the stream breaks. CLOSING waits until the receiver, the sender
+ * and the fiber have ended; then the memory goes back. LINGERING has shut the write side and reads
+ * the rest away, so that the client gets to read an answer to what it has not finished sending
  * (RFC 9112, section 9.6).
  */
 #ifndef HTTP_CONN_H
@@ -58,13 +58,13 @@ struct conn {
     struct timer timer;
     int64_t deadline_ns; /* the timer may fire earlier, and is then set anew */
     enum conn_state state;
-    struct task task;  /* goes on in the next turn */
-    bool is_deferred;  /* the task is queued */
-    bool is_running;   /* conn_run is at it */
-    bool is_receiving; /* so is on_data */
-    bool is_refused;   /* beyond the server's limit */
-    bool is_peer_done; /* it will send nothing more */
-    bool is_last;      /* the response in work ends the connection */
+    struct task task;          /* goes on in the next turn */
+    bool is_deferred;          /* the task is queued */
+    bool is_running;           /* conn_run is at it */
+    bool is_receiving;         /* so is on_data */
+    bool is_refused;           /* beyond the server's limit */
+    bool is_peer_done;         /* it will send nothing more */
+    bool is_last;              /* the response in work ends the connection */
     struct exchange *exchange; /* NULL: AWAITING, LINGERING, CLOSING */
     struct fiber *fiber;       /* of the handler; NULL: none */
     char *overflow;            /* received, with no room in the exchange */

@@ -25,7 +25,7 @@ enum { MEDIA_TYPE_MAX = 128 };
 
 static_assert(INLINE_FILE_MAX >= 4096, "icons and playlists fit");
 
-/* ---- Request ----------------------------------------------------------------------------------- */
+/* ---- Request --------------------------------------------------------------------------------- */
 
 struct leat_slice leat_http_method(const struct leat_http_request *request)
 {
@@ -76,7 +76,7 @@ int leat_http_local_path(const struct leat_http_request *request, char *buffer, 
     return 0;
 }
 
-/* ---- Response ---------------------------------------------------------------------------------- */
+/* ---- Response -------------------------------------------------------------------------------- */
 
 void response_reset(struct leat_http_response *response)
 {
@@ -125,7 +125,8 @@ static int put_field(struct leat_http_response *response, struct leat_slice name
 
 int leat_http_add_field(struct leat_http_response *response, const char *name, const char *value)
 {
-    const struct leat_slice name_slice = slice_from_text(name), value_slice = slice_from_text(value);
+    const struct leat_slice name_slice = slice_from_text(name);
+    const struct leat_slice value_slice = slice_from_text(value);
     if (name_slice.size == 0 || !is_all(name_slice, CHARS_TOKEN) ||
         !is_all(value_slice, CHARS_VALUE))
         return -EINVAL;
@@ -170,7 +171,7 @@ int leat_http_reply_error(struct leat_http_response *response, int status)
     return leat_http_reply(response, status, "text/plain; charset=utf-8", text, line.size + 1);
 }
 
-/* ---- Finishing --------------------------------------------------------------------------------- */
+/* ---- Finishing ------------------------------------------------------------------------------- */
 
 static unsigned put_decimal(char *text, uint64_t number)
 {
@@ -265,8 +266,8 @@ void exchange_finish(struct exchange *exchange, const char *date)
     const bool has_body =
         response->size > 0 && !response->is_head_only && !has_no_content(response->status);
     const bool is_apart = has_body && !put_small_body(response);
-    exchange->vectors[0] = (struct leat_vector){.data = exchange->out + start,
-                                                .size = response->fields_end - start};
+    exchange->vectors[0] =
+        (struct leat_vector){.data = exchange->out + start, .size = response->fields_end - start};
     exchange->vector_count = 1;
     if (is_apart)
         exchange->vectors[exchange->vector_count++] = (struct leat_vector){

@@ -4,9 +4,9 @@
  * server's pool with a head's first byte and given back with the response's last, so that an idle
  * connection holds none. Handlers know its two halves as request and response.
  *
- * The head is built in `out` around a fixed place: field lines are appended from OUT_FIELDS on as the
- * handler adds them; the status line and Date, whose length is known only at the end, are put in
- * front of it; a small body follows. So all of a small response is one piece of memory.
+ * The head is built in `out` around a fixed place: field lines are appended from OUT_FIELDS on as
+ * the handler adds them; the status line and Date, whose length is known only at the end, are put
+ * in front of it; a small body follows. So all of a small response is one piece of memory.
  */
 #ifndef HTTP_EXCHANGE_H
 #define HTTP_EXCHANGE_H
@@ -22,7 +22,7 @@
 enum {
     EXCHANGE_INPUT_SIZE = 16 * 1024, /* = the limit of a head */
     EXCHANGE_OUT_SIZE = 8 * 1024,
-    OUT_FIELDS = 128,         /* status line and Date fit in front */
+    OUT_FIELDS = 128,          /* status line and Date fit in front */
     OUT_FIELDS_END = 4 * 1024, /* the limit of a response's head */
     EXCHANGE_VECTORS = 4,
 };
@@ -34,7 +34,7 @@ struct leat_http_request {
 };
 
 struct leat_http_response {
-    int status; /* 0: no reply yet */
+    int status;        /* 0: no reply yet */
     bool is_head_only; /* answers HEAD: no body, the fields of one */
     bool keep_alive;
     unsigned fields_end; /* in out */
@@ -55,8 +55,8 @@ struct exchange {
     size_t vector_count;
     size_t input_begin; /* bytes before it were requests that have been answered */
     size_t input_end;
-    size_t scanned;     /* from input_begin on, by a parser that wants more */
-    size_t head_size;   /* of the request in work, from input_begin on */
+    size_t scanned;   /* from input_begin on, by a parser that wants more */
+    size_t head_size; /* of the request in work, from input_begin on */
     char out[EXCHANGE_OUT_SIZE];
     char input[EXCHANGE_INPUT_SIZE];
 };

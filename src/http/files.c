@@ -3,8 +3,8 @@
  * Replying with files: what exists, whether the client has it already, which part it wants.
  *
  * The entity tag is made of size and modification time to the nanosecond, so that servers with the
- * same files agree on it. It is strong: a file changed in place within one tick of the file system's
- * clock, to the same size, is what it does not see.
+ * same files agree on it. It is strong: a file changed in place within one tick of the file
+ * system's clock, to the same size, is what it does not see.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -24,6 +24,8 @@
 enum { OPEN_TIMEOUT_MS = 30 * 1000 };
 
 static const char last_modified[] = "Last-Modified: ";
+static const char etag_and_ranges[] =
+    "\r\nETag: \"%" PRIx64 "-%" PRIx64 "\"\r\nAccept-Ranges: bytes\r\n";
 
 /* The lines Last-Modified, ETag and Accept-Ranges, made once a file. */
 static struct leat_slice validators(struct leat_file *file)
@@ -33,9 +35,7 @@ static struct leat_slice validators(struct leat_file *file)
         memcpy(text, last_modified, sizeof last_modified - 1);
         date_format(file->info.mtime_ns / LEAT_NS_PER_S, text + sizeof last_modified - 1);
         size_t size = sizeof last_modified - 1 + DATE_SIZE;
-        size += (size_t)snprintf(text + size, sizeof file->memo - size,
-                                 "\r\nETag: \"%" PRIx64 "-%" PRIx64
-                                 "\"\r\nAccept-Ranges: bytes\r\n",
+        size += (size_t)snprintf(text + size, sizeof file->memo - size, etag_and_ranges,
                                  (uint64_t)file->info.mtime_ns, file->info.size);
         ASSERT(size < sizeof file->memo);
         file->memo_size = (unsigned)size;
@@ -100,11 +100,10 @@ static bool may_range(const struct http1_head *head, struct leat_file *file)
     if (etag_is_valid(condition))
         return etag_equal(condition, etag_of(file), ETAG_STRONG);
     int64_t date_s;
-    return date_from(file, condition, &date_s) &&
-           date_s == file->info.mtime_ns / LEAT_NS_PER_S;
+    return date_from(file, condition, &date_s) && date_s == file->info.mtime_ns / LEAT_NS_PER_S;
 }
 
-/* Adds whole lines. For those of one file put_field has kept room, whatever the handler has added. */
+/* Adds whole lines. For those of one file put_field has kept room, whatever the handler added. */
 static bool put_lines(struct leat_http_response *response, struct leat_slice lines)
 {
     enum { LAST_FIELDS_SIZE = 180 }; /* Content-Type of a file, Content-Length, Connection */
@@ -134,8 +133,7 @@ static void reply_with_part(const struct http1_head *head, struct leat_http_resp
     struct range range;
     bool has_room = true;
     switch (range_parse(http1_value(head, HTTP1_FIELD_RANGE), size, &range)) {
-    case RANGE_IGNORE:
-        break;
+    case RANGE_IGNORE: break;
     case RANGE_PART:
         response->status = 206;
         response->offset = range.first;
@@ -152,9 +150,8 @@ static void reply_with_part(const struct http1_head *head, struct leat_http_resp
 }
 
 /* Takes the file over. */
-static void reply_with(const struct leat_http_request *request,
-                       struct leat_http_response *response, struct leat_file *file,
-                       const char *path)
+static void reply_with(const struct leat_http_request *request, struct leat_http_response *response,
+                       struct leat_file *file, const char *path)
 {
     const struct http1_head *head = &request->head.head;
     response_release(response);
@@ -184,19 +181,15 @@ int leat_http_status_of_file(int error)
     case ENOTDIR:
     case EXDEV: /* it leads out of the root: as if it were not there */
     case ELOOP:
-    case ENAMETOOLONG:
-        return 404;
+    case ENAMETOOLONG: return 404;
     case EACCES:
-    case EPERM:
-        return 403;
+    case EPERM: return 403;
     case EAGAIN:
     case ENOMEM:
     case EMFILE:
     case ENFILE:
-    case ETIMEDOUT:
-        return 503;
-    default:
-        return 500;
+    case ETIMEDOUT: return 503;
+    default: return 500;
     }
 }
 

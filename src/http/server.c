@@ -31,8 +31,7 @@ const char *server_date_line(struct leat_http_server *server)
         memcpy(server->date_line, "Date: ", 6);
         date_format(wall_ns / LEAT_NS_PER_S, server->date_line + 6);
         memcpy(server->date_line + 6 + DATE_SIZE, "\r\n", 2);
-        server->date_until_ns =
-            server->loop->now_ns + LEAT_NS_PER_S - wall_ns % LEAT_NS_PER_S;
+        server->date_until_ns = server->loop->now_ns + LEAT_NS_PER_S - wall_ns % LEAT_NS_PER_S;
     }
     return server->date_line;
 }

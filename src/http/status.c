@@ -11,78 +11,42 @@
 struct leat_slice status_line(int status)
 {
     switch (status) {
-    case 200:
-        return LINE("200 OK");
-    case 201:
-        return LINE("201 Created");
-    case 204:
-        return LINE("204 No Content");
-    case 206:
-        return LINE("206 Partial Content");
-    case 301:
-        return LINE("301 Moved Permanently");
-    case 302:
-        return LINE("302 Found");
-    case 303:
-        return LINE("303 See Other");
-    case 304:
-        return LINE("304 Not Modified");
-    case 307:
-        return LINE("307 Temporary Redirect");
-    case 308:
-        return LINE("308 Permanent Redirect");
-    case 400:
-        return LINE("400 Bad Request");
-    case 401:
-        return LINE("401 Unauthorized");
-    case 403:
-        return LINE("403 Forbidden");
-    case 404:
-        return LINE("404 Not Found");
-    case 405:
-        return LINE("405 Method Not Allowed");
-    case 408:
-        return LINE("408 Request Timeout");
-    case 409:
-        return LINE("409 Conflict");
-    case 410:
-        return LINE("410 Gone");
-    case 411:
-        return LINE("411 Length Required");
-    case 412:
-        return LINE("412 Precondition Failed");
-    case 413:
-        return LINE("413 Content Too Large");
-    case 414:
-        return LINE("414 URI Too Long");
-    case 415:
-        return LINE("415 Unsupported Media Type");
-    case 416:
-        return LINE("416 Range Not Satisfiable");
-    case 417:
-        return LINE("417 Expectation Failed");
-    case 422:
-        return LINE("422 Unprocessable Content");
-    case 426:
-        return LINE("426 Upgrade Required");
-    case 429:
-        return LINE("429 Too Many Requests");
-    case 431:
-        return LINE("431 Request Header Fields Too Large");
-    case 500:
-        return LINE("500 Internal Server Error");
-    case 501:
-        return LINE("501 Not Implemented");
-    case 502:
-        return LINE("502 Bad Gateway");
-    case 503:
-        return LINE("503 Service Unavailable");
-    case 504:
-        return LINE("504 Gateway Timeout");
-    case 505:
-        return LINE("505 HTTP Version Not Supported");
-    default:
-        return slice_of(NULL, 0);
+    case 200: return LINE("200 OK");
+    case 201: return LINE("201 Created");
+    case 204: return LINE("204 No Content");
+    case 206: return LINE("206 Partial Content");
+    case 301: return LINE("301 Moved Permanently");
+    case 302: return LINE("302 Found");
+    case 303: return LINE("303 See Other");
+    case 304: return LINE("304 Not Modified");
+    case 307: return LINE("307 Temporary Redirect");
+    case 308: return LINE("308 Permanent Redirect");
+    case 400: return LINE("400 Bad Request");
+    case 401: return LINE("401 Unauthorized");
+    case 403: return LINE("403 Forbidden");
+    case 404: return LINE("404 Not Found");
+    case 405: return LINE("405 Method Not Allowed");
+    case 408: return LINE("408 Request Timeout");
+    case 409: return LINE("409 Conflict");
+    case 410: return LINE("410 Gone");
+    case 411: return LINE("411 Length Required");
+    case 412: return LINE("412 Precondition Failed");
+    case 413: return LINE("413 Content Too Large");
+    case 414: return LINE("414 URI Too Long");
+    case 415: return LINE("415 Unsupported Media Type");
+    case 416: return LINE("416 Range Not Satisfiable");
+    case 417: return LINE("417 Expectation Failed");
+    case 422: return LINE("422 Unprocessable Content");
+    case 426: return LINE("426 Upgrade Required");
+    case 429: return LINE("429 Too Many Requests");
+    case 431: return LINE("431 Request Header Fields Too Large");
+    case 500: return LINE("500 Internal Server Error");
+    case 501: return LINE("501 Not Implemented");
+    case 502: return LINE("502 Bad Gateway");
+    case 503: return LINE("503 Service Unavailable");
+    case 504: return LINE("504 Gateway Timeout");
+    case 505: return LINE("505 HTTP Version Not Supported");
+    default: return slice_of(NULL, 0);
     }
 }
 

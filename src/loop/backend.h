@@ -47,7 +47,8 @@ struct backend_sys {
 
     /* sockets: now */
     int (*socket)(const struct backend_sys *sys, int domain, int type, int protocol);
-    int (*bind)(const struct backend_sys *sys, int fd, const struct sockaddr *address, socklen_t size);
+    int (*bind)(const struct backend_sys *sys, int fd, const struct sockaddr *address,
+                socklen_t size);
     int (*listen)(const struct backend_sys *sys, int fd, int backlog);
     int (*setsockopt)(const struct backend_sys *sys, int fd, int level, int name, const void *value,
                       socklen_t size);
@@ -87,13 +88,13 @@ struct backend_sys {
     void (*unmap)(const struct backend_sys *sys, const void *data, size_t size);
     ssize_t (*write)(const struct backend_sys *sys, int fd, const void *data, size_t size,
                      uint64_t offset);
-    int (*seal)(const struct backend_sys *sys, int fd); /* no shrinking, growing, writing any more */
+    int (*seal)(const struct backend_sys *sys, int fd);   /* no shrinking, growing, writing more */
     void (*close)(const struct backend_sys *sys, int fd); /* a file; sockets: backend_ops.close */
 };
 
 struct backend_options {
-    unsigned queue_entries;      /* submissions that may wait for one wait(); a power of two */
-    unsigned receive_buffers;    /* for OP_RECV_MANY, a loop; a power of two */
+    unsigned queue_entries;   /* submissions that may wait for one wait(); a power of two */
+    unsigned receive_buffers; /* for OP_RECV_MANY, a loop; a power of two */
     unsigned receive_buffer_size;
 };
 
@@ -105,7 +106,7 @@ struct backend_features {
 struct backend_ops {
     const char *name; /* "uring", "epoll", "sim" */
     bool is_simulated;
-    /* A send at once (backend_sys.send) costs no more than an OP_SEND: there is no batch to ride in. */
+    /* A send at once (backend_sys.send) costs no more than an OP_SEND: no batch to ride in. */
     bool sends_now;
     /* Must be called in the thread that will run the loop. */
     int (*create)(struct leat_loop *loop, const struct backend_options *options,

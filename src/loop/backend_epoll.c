@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The epoll backend: completions made of readiness, for kernels and containers that refuse io_uring.
+ * The epoll backend: completions made of readiness, for hosts that refuse io_uring.
  *
  * Every descriptor that ever had to wait is registered once, edge-triggered, for both directions; a
  * table by descriptor remembers what may be ready. An op is first *attempted*: it completes, or it
@@ -37,7 +37,11 @@ enum {
     WAKE_FD_MARK = -1,
 };
 
-enum ready { READY_IN = 1, READY_OUT = 2, READY_END = 4 /* sticky: the peer has closed or failed */ };
+enum ready {
+    READY_IN = 1,
+    READY_OUT = 2,
+    READY_END = 4, /* sticky: the peer has closed or failed */
+};
 
 struct watch {
     struct list_node waiting; /* ops */
@@ -77,16 +81,13 @@ static uint8_t wanted(const struct op *op)
     switch (op->kind) {
     case OP_ACCEPT:
     case OP_RECV:
-    case OP_RECV_MANY:
-        return READY_IN;
+    case OP_RECV_MANY: return READY_IN;
     case OP_CONNECT:
-    case OP_SEND:
-        return READY_OUT;
+    case OP_SEND: return READY_OUT;
     case OP_POLL:
         return (op->poll.events & POLLIN ? READY_IN : 0) |
                (op->poll.events & POLLOUT ? READY_OUT : 0);
-    default:
-        return 0;
+    default: return 0;
     }
 }
 
@@ -96,7 +97,7 @@ static void finish(struct op *op, int32_t result)
     op_complete(op, &(struct completion){.result = result});
 }
 
-/* ---- Descriptors ------------------------------------------------------------------------------ */
+/* ---- Descriptors ----------------------------------------------------------------------------- */
 
 static struct watch *watch_get(struct backend *backend, int fd)
 {
@@ -164,7 +165,7 @@ static int watch_register(struct backend *backend, struct watch *watch, int fd)
     return 0;
 }
 
-/* ---- Attempts --------------------------------------------------------------------------------- */
+/* ---- Attempts -------------------------------------------------------------------------------- */
 
 /* What an attempt came to: the op's result, or one of these. */
 enum { WOULD_BLOCK = INT32_MIN, DELIVERED };
@@ -276,7 +277,7 @@ static int32_t attempt_poll(struct op *op)
     return count == 0 ? WOULD_BLOCK : state.revents;
 }
 
-/* ---- Files ------------------------------------------------------------------------------------ */
+/* ---- Files ----------------------------------------------------------------------------------- */
 
 static void file_job_run(struct offload_job *job, const struct backend_sys *sys)
 {
@@ -289,8 +290,7 @@ static void file_job_run(struct offload_job *job, const struct backend_sys *sys)
     /* The range is read ahead in one go; reading its last byte waits for it. */
     char byte;
     file_job->result = sys->readahead(sys, op->fd, op->fill.offset, op->fill.size);
-    const ssize_t size =
-        sys->read(sys, op->fd, &byte, 1, op->fill.offset + op->fill.size - 1);
+    const ssize_t size = sys->read(sys, op->fd, &byte, 1, op->fill.offset + op->fill.size - 1);
     if (size < 0)
         file_job->result = size;
 }
@@ -329,26 +329,19 @@ static int32_t attempt_file(struct backend *backend, struct op *op)
     return error;
 }
 
-/* ---- Operations ------------------------------------------------------------------------------- */
+/* ---- Operations ------------------------------------------------------------------------------ */
 
 static int32_t attempt(struct backend *backend, struct op *op, struct watch *watch)
 {
     switch (op->kind) {
-    case OP_ACCEPT:
-        return attempt_accept(backend, op);
-    case OP_CONNECT:
-        return attempt_connect(op);
-    case OP_RECV:
-        return attempt_receive(op);
-    case OP_RECV_MANY:
-        return attempt_receive_many(backend, op, watch);
-    case OP_SEND:
-        return attempt_send(op);
-    case OP_POLL:
-        return attempt_poll(op);
+    case OP_ACCEPT: return attempt_accept(backend, op);
+    case OP_CONNECT: return attempt_connect(op);
+    case OP_RECV: return attempt_receive(op);
+    case OP_RECV_MANY: return attempt_receive_many(backend, op, watch);
+    case OP_SEND: return attempt_send(op);
+    case OP_POLL: return attempt_poll(op);
     case OP_READ:
-    case OP_FILL:
-        return attempt_file(backend, op);
+    case OP_FILL: return attempt_file(backend, op);
     }
     ASSERT(!"an op of no kind");
     return -EINVAL;
@@ -404,7 +397,7 @@ static void epoll_cancel(struct backend *backend, struct op *op)
     list_push_back(&backend->finished, &op->node);
 }
 
-/* ---- Waiting ---------------------------------------------------------------------------------- */
+/* ---- Waiting --------------------------------------------------------------------------------- */
 
 static void run_attempts(struct backend *backend)
 {
@@ -505,7 +498,7 @@ static void epoll_wake(struct backend *backend)
     errno = saved;
 }
 
-/* ---- Calls now -------------------------------------------------------------------------------- */
+/* ---- Calls now ------------------------------------------------------------------------------- */
 
 static ssize_t epoll_sendfile(struct backend *backend, int socket_fd, int file_fd, uint64_t offset,
                               size_t size)
@@ -550,7 +543,7 @@ static void epoll_close(struct backend *backend, int fd)
     close(fd); /* which also takes it out of the epoll set */
 }
 
-/* ---- Life ------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 static void epoll_destroy(struct backend *backend)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A loop inside somebody else's: one descriptor that is readable whenever the loop has something to
- * do. It is an epoll set of the backend's descriptor and a timerfd that stands in for our timers and
- * for work that is left over at the end of a turn. Owned by its loop, used on its thread.
+ * do. It is an epoll set of the backend's descriptor and a timerfd that stands in for our timers
+ * and for work that is left over at the end of a turn. Owned by its loop, used on its thread.
  */
 #ifndef LOOP_EMBED_H
 #define LOOP_EMBED_H

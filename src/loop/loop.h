@@ -38,7 +38,8 @@ enum { LOOP_TASKS_A_TURN = 256 };
 enum loop_slot { LOOP_SLOT_FIBER, LOOP_SLOT_FILES, LOOP_SLOT_PIPES, LOOP_SLOTS };
 
 struct loop_extension {
-    void (*fini)(struct loop_extension *extension); /* called by leat_loop_destroy, last slot first */
+    /* called by leat_loop_destroy, last slot first */
+    void (*fini)(struct loop_extension *extension);
 };
 
 struct leat_loop {
@@ -47,21 +48,21 @@ struct leat_loop {
     const struct backend_sys *sys;
     int64_t now_ns;
     struct timer_wheel timers;
-    struct list_node ready;        /* tasks, in the order they became ready */
-    unsigned task_budget;          /* tasks this turn may still run before it looks at the kernel */
-    unsigned jobs;                 /* offload jobs whose done is still to come */
+    struct list_node ready; /* tasks, in the order they became ready */
+    unsigned task_budget;   /* tasks this turn may still run before it looks at the kernel */
+    unsigned jobs;          /* offload jobs whose done is still to come */
     _Atomic bool stop_wanted;
-    _Atomic unsigned stoppers;     /* who are in leat_loop_stop now */
-    _Atomic(struct task *) inbox;  /* from other threads, last in first out; linked by node.next */
+    _Atomic unsigned stoppers;    /* who are in leat_loop_stop now */
+    _Atomic(struct task *) inbox; /* from other threads, last in first out; linked by node.next */
     struct loop_extension *extensions[LOOP_SLOTS];
     struct loop_counters counters;
     /* For the watchdog: when the current turn's work began (0: waiting), and what runs. */
     _Atomic int64_t busy_since_ns;
     _Atomic(const char *) running_name;
     struct list_node watch_node;
-    int64_t watch_told_ns;         /* the incident last told; the watchdog alone uses it */
-    struct embedding *embedding;   /* leat_loop_fd was called */
-    bool blocks_sigpipe;           /* its thread did not when it was made */
+    int64_t watch_told_ns;       /* the incident last told; the watchdog alone uses it */
+    struct embedding *embedding; /* leat_loop_fd was called */
+    bool blocks_sigpipe;         /* its thread did not when it was made */
 };
 
 /* The loop of this thread, or NULL. */
@@ -123,7 +124,8 @@ static inline struct task *loop_take_task(struct leat_loop *loop)
 /* From any thread: the task runs on `loop` soon. */
 void loop_post(struct leat_loop *loop, struct task *task);
 
-static inline void loop_timer_start(struct leat_loop *loop, struct timer *timer, int64_t deadline_ns)
+static inline void loop_timer_start(struct leat_loop *loop, struct timer *timer,
+                                    int64_t deadline_ns)
 {
     timer_start(&loop->timers, timer, deadline_ns);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The pool of threads. One lock guards the queue; a thread is added when a job finds none idle, up
- * to OFFLOAD_THREADS_MAX. The last loop to go ends and joins them: by then no job is left, for every
- * loop waits for its own.
+ * to OFFLOAD_THREADS_MAX. The last loop to go ends and joins them: by then no job is left, for
+ * every loop waits for its own.
  */
 #include "loop/offload.h"
 

@@ -43,8 +43,8 @@ int offload_submit(struct leat_loop *loop, struct offload_job *job);
  * cases, never before this returns. */
 void offload_cancel(struct offload_job *job);
 
-/* For the pool and for backends that run jobs themselves: run() unless cancelled; then, on the loop,
- * done(). */
+/* For the pool and for backends that run jobs themselves: run() unless cancelled; then, on the
+ * loop, done(). */
 void offload_run(struct offload_job *job, const struct backend_sys *sys);
 void offload_finish(struct offload_job *job);
 

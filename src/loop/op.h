@@ -7,10 +7,10 @@
  *                                    |  loop_cancel: still BUSY, still completes (-ECANCELED or
  *                                    |  with what had happened before the cancel landed)
  *
- * The one rule: an op, and the memory it points to, stay where they are while it is BUSY. The kernel
- * (or the simulator, which checks) writes to them until the last completion has been delivered.
- * `done` is called on the loop's stack, never before loop_submit or loop_cancel has returned; inside
- * it the op may be submitted again, or its memory freed, when `more` is false.
+ * The one rule: an op, and the memory it points to, stay where they are while it is BUSY. The
+ * kernel (or the simulator, which checks) writes to them until the last completion has been
+ * delivered. `done` is called on the loop's stack, never before loop_submit or loop_cancel has
+ * returned; inside it the op may be submitted again, or its memory freed, when `more` is false.
  */
 #ifndef LOOP_OP_H
 #define LOOP_OP_H
@@ -26,13 +26,13 @@
 struct op;
 
 enum op_kind {
-    OP_ACCEPT,    /* many: `result` is a connected descriptor (blocking mode unspecified, cloexec) */
-    OP_CONNECT,   /* once: 0 or an error */
-    OP_RECV,      /* once: 1..size bytes in the owner's buffer, 0 at the end of the stream */
-    OP_RECV_MANY, /* many: bytes in `completion.data`, valid during the call; 0 ends it: end of stream */
+    OP_ACCEPT,  /* many: `result` is a connected descriptor (blocking mode unspecified, cloexec) */
+    OP_CONNECT, /* once: 0 or an error */
+    OP_RECV,    /* once: 1..size bytes in the owner's buffer, 0 at the end of the stream */
+    OP_RECV_MANY, /* many: bytes in `completion.data`, valid during the call; 0: end of stream */
     OP_SEND,      /* once: all of the bytes (`result` = size) or an error */
     OP_POLL,      /* once: the events that are ready (POLLIN | POLLOUT | POLLERR | POLLHUP) */
-    OP_READ,      /* once: 0..size bytes of a file at `offset`; may read from the disk, never blocks */
+    OP_READ,      /* once: 0..size bytes of a file at `offset`, from the disk if need be */
     OP_FILL,      /* once: 0 when a range of a file is (as far as it exists) in the page cache */
 };
 
@@ -86,9 +86,9 @@ struct op {
             uint64_t offset;
         } fill;
     };
-    struct list_node node;   /* the backend's, while BUSY */
-    uint64_t backend_word;   /* the backend's, while BUSY */
-    uint32_t backend_count;  /* the backend's, while BUSY */
+    struct list_node node;  /* the backend's, while BUSY */
+    uint64_t backend_word;  /* the backend's, while BUSY */
+    uint32_t backend_count; /* the backend's, while BUSY */
 };
 
 /* BUSY ops of this thread's loop. */

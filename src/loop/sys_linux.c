@@ -102,8 +102,7 @@ static ssize_t sys_send(const struct backend_sys *sys, int fd, const struct iove
     const int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0);
     /* By far the most frequent, and cheaper for the kernel than a message of one piece. */
     if (count == 1)
-        return outcome(
-            TEMP_FAILURE_RETRY(send(fd, vectors->iov_base, vectors->iov_len, flags)));
+        return outcome(TEMP_FAILURE_RETRY(send(fd, vectors->iov_base, vectors->iov_len, flags)));
     const struct msghdr message = {
         .msg_iov = (struct iovec *)vectors, /* sendmsg(2) only reads it */
         .msg_iovlen = (size_t)count,

@@ -22,7 +22,7 @@ typedef void (*timer_fire_fn)(struct timer *timer);
 struct timer {
     struct list_node node; /* in a slot, or in the list of those due */
     int64_t deadline_ns;
-    timer_fire_fn fire;    /* may start this timer again, stop others, free its own memory */
+    timer_fire_fn fire; /* may start this timer again, stop others, free its own memory */
     uint8_t level, slot;
     bool is_running;
 };

@@ -43,7 +43,7 @@ struct backend {
     int wake_fd;
     bool is_wake_armed;
     _Atomic int event_fd; /* -1 until somebody embeds the loop */
-    bool is_rationed; /* the starved are being served: one buffer each */
+    bool is_rationed;     /* the starved are being served: one buffer each */
     bool is_in_wait;
     unsigned refused; /* see uring_refuse */
     struct backend_features features;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See watchdog.h. One lock guards the list of loops and the settings; it is taken by loops only when
- * they are made and end. An incident is told once: a loop's `busy_since_ns` names it.
+ * See watchdog.h. One lock guards the list of loops and the settings; it is taken by loops only
+ * when they are made and end. An incident is told once: a loop's `busy_since_ns` names it.
  */
 #include "loop/watchdog.h"
 
@@ -56,7 +56,7 @@ static void *watch(void *unused)
     pthread_mutex_lock(&watchdog.lock);
     while (watchdog.threshold_ns > 0) {
         const int64_t now_ns = clock_now_ns();
-        LIST_FOR_EACH(node, &watchdog.loops)
+        LIST_FOR_EACH (node, &watchdog.loops)
             look_at(CONTAINER_OF(node, struct leat_loop, watch_node), now_ns);
         /* Looking twice a threshold finds every incident at most half a threshold late. */
         const int64_t next_ns = now_ns + watchdog.threshold_ns / 2;

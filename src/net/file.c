@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Roots and the open-file cache. An entry is a path below a root; it holds the file last found there.
- * Whoever finds it older than FILE_FRESH_MS looks again in an offload job, one fiber for all: the
- * others wait for what it finds. A file whose path has come to mean another lives on until the last
- * who sends it lets go. Failures are not cached.
+ * Roots and the open-file cache. An entry is a path below a root; it holds the file last found
+ * there. Whoever finds it older than FILE_FRESH_MS looks again in an offload job, one fiber for
+ * all: the others wait for what it finds. A file whose path has come to mean another lives on until
+ * the last who sends it lets go. Failures are not cached.
  */
 #include "net/file.h"
 
@@ -47,7 +47,7 @@ struct file_cache {
     struct file_counters counters;
 };
 
-/* ---- Files ------------------------------------------------------------------------------------- */
+/* ---- Files ----------------------------------------------------------------------------------- */
 
 void leat_file_ref(struct leat_file *file)
 {
@@ -71,7 +71,7 @@ const struct leat_file_info *leat_file_info(const struct leat_file *file)
     return &file->info;
 }
 
-/* ---- The cache --------------------------------------------------------------------------------- */
+/* ---- The cache ------------------------------------------------------------------------------- */
 
 static bool is_in_use(const struct entry *entry)
 {
@@ -179,7 +179,7 @@ static int make_entry(struct file_cache *cache, struct leat_root *root, struct l
     return 0;
 }
 
-/* ---- Looking ----------------------------------------------------------------------------------- */
+/* ---- Looking --------------------------------------------------------------------------------- */
 
 /* A look at a path, in an offload job. */
 struct look {
@@ -335,7 +335,7 @@ int leat_file_open(struct leat_root *root, const char *path, int64_t deadline_ns
     }
 }
 
-/* ---- Roots ------------------------------------------------------------------------------------- */
+/* ---- Roots ----------------------------------------------------------------------------------- */
 
 int leat_root_open(const char *path, struct leat_root **ret_root)
 {

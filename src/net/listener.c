@@ -212,8 +212,7 @@ static int steer_by_cpu(const struct backend_sys *sys, int fd, unsigned count)
         {BPF_RET | BPF_A, 0, 0, 0},
     };
     const struct sock_fprog program = {.len = sizeof code / sizeof *code, .filter = code};
-    return sys->setsockopt(sys, fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program,
-                           sizeof program);
+    return sys->setsockopt(sys, fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program);
 }
 
 /* What a listening socket is set to; one that was inherited (it is bound already) as well. */

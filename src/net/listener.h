@@ -21,7 +21,7 @@ enum {
      * was on its way by then (io_uring takes all that wait at once) has room up to the second. */
     LISTENER_QUEUE_ENOUGH = 32,
     LISTENER_QUEUE_MAX = 2 * LISTENER_BACKLOG,
-    LISTENER_PAUSE_MS = 100,  /* when descriptors have run out */
+    LISTENER_PAUSE_MS = 100, /* when descriptors have run out */
 };
 
 /* The descriptor is the callee's from now on. */

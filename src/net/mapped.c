@@ -76,8 +76,8 @@ int leat_mapped_create(struct leat_file *file, uint64_t offset, uint64_t size, i
     struct leat_mapped *mapped = calloc(1, sizeof *mapped);
     if (!mapped)
         return -ENOMEM;
-    *mapped = (struct leat_mapped){
-        .sys = file->loop->sys, .file = file, .offset = offset, .size = size};
+    *mapped =
+        (struct leat_mapped){.sys = file->loop->sys, .file = file, .offset = offset, .size = size};
     int error = fiber_offload(map_job, mapped, deadline_ns);
     if (!error)
         error = mapped->error;

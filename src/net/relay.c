@@ -36,7 +36,7 @@ struct pipe_cache {
     struct pipe pipes[PIPES_IDLE_MAX];
 };
 
-/* ---- Pipes ------------------------------------------------------------------------------------- */
+/* ---- Pipes ----------------------------------------------------------------------------------- */
 
 static void pipe_close(struct leat_loop *loop, const struct pipe *pipe)
 {
@@ -91,7 +91,7 @@ static void pipe_give(struct leat_loop *loop, const struct pipe *pipe, bool is_e
         pipe_close(loop, pipe);
 }
 
-/* ---- Moving ------------------------------------------------------------------------------------ */
+/* ---- Moving ---------------------------------------------------------------------------------- */
 
 static int await_ready(int fd, short events, int64_t deadline_ns)
 {
@@ -107,8 +107,7 @@ static int drain_pipe(struct leat_loop *loop, const struct pipe *pipe, struct le
                       size_t held, int64_t deadline_ns)
 {
     while (held > 0) {
-        const ssize_t moved =
-            loop->ops->splice(loop->backend, pipe->out_fd, to->fd, held, false);
+        const ssize_t moved = loop->ops->splice(loop->backend, pipe->out_fd, to->fd, held, false);
         ASSERT(moved <= (ssize_t)held);
         if (moved > 0) {
             held -= (size_t)moved;
@@ -125,8 +124,8 @@ static int drain_pipe(struct leat_loop *loop, const struct pipe *pipe, struct le
 
 /* Bytes moved until the end of `from`, or an error; *ret_is_empty tells about the pipe. */
 static int64_t relay_by_pipe(struct leat_loop *loop, const struct pipe *pipe,
-                             struct leat_stream *from, struct leat_stream *to,
-                             int64_t deadline_ns, bool *ret_is_empty)
+                             struct leat_stream *from, struct leat_stream *to, int64_t deadline_ns,
+                             bool *ret_is_empty)
 {
     int64_t total = 0;
     size_t turn = 0;

@@ -20,7 +20,8 @@ struct leat_file;
 enum { RESIDENCY_FILL_SIZE = 256 * 1024 };
 
 /* The first bytes of [offset, offset + size) that are resident: as many as one look can tell, at
- * least 1, at most `size`. 0: they are cold; an OP_FILL of RESIDENCY_FILL_SIZE is due. Never blocks. */
+ * least 1, at most `size`. 0: they are cold, and an OP_FILL of RESIDENCY_FILL_SIZE is due.
+ * Never blocks. */
 uint64_t residency_ready(struct leat_file *file, uint64_t offset, uint64_t size);
 
 /* Somebody has found a byte near `offset` missing: what was believed of it is not any more. */

@@ -14,9 +14,9 @@
 #include "net/residency.h"
 
 enum {
-    MEMORY_VECTORS_MAX = 16,             /* that one system call takes */
-    MEMORY_OP_MAX = 256 * 1024,          /* an OP_SEND: so that progress can be seen */
-    TURN_BYTES_MAX = 4 * 1024 * 1024,    /* of files, then it is the others' turn */
+    MEMORY_VECTORS_MAX = 16,          /* that one system call takes */
+    MEMORY_OP_MAX = 256 * 1024,       /* an OP_SEND: so that progress can be seen */
+    TURN_BYTES_MAX = 4 * 1024 * 1024, /* of files, then it is the others' turn */
     FILLS_MAX = 4,
     LAST_RESORT_SIZE = 16 * 1024,
 };
@@ -81,7 +81,7 @@ static int wait_writable(struct sender *sender)
     return submit(sender, OP_POLL, sender->fd);
 }
 
-/* ---- Memory ------------------------------------------------------------------------------------ */
+/* ---- Memory ---------------------------------------------------------------------------------- */
 
 /* The run of memory vectors that begins where we are; the kernel is told when more follows it. */
 static int gather_memory(const struct sender *sender, struct iovec *vectors, bool *ret_more)
@@ -129,8 +129,8 @@ static int step_memory(struct sender *sender)
     ASSERT(count > 0);
     if (count == 1 && !more && !sender->loop->ops->sends_now) {
         sender->op.send.data = vectors[0].iov_base;
-        sender->op.send.size = vectors[0].iov_len < MEMORY_OP_MAX ? vectors[0].iov_len
-                                                                   : MEMORY_OP_MAX;
+        sender->op.send.size =
+            vectors[0].iov_len < MEMORY_OP_MAX ? vectors[0].iov_len : MEMORY_OP_MAX;
         sender->op.send.sent = 0;
         sender->op.send.more = sender->op.send.size < vectors[0].iov_len;
         return submit(sender, OP_SEND, sender->fd);
@@ -145,7 +145,7 @@ static int step_memory(struct sender *sender)
     return 0;
 }
 
-/* ---- Files ------------------------------------------------------------------------------------- */
+/* ---- Files ----------------------------------------------------------------------------------- */
 
 static uint64_t fill_size(uint64_t left)
 {
@@ -175,9 +175,8 @@ static int await_residency(struct sender *sender, const struct leat_vector *vect
                             sender->op.fill.offset == offset;
     uint64_t ready;
     if (was_filled)
-        ready = residency_arrived(vector->file, offset, sender->op.fill.size)
-                    ? sender->op.fill.size
-                    : 0;
+        ready = residency_arrived(vector->file, offset, sender->op.fill.size) ? sender->op.fill.size
+                                                                              : 0;
     else
         ready = residency_ready(vector->file, offset, end - offset);
     if (ready == 0 && sender->fills_left == 0)
@@ -221,7 +220,7 @@ static int step_file(struct sender *sender, uint64_t *budget)
     return 0;
 }
 
-/* ---- The machine ------------------------------------------------------------------------------- */
+/* ---- The machine ----------------------------------------------------------------------------- */
 
 /* 0: all sent. -EINPROGRESS: an op or the task goes on. Else: an error. */
 static int step(struct sender *sender)
@@ -266,8 +265,8 @@ static void go_on(struct sender *sender)
     sender->done(sender, sender->result);
 }
 
-/* The most frequent of all: one piece of memory, and room for it in the socket. Returns whether it is
- * out; if only a part of it is, the machine goes on from there. */
+/* The most frequent of all: one piece of memory, and room for it in the socket. Returns whether it
+ * is out; if only a part of it is, the machine goes on from there. */
 static bool send_at_once(struct sender *sender)
 {
     const struct leat_vector *vector = sender->vectors;

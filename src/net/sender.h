@@ -46,7 +46,7 @@ struct sender {
     uint64_t resident_end; /* file bytes of vectors[index] before this offset may be sent */
     uint64_t prefetch_end; /* up to here the prefetch has been asked to read */
     struct leat_file *prefetch_file;
-    unsigned fills_left;   /* until a range that will not stay in the cache is sent all the same */
+    unsigned fills_left; /* until a range that will not stay in the cache is sent all the same */
     struct op op;
     struct op prefetch;
     struct task task;
@@ -59,8 +59,8 @@ struct sender {
 
 void sender_init(struct sender *sender, struct leat_loop *loop, int fd);
 
-/* 0: all was sent at once and `done` will not be called. -EINPROGRESS: `done` will be called. Any other
- * error: it failed at once and `done` will not be called. */
+/* 0: all was sent at once and `done` will not be called. -EINPROGRESS: `done` will be called. Any
+ * other error: it failed at once and `done` will not be called. */
 int sender_start(struct sender *sender, const struct leat_vector *vectors, size_t count,
                  sender_done_fn done);
 

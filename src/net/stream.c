@@ -13,7 +13,7 @@
 #include "net/address.h"
 #include "net/tuning.h"
 
-/* ---- Plain ------------------------------------------------------------------------------------- */
+/* ---- Plain ----------------------------------------------------------------------------------- */
 
 static ssize_t plain_read(struct leat_stream *stream, void *data, size_t size, int64_t deadline_ns)
 {
@@ -86,7 +86,7 @@ void stream_fini(struct leat_stream *stream)
     stream->fd = -1;
 }
 
-/* ---- For fibers -------------------------------------------------------------------------------- */
+/* ---- For fibers ------------------------------------------------------------------------------ */
 
 int leat_connect(const struct leat_address *address, const struct leat_tuning *tuning,
                  int64_t deadline_ns, struct leat_stream **ret_stream)
@@ -176,7 +176,7 @@ int leat_stream_send(struct leat_stream *stream, const struct leat_vector *vecto
     stream->calls++;
     int result = stream->ops->send_start(stream, &sending.sender, vectors, count, on_sent);
     if (result == -EINPROGRESS) {
-        /* The vectors are the caller's: whatever interrupts us, we wait for the sender's last word. */
+        /* The vectors are the caller's: whatever interrupts us, the sender has the last word. */
         reason = fiber_park(deadline_ns, stop_sending, &sending);
         ASSERT(sending.is_done);
         result = sending.result == -ECANCELED && reason ? reason : sending.result;

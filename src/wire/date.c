@@ -131,8 +131,8 @@ static bool read_month(struct reader *reader, struct civil *date)
     return true;
 }
 
-/* hour ":" minute ":" second. A leap second, 60, is taken for the one before it: our seconds have no
- * other word for it. */
+/* hour ":" minute ":" second. A leap second, 60, is taken for the one before it: our seconds have
+ * no other word for it. */
 static bool read_time(struct reader *reader, int *ret_second)
 {
     int hour, minute, second;

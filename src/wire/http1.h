@@ -39,7 +39,7 @@ enum http1_target_form {
     HTTP1_ASTERISK_FORM,  /* *, of OPTIONS */
 };
 
-/* Fields that somebody asks for by name. Each row: constant, name in lower case, and its first and
+/* Fields that somebody asks for by name. Each row: constant, name in lower case, its first and its
  * last letter, of which (with the length) the look-up table is made; the unit test finds clashes. */
 #define HTTP1_FIELDS(X)                                                                            \
     X(ACCEPT, "accept", 'a', 't')                                                                  \

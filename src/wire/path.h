@@ -29,8 +29,8 @@ struct path {
  * A buffer of raw.size bytes always suffices. */
 int path_normalise(struct leat_slice raw, char *buffer, size_t buffer_size, struct path *ret_path);
 
-/* Percent-encodes all but unreserved characters and '/', so that it can stand in a link. Returns the
- * size written, or -ENOBUFS; 3 * path.size bytes always suffice. Not zero-terminated. */
+/* Percent-encodes all but unreserved characters and '/', so that it can stand in a link. Returns
+ * the size written, or -ENOBUFS; 3 * path.size bytes always suffice. Not zero-terminated. */
 long path_encode(struct leat_slice path, char *buffer, size_t buffer_size);
 
 #endif

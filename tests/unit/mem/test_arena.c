@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The arena: alignment, chunks, the limit, what a reset keeps, and that what is free is poisoned. */
+/* The arena: alignment, chunks, the limit, what a reset keeps; what is free is poisoned. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>

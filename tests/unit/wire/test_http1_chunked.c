@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Chunked bodies, good and bad, by the table; each also cut in two at every place, and byte by byte.
+ * Chunked bodies, good and bad, by the table; each also cut at every place, and byte by byte.
  */
 #include <setjmp.h>
 #include <stdarg.h>
