@@ -20,7 +20,7 @@ static void check_range(struct leat_slice text, uint64_t size)
     if (range_parse(text, size, &range) != RANGE_PART)
         return;
     ASSERT(range.first <= range.last && range.last < size);
-    char wish[64], content[RANGE_TEXT_SIZE + 1], expected[RANGE_TEXT_SIZE + 1];
+    char wish[64], content[RANGE_TEXT_SIZE + 1], expected[96];
     const int wish_size = snprintf(wish, sizeof(wish), "bytes=%llu-%llu",
                                    (unsigned long long)range.first, (unsigned long long)range.last);
     ASSERT(range_parse(slice_of(wish, (size_t)wish_size), size, &again) == RANGE_PART);
