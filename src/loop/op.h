@@ -49,7 +49,7 @@ typedef void (*op_done_fn)(struct op *op, const struct completion *completion);
 /* Results that every backend shares (see tests/unit/loop/test_conformance.c):
  *   -ECANCELED     loop_cancel landed first
  *   -ECONNRESET, -EPIPE, -ECONNREFUSED, -ETIMEDOUT     as in connect(2), recv(2), send(2)
- *   -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM on OP_ACCEPT   ends it (`more` false): submit it again later
+ *   -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM on OP_ACCEPT   ends it (`more` false): submit it once more
  *   -ENOBUFS on OP_RECV_MANY never reaches an owner: the backend arms it again by itself. */
 struct op {
     enum op_kind kind : 8;

@@ -25,7 +25,7 @@ static bool is_range_resident(struct leat_file *file, uint64_t offset, uint64_t 
     const struct backend_sys *sys = file->loop->sys;
     const ssize_t resident = sys->resident(sys, file->fd, offset, size);
     /* A probe that fails sets off the reading of its page. Where there are probes alone none may
-     * fail but in a range that is then filled as a whole, or it would pass for resident next time. */
+     * fail but in a range that is then filled as a whole: the next time it would seem resident. */
     if (resident < 0 ? size > RESIDENCY_FILL_SIZE : (uint64_t)resident < size)
         return false;
     /* For that reason both ends, and of three pages, which HTTP tries to read at once, each. */

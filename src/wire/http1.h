@@ -40,7 +40,7 @@ enum http1_target_form {
 };
 
 /* Fields that somebody asks for by name. Each row: constant, name in lower case, its first and its
- * last letter, of which (with the length) the look-up table is made; the unit test finds clashes. */
+ * last letter, of which (with the size) the look-up table is made; the unit test finds clashes. */
 #define HTTP1_FIELDS(X)                                                                            \
     X(ACCEPT, "accept", 'a', 't')                                                                  \
     X(ACCEPT_ENCODING, "accept-encoding", 'a', 'g')                                                \

@@ -285,8 +285,8 @@ static void check_idle_end(const struct visitor *visitor)
     CHECK(site->run, now_of(visitor) <= last_ns + idle_ns + slack_ns);
 }
 
-/* A file that shrinks while it is sent cuts the connection, and with it, as unread requests make the
- * end abrupt, what was on its way of the answers before. */
+/* A file that shrinks while it is sent cuts the connection, and with it, as unread requests make
+ * the end abrupt, what was on its way of the answers before. */
 static bool has_reason_to_be_cut(const struct visitor *visitor)
 {
     for (unsigned index = visitor->answered; index < visitor->wish_count; index++) {
