@@ -334,6 +334,11 @@ uint64_t sim_failures(const struct sim *sim)
     return sim->report.failures;
 }
 
+uint64_t sim_read_errors(const struct sim *sim)
+{
+    return sim->report.read_errors;
+}
+
 unsigned sim_open_count(const struct sim *sim)
 {
     return sim->fds_open;

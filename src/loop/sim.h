@@ -70,7 +70,7 @@ extern const size_t sim_profile_count;
 struct sim_report {
     uint64_t trace; /* a hash of every turn and completion: when, what, descriptor, result, bytes */
     uint64_t turns, completions, failures;
-    uint64_t connections, resets, stalls, accept_errors, cancels_too_late, loads;
+    uint64_t connections, resets, stalls, accept_errors, cancels_too_late, loads, read_errors;
     int64_t lived_ns; /* virtual */
 };
 
@@ -94,6 +94,7 @@ int64_t sim_now_ns(const struct sim *sim);
 /* The furthest a turn has come late so far: the slack to allow when deadlines are checked. */
 int64_t sim_lateness_ns(const struct sim *sim);
 uint64_t sim_failures(const struct sim *sim);
+uint64_t sim_read_errors(const struct sim *sim); /* of the disk, so far */
 unsigned sim_open_count(const struct sim *sim); /* descriptors of the program */
 
 /* Calls fn(sim, user) at an instant of the world, in wait(). */

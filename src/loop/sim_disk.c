@@ -423,6 +423,13 @@ ssize_t sim_disk_copy(struct sim *sim, struct sim_object *object, uint64_t offse
     return (ssize_t)count;
 }
 
+static bool has_read_error(struct sim *sim)
+{
+    const bool has = sim_chance(sim, sim->profile.read_error);
+    sim->report.read_errors += has;
+    return has;
+}
+
 /* Side effect: what is missing is asked for, and the file's next kick looks again. */
 bool sim_disk_is_ready(struct sim *sim, const struct sim_record *record)
 {
@@ -442,7 +449,7 @@ int32_t sim_disk_perform(struct sim *sim, struct sim_record *record)
     struct sim_object *object = record->object;
     if (object->kind != SIM_FILE)
         return object->kind == SIM_DIRECTORY ? -EISDIR : -EINVAL;
-    if (sim_chance(sim, sim->profile.read_error))
+    if (has_read_error(sim))
         return -EIO;
     if (record->kind == OP_FILL)
         return 0;
@@ -573,7 +580,7 @@ static ssize_t sys_read(const struct backend_sys *sys, int fd, void *data, size_
     struct sim_object *object = file_object(sys, fd, "read");
     if (!object)
         return -EBADF;
-    if (sim_chance(sim, sim->profile.read_error))
+    if (has_read_error(sim))
         return -EIO;
     size_t first, end, count = sim_disk_left(object, offset, size);
     if (count > 1 && sim_chance(sim, sim->profile.short_read))

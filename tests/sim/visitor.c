@@ -25,7 +25,7 @@ static bool is_kind(const struct visitor *visitor)
 {
     const struct sim_run *run = visitor->site->run;
     return !may_break(run) && !may_lack(run) && !visitor->site->is_closing &&
-           !visitor->is_refused && !visitor->may_be_cut && run->profile->read_error == 0;
+           !visitor->is_refused && !visitor->may_be_cut && sim_read_errors(run->sim) == 0;
 }
 
 /* ---- Heads ----------------------------------------------------------------------------------- */
