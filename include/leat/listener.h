@@ -31,7 +31,7 @@ struct leat_listen_options {
 int leat_listen(const struct leat_address *address, const struct leat_listen_options *options,
                 struct leat_listener **ret_listener);
 /* The next connection. When descriptors run out accepting pauses and goes on by itself.
- * -LEAT_E_CLOSED after leat_listener_close. */
+ * -LEAT_E_CLOSED when it is closed meanwhile. */
 int leat_accept(struct leat_listener *listener, int64_t deadline_ns,
                 struct leat_stream **ret_stream);
 /* The address it listens on. */

@@ -454,7 +454,8 @@ static void on_time(struct timer *timer)
     if (conn->state == CONN_SENDING) { /* it counts from the last byte that was taken */
         deadline_ns = conn->exchange->sender.progress_ns +
                       conn->server->options.send_timeout_ms * LEAT_NS_PER_MS;
-        if (deadline_ns <= conn->stream.loop->now_ns && has_taken_something(conn))
+        if (deadline_ns <= conn->stream.loop->now_ns &&
+            (sender_awaits_disk(&conn->exchange->sender) || has_taken_something(conn)))
             deadline_ns = in_ms(conn, conn->server->options.send_timeout_ms);
     }
     if (deadline_ns > conn->stream.loop->now_ns) {

@@ -24,7 +24,7 @@ enum {
     EXCHANGE_OUT_SIZE = 8 * 1024,
     OUT_FIELDS = 128,          /* status line and Date fit in front */
     OUT_FIELDS_END = 4 * 1024, /* the limit of a response's head */
-    EXCHANGE_VECTORS = 4,
+    EXCHANGE_VECTORS = 2,      /* head and body */
 };
 
 struct conn;

@@ -90,7 +90,7 @@ static void on_accept(struct op *op, const struct completion *completion)
         return;
     }
     listener->state = LISTENER_IDLE;
-    if (result < 0 && result != -ECANCELED) {
+    if (result < 0 && result != -ECANCELED && result != -ECONNABORTED) {
         /* Whatever it is (descriptors, memory), trying again at once would spin. */
         listener->state = LISTENER_PAUSED;
         loop_timer_start(listener->loop, &listener->pause, leat_after_ms(LISTENER_PAUSE_MS));

@@ -67,6 +67,12 @@ int sender_start(struct sender *sender, const struct leat_vector *vectors, size_
 /* `done` follows soon (with -ECANCELED, unless all was sent before the cancel landed). */
 void sender_cancel(struct sender *sender);
 
+/* It is not the peer who keeps it waiting. */
+static inline bool sender_awaits_disk(const struct sender *sender)
+{
+    return op_is_busy(&sender->op) && sender->op.kind == OP_FILL;
+}
+
 static inline bool sender_is_busy(const struct sender *sender)
 {
     return sender->state != SENDER_IDLE;
