@@ -5,9 +5,13 @@
  *
  *                     start                    out of descriptors, memory
  *      LISTENER_IDLE -------> LISTENER_ACCEPTING -------------------> LISTENER_PAUSED
- *             |                  |      ^ queue full, stop                  |
- *             |                  v      +-----------------------------------+ after a while
- *             +--- close --> LISTENER_CLOSED (freed when its op has ended)
+ *        |  ^   ^                  |   |                                 |   |
+ *        |  |   +-- enough, stop --+   |                                 |   |
+ *        |  +--------------------------|-------- after a while ----------+   |
+ *        v                             v                                     v
+ *        +----------------- close -----+-------------------------------------+
+ *                                      v
+ *                            LISTENER_CLOSED (freed when its op has ended)
  */
 #ifndef NET_LISTENER_H
 #define NET_LISTENER_H
