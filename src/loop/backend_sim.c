@@ -329,11 +329,6 @@ int64_t sim_lateness_ns(const struct sim *sim)
     return sim->lateness_ns;
 }
 
-uint64_t sim_failures(const struct sim *sim)
-{
-    return sim->report.failures;
-}
-
 uint64_t sim_read_errors(const struct sim *sim)
 {
     return sim->report.read_errors;

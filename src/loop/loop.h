@@ -2,7 +2,7 @@
 /*
  * The completion loop, one a thread: operations, timers, tasks, messages from other threads.
  *
- *     turn:  tasks (fibers that may run) -> timers due -> wait for completions -> messages
+ *     turn:  messages -> tasks (fibers that may run) -> timers due -> wait for completions
  *
  * Everything here is called on the loop's own thread, save loop_post and leat_loop_stop. Public
  * half: leat/loop.h.

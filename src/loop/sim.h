@@ -93,9 +93,8 @@ struct sim *sim_of(struct leat_loop *loop);
 int64_t sim_now_ns(const struct sim *sim);
 /* The furthest a turn has come late so far: the slack to allow when deadlines are checked. */
 int64_t sim_lateness_ns(const struct sim *sim);
-uint64_t sim_failures(const struct sim *sim);
 uint64_t sim_read_errors(const struct sim *sim); /* of the disk, so far */
-unsigned sim_open_count(const struct sim *sim); /* descriptors of the program */
+unsigned sim_open_count(const struct sim *sim);  /* descriptors of the program */
 
 /* Calls fn(sim, user) at an instant of the world, in wait(). */
 typedef void (*sim_call_fn)(struct sim *sim, void *user);
@@ -110,8 +109,6 @@ void sim_allow_blocking(struct sim *sim, bool is_allowed);
 /* Paths are relative to the world's root, which is what an open without a directory gets; missing
  * folders are made. The content is sim_content of the file's `content` number. 0 or -errno. */
 int sim_file_add(struct sim *sim, const char *path, uint64_t content, uint64_t size);
-int sim_file_add_bytes(struct sim *sim, const char *path, const void *data,
-                       size_t size); /* copied */
 int sim_directory_add(struct sim *sim, const char *path);
 int sim_symlink_add(struct sim *sim, const char *path, const char *target);
 /* What the file has beyond `size` goes; or it grows. Readers may be in the middle of it. */
@@ -120,10 +117,8 @@ int sim_file_remove(struct sim *sim, const char *path); /* who has it open keeps
 int sim_file_touch(struct sim *sim, const char *path, int64_t mtime_ns);
 /* Out of the page cache, as if it had never been read. */
 int sim_file_cool(struct sim *sim, const char *path);
-int sim_file_warm(struct sim *sim, const char *path);
 
-/* Byte `offset` and on of content number `content`, and the same compared with what was received.
- * */
+/* Byte `offset` and on of content number `content`; the same compared with what was received. */
 void sim_content(uint64_t content, uint64_t offset, void *ret_data, size_t size);
 bool sim_content_equal(uint64_t content, uint64_t offset, const void *data, size_t size);
 
@@ -140,7 +135,6 @@ struct sim_peer *sim_peer_connect(struct sim *sim, const struct sockaddr *addres
 /* Listens on an address and takes every connection: `event` is called with each new peer. */
 int sim_peer_listen(struct sim *sim, const struct sockaddr *address, socklen_t size,
                     sim_peer_fn event, void *user);
-struct sim *sim_peer_world(struct sim_peer *peer);
 void sim_peer_set_event(struct sim_peer *peer, sim_peer_fn event, void *user);
 /* As send(2) and recv(2) on a non-blocking socket: -EAGAIN, -ECONNRESET, … */
 ssize_t sim_peer_send(struct sim_peer *peer, const void *data, size_t size);

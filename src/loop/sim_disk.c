@@ -237,19 +237,6 @@ int sim_file_add(struct sim *sim, const char *path, uint64_t content, uint64_t s
     return 0;
 }
 
-int sim_file_add_bytes(struct sim *sim, const char *path, const void *data, size_t size)
-{
-    struct sim_node *node = add_node(sim, NODE_FILE, path);
-    if (!node)
-        return -EEXIST;
-    node->bytes = malloc(size ? size : 1);
-    ASSERT(node->bytes != NULL);
-    node->bytes_room = size;
-    memcpy(node->bytes, data, size);
-    set_pages(sim, node, size, true);
-    return 0;
-}
-
 int sim_directory_add(struct sim *sim, const char *path)
 {
     return add_node(sim, NODE_DIRECTORY, path) ? 0 : -EEXIST;
@@ -308,24 +295,14 @@ int sim_file_touch(struct sim *sim, const char *path, int64_t mtime_ns)
     return error;
 }
 
-static int set_all_pages(struct sim *sim, const char *path, enum page_state state)
+int sim_file_cool(struct sim *sim, const char *path)
 {
     struct sim_node *node;
     int error = find_file(sim, path, &node);
     for (size_t page = 0; !error && page < node->page_count; page++)
         if (node->pages[page] != PAGE_LOADING)
-            node->pages[page] = (uint8_t)state;
+            node->pages[page] = PAGE_COLD;
     return error;
-}
-
-int sim_file_cool(struct sim *sim, const char *path)
-{
-    return set_all_pages(sim, path, PAGE_COLD);
-}
-
-int sim_file_warm(struct sim *sim, const char *path)
-{
-    return set_all_pages(sim, path, PAGE_WARM);
 }
 
 /* ---- The page cache and the disk ------------------------------------------------------------- */

@@ -371,11 +371,6 @@ int sim_peer_listen(struct sim *sim, const struct sockaddr *address, socklen_t s
     return 0;
 }
 
-struct sim *sim_peer_world(struct sim_peer *peer)
-{
-    return object_of(peer)->sim;
-}
-
 void sim_peer_set_event(struct sim_peer *peer, sim_peer_fn event, void *user)
 {
     struct sim_object *object = object_of(peer);

@@ -273,7 +273,6 @@ static inline struct sim *sim_of_sys(const struct backend_sys *sys)
 void sim_disk_init(struct sim *sim);
 void sim_disk_sys(struct backend_sys *sys);
 void sim_disk_fini(struct sim *sim);
-void sim_disk_close(struct sim *sim, struct sim_object *object);
 bool sim_disk_is_ready(struct sim *sim, const struct sim_record *record);
 int32_t sim_disk_perform(struct sim *sim, struct sim_record *record);
 /* Bytes of the file at `offset` to `data`, which the caller sends; 0: it ends before. Cold bytes
