@@ -345,6 +345,31 @@ static void a_small_file_that_shrank_is_never_padded(void **state)
     world_fini(&world);
 }
 
+/* The send timeout is for clients that do not read. */
+static void who_waits_for_our_disk_is_not_late(void **state)
+{
+    struct sim_profile slow_disk = *SIM_CALM;
+    slow_disk.disk_latency_us = 200 * 1000;
+    struct world world;
+    struct client client;
+    struct answer answer;
+    world_init(&world, &slow_disk, 1);
+    assert_int_equal(sim_file_add(world.sim, "root/large.mp4", 2, LARGE_SIZE), 0);
+    assert_int_equal(sim_file_cool(world.sim, "root/large.mp4"), 0);
+    assert_int_equal(leat_root_open("root", &world.root), 0);
+    const struct leat_http_options options = {
+        .handler = handler, .user = &world, .send_timeout_ms = 50};
+    world_serve(&world, &options);
+    client_open(&client, &world);
+    client_say(&client, "GET /large.mp4 HTTP/1.1\r\nHost: mill\r\n\r\n");
+    turns(&world, 60 * 1000);
+    assert_true(client_peek(&client, false, &answer));
+    assert_int_equal(answer.response.status, 200);
+    assert_int_equal(answer.body.size, LARGE_SIZE);
+    client_close(&client);
+    world_fini(&world);
+}
+
 static void a_changed_file_is_seen_after_a_second(void **state)
 {
     struct world world;
@@ -374,6 +399,7 @@ int main(void)
         cmocka_unit_test(paths_longer_than_any_file_are_not_there),
         cmocka_unit_test(a_file_that_shrinks_is_never_padded),
         cmocka_unit_test(a_small_file_that_shrank_is_never_padded),
+        cmocka_unit_test(who_waits_for_our_disk_is_not_late),
         cmocka_unit_test(a_changed_file_is_seen_after_a_second),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
