@@ -478,13 +478,13 @@ static void on_time(struct timer *timer)
     }
 }
 
-void conn_start(struct leat_http_server *server, int fd, bool is_refused)
+bool conn_start(struct leat_http_server *server, int fd, bool is_refused)
 {
     struct leat_loop *loop = server->loop;
     struct conn *conn = pool_take(&server->conn_pool);
     if (!conn) {
         loop->ops->close(loop->backend, fd);
-        return;
+        return false;
     }
     *conn = (struct conn){.server = server,
                           .is_refused = is_refused,
@@ -499,4 +499,5 @@ void conn_start(struct leat_http_server *server, int fd, bool is_refused)
     /* Who is refused is told when he asks, and must ask soon: such places are few. */
     set_deadline(conn, in_ms(conn, is_refused ? CONN_LINGER_MS : server->options.idle_timeout_ms));
     conn->stream.ops->receive_start(&conn->stream, &conn->receiver);
+    return true;
 }

@@ -73,8 +73,8 @@ struct conn {
     uint64_t acknowledged; /* by the peer's kernel, when a send timeout was last looked at */
 };
 
-/* Takes the descriptor over. When it cannot, it is closed. */
-void conn_start(struct leat_http_server *server, int fd, bool is_refused);
+/* Takes the descriptor over. Without memory for it it is closed, and this returns false. */
+bool conn_start(struct leat_http_server *server, int fd, bool is_refused);
 /* Ends it as soon as it may: at once when it serves nothing, else (gently) with its response. */
 void conn_end(struct conn *conn, bool is_gentle);
 

@@ -80,8 +80,8 @@ static void on_connection(void *user, int fd)
         server->loop->ops->close(server->loop->backend, fd);
         return;
     }
-    counter_add(&server->connections_now, 1);
-    conn_start(server, fd, is_refused);
+    if (conn_start(server, fd, is_refused))
+        counter_add(&server->connections_now, 1);
 }
 
 int leat_http_server_add(struct leat_http_server *server, struct leat_listener *listener)

@@ -7,7 +7,7 @@
  * waits at its descriptor until an edge makes it an attempt again. So a request costs one recv, one
  * send and a share of one epoll_wait, and epoll_ctl is paid once a connection.
  *
- *      submit --> attempts --(EAGAIN)--> waiting at its descriptor --(edge)--> attempts
+ *      submit --> attempts --(EAGAIN)--> waiting at its descriptor --(edge)--> attempted again
  *                     |                              |
  *                     +------> completion <----------+ cancel (by way of `finished`)
  *
@@ -397,6 +397,13 @@ static void epoll_cancel(struct backend *backend, struct op *op)
 
 /* ---- Waiting --------------------------------------------------------------------------------- */
 
+static void attempt_all(struct backend *backend, struct list_node *ops)
+{
+    struct list_node *node;
+    while ((node = list_take_front(ops)))
+        attempt_or_wait(backend, CONTAINER_OF(node, struct op, node));
+}
+
 static void run_attempts(struct backend *backend)
 {
     struct list_node batch, *node;
@@ -405,10 +412,10 @@ static void run_attempts(struct backend *backend)
     while ((node = list_take_front(&batch)))
         finish(CONTAINER_OF(node, struct op, node), -ECANCELED);
     list_take_all(&batch, &backend->attempts);
-    while ((node = list_take_front(&batch)))
-        attempt_or_wait(backend, CONTAINER_OF(node, struct op, node));
+    attempt_all(backend, &batch);
 }
 
+/* What waited for the event is attempted at once, while its memory is in the cache. */
 static void take_event(struct backend *backend, const struct epoll_event *event)
 {
     const int fd = (int)(uint32_t)event->data.u64;
@@ -431,6 +438,8 @@ static void take_event(struct backend *backend, const struct epoll_event *event)
     if (event->events & EPOLLOUT)
         ready |= READY_OUT;
     watch->ready |= ready;
+    struct list_node woken; /* a cancel in one's callback takes another out of it */
+    list_init(&woken);
     for (struct list_node *node = watch->waiting.next, *next; node != &watch->waiting;
          node = next) {
         next = node->next;
@@ -438,8 +447,9 @@ static void take_event(struct backend *backend, const struct epoll_event *event)
         if (!(wanted(op) & ready))
             continue;
         list_remove(node);
-        list_push_back(&backend->attempts, node);
+        list_push_back(&woken, node);
     }
+    attempt_all(backend, &woken);
 }
 
 static int wait_events(struct backend *backend, struct epoll_event *events, int64_t deadline_ns)
@@ -476,8 +486,8 @@ static int epoll_backend_wait(struct backend *backend, int64_t deadline_ns)
     loop_begin_work(backend->loop);
     for (int index = 0; index < count; index++)
         take_event(backend, &events[index]);
-    /* Twice: what the first round's completions have asked for (an answer to be sent) goes out in
-     * this turn, not after another look at the kernel. */
+    /* Twice: what completions have asked for (an answer to be sent) goes out in this turn, not
+     * after another look at the kernel. */
     run_attempts(backend);
     run_attempts(backend);
     /* The kernel's set does not know of our lists. */

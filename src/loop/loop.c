@@ -256,7 +256,8 @@ void leat_loop_stop(struct leat_loop *loop)
 int leat_loop_fd(struct leat_loop *loop)
 {
     if (!loop->embedding) {
-        int error = embed_create(loop, &loop->embedding);
+        const int error = embed_create(loop, &loop->embedding);
+        loop_end_work(loop); /* it has had a look at the kernel, and the caller may sleep now */
         if (error)
             return error;
     }
