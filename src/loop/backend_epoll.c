@@ -34,6 +34,7 @@ enum {
     EVENTS_A_WAIT = 256,
     ACCEPTS_AN_ATTEMPT = 32,
     RECEIVE_SIZE = 16 * 1024,
+    FILL_PIECE_SIZE = 64 * 1024, /* on a pool thread's stack */
     WAKE_FD_MARK = -1,
 };
 
@@ -278,20 +279,34 @@ static int32_t attempt_poll(struct op *op)
 
 /* ---- Files ----------------------------------------------------------------------------------- */
 
+/* Asked for in one go, then read to its end: the disk brings pages in any order, and readahead(2)
+ * may leave some out, so that having the last byte says nothing of those before. */
+static int fill(const struct op *op, const struct backend_sys *sys)
+{
+    char scratch[FILL_PIECE_SIZE];
+    const int error = sys->readahead(sys, op->fd, op->fill.offset, op->fill.size);
+    if (error)
+        return error;
+    for (size_t done = 0; done < op->fill.size;) {
+        const size_t left = op->fill.size - done;
+        const ssize_t size =
+            sys->read(sys, op->fd, scratch, left < sizeof scratch ? left : sizeof scratch,
+                      op->fill.offset + done);
+        if (size <= 0)
+            return (int)size; /* 0: beyond the end there is nothing to bring */
+        done += (size_t)size;
+    }
+    return 0;
+}
+
 static void file_job_run(struct offload_job *job, const struct backend_sys *sys)
 {
     struct file_job *file_job = CONTAINER_OF(job, struct file_job, job);
     struct op *op = file_job->op;
-    if (op->kind == OP_READ) {
+    if (op->kind == OP_READ)
         file_job->result = sys->read(sys, op->fd, op->read.data, op->read.size, op->read.offset);
-        return;
-    }
-    /* The range is read ahead in one go; reading its last byte waits for it. */
-    char byte;
-    file_job->result = sys->readahead(sys, op->fd, op->fill.offset, op->fill.size);
-    const ssize_t size = sys->read(sys, op->fd, &byte, 1, op->fill.offset + op->fill.size - 1);
-    if (size < 0)
-        file_job->result = size;
+    else
+        file_job->result = fill(op, sys);
 }
 
 static void file_job_done(struct offload_job *job)

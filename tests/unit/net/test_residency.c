@@ -68,6 +68,15 @@ static int warm_is_ready_fiber(void *arg)
 }
 FIBER_ENGINE_TEST(warm_is_ready)
 
+/* No page is missing, or still on its way from the disk. */
+static void assert_whole(const struct leat_file *file, uint64_t offset, uint64_t size)
+{
+    const struct backend_sys *sys = file->loop->sys;
+    char byte;
+    for (uint64_t page = offset; page < offset + size; page += 4096)
+        assert_int_equal(sys->read_now(sys, file->fd, &byte, 1, page), 1);
+}
+
 static int cold_is_filled_fiber(void *arg)
 {
     struct leat_root *root;
@@ -83,6 +92,7 @@ static int cold_is_filled_fiber(void *arg)
             op.fill.size = left < RESIDENCY_FILL_SIZE ? left : RESIDENCY_FILL_SIZE;
             assert_int_equal(fiber_await(&op, soon()), 0);
             assert_true(residency_arrived(film, offset, op.fill.size));
+            assert_whole(film, offset, op.fill.size);
         }
         assert_int_equal(residency_ready(film, 0, FILM_SIZE), FILE_WINDOW_SIZE);
     }
