@@ -201,8 +201,8 @@ static int sys_open(const struct backend_sys *sys, int directory_fd, const char 
      * file system lacks non-blocking reads. */
     if (fd >= 0)
         fcntl(fd, F_SETFL, wanted);
-    /* Nothing is read ahead but what we ask for: what sendfile would start on its own, on the loop's
-     * thread, may itself wait for the disk (for where the file's blocks lie). */
+    /* Nothing is read ahead but what we ask for: what sendfile would start on its own, on the
+     * loop's thread, may itself wait for the disk (for where the file's blocks lie). */
     if (fd >= 0)
         posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
     return fd;
