@@ -213,10 +213,6 @@ int cmd_serve(int argc, char **argv)
         leat_address_parse("127.0.0.1:8080", &settings.addresses[settings.address_count++],
                            &reason);
     }
-    /* As leat_stream_set_pacing has it: what waits is better kept in the page cache. */
-    if (settings.tuning.so_max_pacing_rate_bytes_per_s > 0 &&
-        settings.tuning.tcp_notsent_lowat_size == LEAT_TUNING_UNSET)
-        settings.tuning.tcp_notsent_lowat_size = TUNING_PACED_LOWAT_SIZE;
     const struct tuning_flags flags = {&settings.tuning, TUNING_FLAGS_SERVER};
     if (tuning_flags_check(&flags, "leat serve", stderr) != 0)
         return EXIT_WRONG_USE;

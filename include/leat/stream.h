@@ -60,7 +60,7 @@ void leat_stream_close(struct leat_stream *stream);
 int leat_stream_peer(const struct leat_stream *stream, struct leat_address *ret_address);
 
 /* The kernel spreads what is sent evenly at this rate (SO_MAX_PACING_RATE; it needs no queueing
- * discipline), with little waiting in the socket (TCP_NOTSENT_LOWAT). 0: as fast as may be. */
+ * discipline). 0: as fast as may be. */
 int leat_stream_set_pacing(struct leat_stream *stream, uint64_t rate_bytes_per_s);
 
 #ifdef __cplusplus

@@ -5,7 +5,6 @@
 #include "net/stream.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
@@ -215,12 +214,5 @@ int leat_stream_set_pacing(struct leat_stream *stream, uint64_t rate_bytes_per_s
 {
     const uint64_t rate = rate_bytes_per_s > 0 ? rate_bytes_per_s : UINT64_MAX;
     const struct backend_sys *sys = stream->loop->sys;
-    const int error =
-        sys->setsockopt(sys, stream->fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof rate);
-    /* What waits is better kept in the page cache than in the socket; a unix socket has no mark. */
-    const int lowat_size = rate_bytes_per_s > 0 ? TUNING_PACED_LOWAT_SIZE : INT32_MAX;
-    if (!error)
-        (void)sys->setsockopt(sys, stream->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat_size,
-                              sizeof lowat_size);
-    return error;
+    return sys->setsockopt(sys, stream->fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof rate);
 }

@@ -43,9 +43,6 @@ enum tuning_readback {
 
 enum { TUNING_KERNEL_VARIES = -1 };
 
-/* TCP_NOTSENT_LOWAT of a paced stream (decision 0002). */
-enum { TUNING_PACED_LOWAT_SIZE = 16 * 1024 };
-
 struct tuning_option {
     const char *flag;   /* "tcp-nodelay" */
     const char *alias;  /* another name for the flag, or NULL */

@@ -4,10 +4,7 @@
  */
 #include "pair.h"
 
-#include <netinet/tcp.h>
-
 #include "base/clock.h"
-#include "net/tuning.h"
 
 /* ---- Bytes ----------------------------------------------------------------------------------- */
 
@@ -282,14 +279,6 @@ static uint64_t pacing_of(const struct leat_stream *stream)
     return rate;
 }
 
-static int lowat_of(const struct leat_stream *stream)
-{
-    int lowat_size = -1;
-    socklen_t size = sizeof lowat_size;
-    assert_int_equal(getsockopt(stream->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat_size, &size), 0);
-    return lowat_size;
-}
-
 static int pacing_is_the_kernels_fiber(void *arg)
 {
     struct pair pair;
@@ -299,11 +288,9 @@ static int pacing_is_the_kernels_fiber(void *arg)
     for (unsigned index = 0; index < 4; index++) {
         assert_int_equal(leat_stream_set_pacing(pair.here, rates[index]), 0);
         assert_true(pacing_of(pair.here) == rates[index]);
-        assert_int_equal(lowat_of(pair.here), TUNING_PACED_LOWAT_SIZE);
     }
     assert_int_equal(leat_stream_set_pacing(pair.here, 0), 0);
     assert_true(pacing_of(pair.here) == unlimited);
-    assert_int_equal(lowat_of(pair.here), INT32_MAX);
     pair_close(&pair);
     return 0;
 }
