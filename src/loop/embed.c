@@ -11,6 +11,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "loop/loop.h"
 
 struct embedding {
@@ -64,11 +65,7 @@ int embed_settle(struct embedding *embedding, struct leat_loop *loop)
     if (!list_is_empty(&loop->ready) || atomic_load(&loop->inbox))
         next_ns = 1; /* long past: readable at once */
     struct itimerspec when = {0};
-    if (next_ns != LEAT_FOREVER) {
-        if (next_ns < 1)
-            next_ns = 1; /* zero would disarm it */
-        when.it_value.tv_sec = next_ns / LEAT_NS_PER_S;
-        when.it_value.tv_nsec = next_ns % LEAT_NS_PER_S;
-    }
+    if (next_ns != LEAT_FOREVER)
+        when.it_value = clock_timespec(next_ns < 1 ? 1 : next_ns); /* zero would disarm it */
     return timerfd_settime(embedding->timer_fd, TFD_TIMER_ABSTIME, &when, NULL) ? -errno : 0;
 }
