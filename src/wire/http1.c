@@ -148,14 +148,30 @@ static const char *parse_version(const struct parse *parse, const char *at, cons
     return at + size;
 }
 
+/* Why these transfer codings are not ours. Without chunked at the end, or with it twice, nobody can
+ * tell where the body ends: 400 (RFC 9112, section 6.3). Empty elements, which other lists may have,
+ * are not forgiven in one that decides about that. What comes before chunked we do not know: 501. */
+__attribute__((cold)) static int status_of_codings(struct leat_slice codings)
+{
+    struct leat_slice coding;
+    bool was_chunked = false;
+    while (chars_next_element(&codings, &coding)) {
+        if (coding.size == 0 || was_chunked)
+            return 400;
+        was_chunked = slice_equal_nocase(coding, SLICE("chunked"));
+    }
+    return was_chunked ? 501 : 400;
+}
+
 /* Transfer-Encoding (RFC 9112, section 6.1) and Content-Length (RFC 9110, section 8.6). Returns
  * the status that refuses the line, or 0. */
 static int note_framing(struct http1_head *head, const struct http1_line *line)
 {
     if (line->field == HTTP1_FIELD_TRANSFER_ENCODING) {
-        /* A second line would say "chunked, chunked". */
-        if (head->is_chunked || !slice_equal_nocase(line->value, SLICE("chunked")))
-            return 501;
+        if (!slice_equal_nocase(line->value, SLICE("chunked")))
+            return status_of_codings(line->value);
+        if (head->is_chunked) /* a second line says "chunked, chunked" */
+            return 400;
         head->is_chunked = true;
         return 0;
     }
@@ -259,23 +275,105 @@ static const char *parse_lines(const struct parse *parse, const char *at,
 
 /* ---- Requests -------------------------------------------------------------------------------- */
 
+/* The first character that is not reg-name's (RFC 3986, section 3.2.2), a '%' without its two
+ * digits included. */
+static const char *skip_reg_name(const char *at, const char *end)
+{
+    while (true) {
+        const char *percent = at;
+        at = chars_skip(at, end, CHARS_REG_NAME);
+        percent = memchr(percent, '%', (size_t)(at - percent));
+        if (!percent)
+            return at;
+        if (end - percent < 3 || chars_hex(percent[1]) < 0 || chars_hex(percent[2]) < 0)
+            return percent;
+        at = percent + 3;
+    }
+}
+
+/* IPv4address at the end of an IPv6address: four numbers up to 255, without leading zeros. */
+static bool is_ipv4(struct leat_slice text)
+{
+    for (int part = 0; part < 4; part++) {
+        unsigned value = 0;
+        size_t digits = 0;
+        while (digits < text.size && digits < 4 && chars_is(text.data[digits], CHARS_DIGIT))
+            value = value * 10 + (unsigned)(text.data[digits++] - '0');
+        if (digits == 0 || value > 255 || (digits > 1 && text.data[0] == '0'))
+            return false;
+        text = slice_after(text, digits);
+        if (part == 3 || text.size == 0 || text.data[0] != '.')
+            return part == 3 && text.size == 0;
+        text = slice_after(text, 1);
+    }
+    return false;
+}
+
+/* IPv6address: groups of up to four digits, eight of them, or fewer and once "::". */
+static bool is_ipv6(struct leat_slice text)
+{
+    unsigned groups = 0;
+    bool has_gap = text.size >= 2 && text.data[0] == ':' && text.data[1] == ':';
+    if (has_gap)
+        text = slice_after(text, 2);
+    while (text.size > 0) {
+        size_t digits = 0;
+        while (digits < text.size && chars_hex(text.data[digits]) >= 0)
+            digits++;
+        if (digits < text.size && text.data[digits] == '.') {
+            groups += 2;
+            return is_ipv4(text) && (has_gap ? groups < 8 : groups == 8);
+        }
+        if (digits == 0 || digits > 4)
+            return false;
+        groups++;
+        text = slice_after(text, digits);
+        if (text.size == 0)
+            break;
+        const bool is_gap = text.size >= 2 && text.data[0] == ':' && text.data[1] == ':';
+        if (text.data[0] != ':' || text.size == 1 || (is_gap && has_gap))
+            return false;
+        has_gap = has_gap || is_gap;
+        text = slice_after(text, is_gap ? 2 : 1);
+    }
+    return has_gap ? groups < 8 : groups == 8;
+}
+
+/* "v" 1*HEXDIG "." 1*( unreserved / sub-delims / ":" ), of addresses that are yet to come. */
+static bool is_ip_future(struct leat_slice text)
+{
+    size_t at = 1;
+    while (at < text.size && chars_hex(text.data[at]) >= 0)
+        at++;
+    if (at < 2 || at + 1 >= text.size || text.data[at] != '.' || chars_lower(text.data[0]) != 'v')
+        return false;
+    for (at++; at < text.size; at++) {
+        const char c = text.data[at];
+        if (c == '%' || (c != ':' && !chars_is(c, CHARS_REG_NAME)))
+            return false;
+    }
+    return true;
+}
+
 /* uri-host [":" port], RFC 3986 section 3.2.2; an empty one is a matter for the caller. */
-static bool is_host(struct leat_slice host, bool *ret_has_port)
+static bool is_host(struct leat_slice host, struct leat_slice *ret_port)
 {
     const char *at = host.data, *end = host.data + host.size;
     if (at < end && *at == '[') {
-        for (at++; at < end && (chars_is(*at, CHARS_REG_NAME) || *at == ':');)
-            at++;
-        if (at == end || *at != ']' || at - host.data < 3)
+        const char *bracket = memchr(at, ']', host.size);
+        if (!bracket)
             return false;
-        at++;
+        const struct leat_slice literal = slice_of(at + 1, (size_t)(bracket - at - 1));
+        if (!is_ipv6(literal) && !is_ip_future(literal))
+            return false;
+        at = bracket + 1;
     } else {
-        at = chars_skip(at, end, CHARS_REG_NAME);
+        at = skip_reg_name(at, end);
     }
     const bool has_colon = at < end && *at == ':';
     const char *port = has_colon ? at + 1 : at;
     at = has_colon ? chars_skip(port, end, CHARS_DIGIT) : at;
-    *ret_has_port = at > port;
+    *ret_port = slice_of(port, (size_t)(at - port));
     return at == end;
 }
 
@@ -296,26 +394,35 @@ static const char *split_absolute(struct http1_request *request)
     while (size < rest.size && rest.data[size] != '/' && rest.data[size] != '?')
         size++;
     request->host = slice_of(rest.data, size);
-    bool has_port;
-    if (size == 0 || rest.data[0] == ':' || !is_host(request->host, &has_port))
+    struct leat_slice port;
+    if (size == 0 || rest.data[0] == ':' || !is_host(request->host, &port))
         return rest.data;
     request->form = HTTP1_ABSOLUTE_FORM;
+    request->is_https = scheme == 8;
     path_split_query(slice_after(rest, size), &request->path, &request->query);
     if (request->path.size == 0)
         request->path = SLICE("/");
     return NULL;
 }
 
+/* host:port, of a CONNECT that names a port that can be (RFC 9110, section 9.3.6). */
+static bool is_authority(struct leat_slice target)
+{
+    struct leat_slice port;
+    uint64_t number;
+    return target.data[0] != ':' && is_host(target, &port) && chars_decimal(port, &number) &&
+           number >= 1 && number <= 65535;
+}
+
 /* Which of the four forms it is. NULL, or the byte that cannot be. */
 static const char *split_target(struct http1_request *request)
 {
     const struct leat_slice target = request->target;
-    bool has_port;
     ASSERT(target.size > 0);
     if (request->method == HTTP1_CONNECT) {
         request->form = HTTP1_AUTHORITY_FORM;
         request->host = target;
-        return target.data[0] != ':' && is_host(target, &has_port) && has_port ? NULL : target.data;
+        return is_authority(target) ? NULL : target.data;
     }
     if (target.data[0] == '/') {
         request->form = HTTP1_ORIGIN_FORM;
@@ -373,9 +480,9 @@ static const char *settle_request(const struct parse *parse, const char *at,
     const struct http1_head *head = parse->head;
     if (head->host_count > 1 || (head->host_count == 0 && head->minor_version >= 1))
         return fail(parse, 400, at);
-    bool has_port;
+    struct leat_slice port;
     const struct leat_slice host = http1_value(head, HTTP1_FIELD_HOST);
-    if (host.size > 0 && !is_host(host, &has_port))
+    if (host.size > 0 && !is_host(host, &port))
         return fail(parse, 400, host.data);
     if (!request->host.data)
         request->host = host;
@@ -449,7 +556,7 @@ int http1_parse_request(struct leat_slice input, size_t scanned, const struct ht
     const struct parse parse = begin(input, scanned, limits, &request->head);
     if (input.size < limits->head_size && is_settled_by_last_line(&parse, scanned))
         return -request->head.error_status;
-    request->expect_continue = false;
+    request->expect_continue = request->is_https = false;
     request->path = request->query = request->host = slice_of(NULL, 0);
 
     const struct parse line = first_line_window(&parse, limits->line_size);

@@ -123,6 +123,7 @@ struct http1_request {
     enum http1_method method;
     enum http1_target_form form;
     bool expect_continue; /* Expect: 100-continue, in HTTP/1.1 */
+    bool is_https; /* absolute form, which asks for what plain connections must not serve: 421 */
     struct leat_slice method_text;
     struct leat_slice target; /* as received */
     struct leat_slice path;   /* still encoded, starts with '/'; empty in the last two forms */
@@ -140,7 +141,7 @@ struct http1_response {
 /* Parses the request head at the start of `input`. Returns its size in bytes (> 0; the body or the
  * next request follows), 0 when more bytes are needed, or minus the HTTP status that answers it:
  *   -400 malformed · -414 request line too long · -431 head too large, too many fields ·
- *   -501 a transfer coding other than chunked · -505 not HTTP/1.x
+ *   -501 a transfer coding before chunked · -505 not HTTP/1.x
  * `scanned` is 0, or input.size of the last call for this head, which returned 0. `limits` may be
  * NULL. Unless the result is positive nothing of `request` holds but head.error_*. */
 int http1_parse_request(struct leat_slice input, size_t scanned, const struct http1_limits *limits,

@@ -59,7 +59,9 @@ HEADS = {
     "long-field": (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 17000 + b"\r\n\r\n", 431),
     "many-fields": (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 100 + b"\r\n", 431),
     "endless-head": (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 5000, 431),
-    "gzip-coding": (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+    "gzip-coding": (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
+    "gzip-then-chunked": (b"POST / HTTP/1.1\r\nHost: a\r\n"
+                          b"Transfer-Encoding: gzip, chunked\r\n\r\n", 501),
     "http-2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
     "http-3": (b"GET / HTTP/3.1\r\nHost: a\r\n\r\n", 505),
 }
