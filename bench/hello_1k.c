@@ -12,7 +12,7 @@
 static char body[1024];
 static struct leat_loop *loop;
 
-static void hello(const struct leat_http_request *request, struct leat_http_response *response,
+static void hello(struct leat_http_request *request, struct leat_http_response *response,
                   void *user)
 {
     leat_http_reply_static(response, 200, "text/plain", body, sizeof body);
@@ -46,7 +46,7 @@ static int serve(const struct leat_address *address)
     signal(SIGINT, stop);
     signal(SIGTERM, stop);
     leat_loop_run(loop);
-    leat_http_server_close(server, 0);
+    leat_http_server_close(server, 0, 0);
     leat_loop_run(loop);
     return 0;
 }

@@ -42,7 +42,7 @@ static void redirect_to_folder(const char *path, struct leat_slice query,
     text_fini(&link);
 }
 
-static void handle_folder(const struct site *site, const struct leat_http_request *request,
+static void handle_folder(const struct site *site, struct leat_http_request *request,
                           const char *path, struct leat_http_response *response)
 {
     if (!leat_http_is_get(request)) {
@@ -63,7 +63,7 @@ static void handle_folder(const struct site *site, const struct leat_http_reques
     leat_file_unref(folder);
 }
 
-void site_handle(const struct leat_http_request *request, struct leat_http_response *response,
+void site_handle(struct leat_http_request *request, struct leat_http_response *response,
                  void *user)
 {
     const struct site *site = user;

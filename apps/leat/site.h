@@ -14,7 +14,7 @@ struct site {
 };
 
 /* The handler; `user` is the site. */
-void site_handle(const struct leat_http_request *request, struct leat_http_response *response,
+void site_handle(struct leat_http_request *request, struct leat_http_response *response,
                  void *user);
 
 /* The page of a folder, in the calling fiber; `path` is the local one ("." for the root). Takes

@@ -147,7 +147,7 @@ static void *run(void *arg)
     worker->engine = leat_loop_engine(worker->loop);
     error = start_serving(worker, &site);
     if (error && worker->server)
-        leat_http_server_close(worker->server, 0);
+        leat_http_server_close(worker->server, 0, 0);
     sem_post(&start->is_decided); /* `start` is gone from here on */
 
     error = leat_loop_run(worker->loop);
@@ -177,7 +177,7 @@ int worker_start(struct worker *worker, struct worker_settings *settings, unsign
 static void stop_now(struct task *task)
 {
     struct worker *worker = CONTAINER_OF(task, struct worker, stop_task);
-    leat_http_server_close(worker->server, leat_after_ms(STOP_GRACE_MS));
+    leat_http_server_close(worker->server, 0, leat_after_ms(STOP_GRACE_MS));
 }
 
 void worker_stop(struct worker *worker)

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * An HTTP/1.1 server (RFC 9110, RFC 9112). A handler is straight-line code in a fiber: it looks at
- * the request, may block as fibers do, and replies once. The reply is sent after it has returned,
- * without its stack, however slowly the client reads.
+ * the request, may block as fibers do (its body is read that way), and replies: once, with all of
+ * it, which is then sent without its stack, however slowly the client reads; or piece by piece.
  *
- * Slices and the request are valid until the handler returns. A server belongs to the loop of the
- * thread that made it; for several cores make one in each thread (leat_listen_options.reuse_port).
+ * The request, and what is taken from it, are valid until the handler returns. When the connection
+ * breaks or the request's deadline passes the handler's fiber is cancelled: its blocking calls
+ * return -ECANCELED, and it returns soon. A server belongs to the loop of the thread that made it;
+ * leat_http_run (leat/router.h) makes one a core.
  */
 #ifndef LEAT_HTTP_H
 #define LEAT_HTTP_H
@@ -13,11 +15,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "leat/address.h"
 #include "leat/file.h"
 #include "leat/listener.h"
 #include "leat/slice.h"
+#include "leat/stream.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -26,8 +30,10 @@ extern "C" {
 struct leat_http_server;
 struct leat_http_request;
 struct leat_http_response;
+struct leat_http_record;
+struct json_t; /* of jansson */
 
-typedef void (*leat_http_handler_fn)(const struct leat_http_request *request,
+typedef void (*leat_http_handler_fn)(struct leat_http_request *request,
                                      struct leat_http_response *response, void *user);
 
 /* ---- Server --------------------------------------------------------------------------------- */
@@ -36,14 +42,61 @@ struct leat_http_options {
     leat_http_handler_fn handler;
     void *user;
     /* Milliseconds; 0: the default. */
-    int64_t head_timeout_ms;  /* from a head's first byte to its last; then 408. 10,000 */
-    int64_t idle_timeout_ms;  /* between two requests. 75,000 */
-    int64_t send_timeout_ms;  /* without the client taking anything. 60,000 */
-    unsigned connections_max; /* at a time; the newcomer beyond it gets a 503. 0: 16,384 */
+    int64_t head_timeout_ms;    /* from a head's first byte to its last; then 408. 10,000 */
+    int64_t body_timeout_ms;    /* waiting for the body without body_rate_min coming; 408. 20,000 */
+    int64_t idle_timeout_ms;    /* between two requests. 75,000 */
+    int64_t send_timeout_ms;    /* without the client taking send_rate_min. 60,000 */
+    int64_t handler_timeout_ms; /* from the head's last byte to the reply, or to the end of what is
+                                   written piece by piece; then cancelled, and 503. 0: none */
+    /* Bytes a second, over one timeout; 0: the default, 1: any byte will do. */
+    uint64_t body_rate_min;               /* 240 */
+    uint64_t send_rate_min;               /* 240 */
+    uint64_t body_size_max;               /* beyond it: 413. 1 MiB; UINT64_MAX: any */
+    unsigned head_size_max;               /* beyond it: 431. 16 KiB, which is also the most */
+    unsigned connections_max;             /* at a time; the newcomer beyond it gets a 503. 16,384 */
+    unsigned connections_per_address_max; /* as above, of an IPv4 address or IPv6 /64. 0: any */
+    unsigned requests_max; /* of a connection; the last reply says so. 0: any number */
+
+    /* Replies in place of leat_http_reply_error, for a request that could be read. It may look at
+     * the request and add fields; leat_http_reply_error called from within replies plainly. */
+    void (*on_error)(struct leat_http_request *request, struct leat_http_response *response,
+                     int status, void *user);
+    void *on_error_user;
+    /* After a response's last byte, or when it can have no more: for logs. On the loop. */
+    void (*on_done)(const struct leat_http_record *record, void *user);
+    void *on_done_user;
 };
 
+/* What became of a request. Valid during the call. */
+struct leat_http_record {
+    const struct leat_address *peer;
+    /* Empty when the head could not be read. */
+    struct leat_slice method, target, host, referer, user_agent;
+    int minor_version;      /* of HTTP/1 */
+    int status;             /* of the response; 0: broken off before it had one */
+    uint64_t body_received; /* bytes of the request's body, decoded */
+    uint64_t sent;          /* bytes, heads and framing included */
+    int64_t time_ns;        /* of the wall clock, when the head had come */
+    int64_t duration_ns;    /* from then to the end */
+    bool is_broken;         /* the response did not get out whole */
+};
+
+/* Bounds of the buckets of leat_http_counters.durations, in microseconds; the last has none. */
+#define LEAT_HTTP_DURATIONS_US(X)                                                                  \
+    X(50)                                                                                          \
+    X(100) X(250) X(500) X(1000) X(2500) X(5000) X(10000) X(25000) X(50000) X(100000) X(250000)    \
+        X(500000) X(1000000) X(2500000) X(10000000)
+enum { LEAT_HTTP_DURATION_BUCKETS = 17 };
+
+/* By what the server did with them; all but connections_now grow for ever. */
 struct leat_http_counters {
-    uint64_t connections, connections_now, requests, bytes_sent, errors, timeouts, refused;
+    uint64_t connections, connections_now, requests, bytes_received, bytes_sent;
+    uint64_t errors;      /* requests that no handler was asked about */
+    uint64_t timeouts;    /* of any kind */
+    uint64_t refused;     /* connections, beyond a limit */
+    uint64_t statuses[6]; /* responses, by the status's first digit; [0]: broken off without one */
+    uint64_t durations[LEAT_HTTP_DURATION_BUCKETS]; /* head received to last byte sent */
+    uint64_t durations_ns;                          /* their sum */
 };
 
 /* Options are copied. */
@@ -51,10 +104,12 @@ int leat_http_server_create(const struct leat_http_options *options,
                             struct leat_http_server **ret_server);
 /* The server takes the listener over. */
 int leat_http_server_add(struct leat_http_server *server, struct leat_listener *listener);
-/* Accepts no more, ends idle connections, and lets those that serve a request finish it, until
- * `grace_ns` at the latest. Then the server is gone; leat_loop_run returns when nothing else is
- * left on the loop. Call it once. */
-void leat_http_server_close(struct leat_http_server *server, int64_t grace_ns);
+/* Accepts no more, and goes on serving the connections that are there: each ends with its next
+ * response, which says so, so that no client loses a request to a close it could not foresee. Who
+ * asks for nothing is closed after `idle_ns`. Everything ends after `grace_ns` at the latest. Then
+ * the server is gone; leat_loop_run returns when nothing else is left on the loop. Call it once. */
+void leat_http_server_close(struct leat_http_server *server, int64_t idle_ns, int64_t grace_ns);
+/* From any thread, as long as the server is there. */
 void leat_http_server_counters(const struct leat_http_server *server,
                                struct leat_http_counters *ret_counters);
 
@@ -66,31 +121,133 @@ bool leat_http_is_get(const struct leat_http_request *request); /* GET or HEAD *
 struct leat_slice leat_http_path(const struct leat_http_request *request);
 /* After the '?'; data is NULL when there was none. */
 struct leat_slice leat_http_query(const struct leat_http_request *request);
+/* The target's own, or the field Host's; with its port. */
+struct leat_slice leat_http_host(const struct leat_http_request *request);
 /* The value of the first field line of this name, in any case; data is NULL when there is none. */
 struct leat_slice leat_http_field(const struct leat_http_request *request, const char *name);
+int leat_http_peer(const struct leat_http_request *request, struct leat_address *ret_peer);
+
+/* Memory that goes with the request, aligned for any type; NULL beyond 1 MiB of it. */
+void *leat_http_alloc(struct leat_http_request *request, size_t size);
+/* The same with a zero-terminated copy; NULL also for a slice whose data is NULL. */
+char *leat_http_copy(struct leat_http_request *request, struct leat_slice text);
+
+/* In place of options.handler_timeout_ms and body_size_max; before the body is read. */
+void leat_http_set_deadline(struct leat_http_request *request, int64_t deadline_ns);
+void leat_http_set_body_size_max(struct leat_http_request *request, uint64_t size);
+
+/* ---- The request's body --------------------------------------------------------------------- */
+
+/* Nothing is received before it is asked for (beyond what came with the head), so who reads slowly
+ * slows the client down. A client that waits for "100 Continue" gets it with the first read. What
+ * is left unread is dropped; where it is much the connection ends with the response. */
+
+/* Bytes, when the client has said how many; -1: it will show (chunked); 0: no body. */
+int64_t leat_http_body_size(const struct leat_http_request *request);
+/* At least one byte; 0 at the end. The chunked coding is taken off. -LEAT_E_LIMIT: too large (413),
+ * -LEAT_E_MALFORMED (400), -ETIMEDOUT: too slow (408), -ECONNRESET: the client has gone; a handler
+ * that then returns without a reply replies with that status. */
+ssize_t leat_http_read(struct leat_http_request *request, void *data, size_t size,
+                       int64_t deadline_ns);
+/* All of it, in memory that goes with the request, zero-terminated; -LEAT_E_LIMIT beyond
+ * `size_max`, -ENOMEM. */
+int leat_http_read_all(struct leat_http_request *request, size_t size_max, int64_t deadline_ns,
+                       struct leat_slice *ret_body);
+/* All of it as JSON (RFC 8259), yours to json_decref. -LEAT_E_MALFORMED when it is none. */
+int leat_http_read_json(struct leat_http_request *request, size_t size_max, int64_t deadline_ns,
+                        struct json_t **ret_json);
+/* A field of the trailer, once the body has been read to its end; data is NULL when there is none.
+ * The names that RFC 9110, section 6.5.1 forbids there are not found. */
+struct leat_slice leat_http_trailer(const struct leat_http_request *request, const char *name);
 
 /* ---- Response ------------------------------------------------------------------------------- */
 
 /* Adds a field line. `name` and `value` are copied. -LEAT_E_LIMIT when the head is full,
- * -EINVAL when they are not what RFC 9110, section 5 allows. */
+ * -EINVAL when they are not what RFC 9110, section 5 allows, -EALREADY when the head is out. */
 int leat_http_add_field(struct leat_http_response *response, const char *name, const char *value);
 
+/* The status replied with so far; 0: none. For middleware. */
+int leat_http_status(const struct leat_http_response *response);
+
 /* Replies; the last reply counts, and none at all is a 500. `media_type` may be NULL when there is
- * no body. The body is copied (-ENOMEM). */
+ * no body. The body is copied (-ENOMEM). -EALREADY when a response was begun piece by piece, for
+ * this and all below. */
 int leat_http_reply(struct leat_http_response *response, int status, const char *media_type,
                     const void *body, size_t size);
 /* As above; the body is not copied and must stay as it is until the server has gone. */
 int leat_http_reply_static(struct leat_http_response *response, int status, const char *media_type,
                            const void *body, size_t size);
-/* A short text that names the status. */
+/* Memory that lives as long as the request's (leat_http_alloc) or longer, and ranges of files: each
+ * file is held until it is sent. The list is copied. */
+int leat_http_reply_vectors(struct leat_http_response *response, int status, const char *media_type,
+                            const struct leat_vector *vectors, size_t count);
+/* text/plain in UTF-8, as printf(3) makes it. */
+int leat_http_reply_text(struct leat_http_response *response, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* application/json; takes the reference over. NULL is a 500, so that a json_pack that fails needs
+ * no look of its own. */
+int leat_http_reply_json(struct leat_http_response *response, int status, struct json_t *json);
+/* 301, 302, 303, 307 or 308. -EINVAL when `location` cannot be a field's value. */
+int leat_http_redirect(struct leat_http_response *response, int status, const char *location);
+/* A short text that names the status, or what options.on_error makes of it. */
 int leat_http_reply_error(struct leat_http_response *response, int status);
 
-/* Replies with a file below the root, as GET and HEAD ask for it: validators, conditions, a range
+/* Problem details (RFC 9457) as application/problem+json. All but the status may be NULL: `type`
+ * is then about:blank, `title` the status's text. `extensions` is borrowed. */
+struct leat_http_problem {
+    int status;
+    const char *type, *title, *detail, *instance;
+    const struct json_t *extensions; /* an object */
+};
+int leat_http_reply_problem(struct leat_http_response *response,
+                            const struct leat_http_problem *problem);
+/* For leat_http_options.on_error: every error as problem details. */
+void leat_http_error_as_problem(struct leat_http_request *request,
+                                struct leat_http_response *response, int status, void *user);
+
+/* Adds Set-Cookie (RFC 6265, section 4.1). -EINVAL when name, value, path or domain are not what it
+ * allows there, -LEAT_E_LIMIT as leat_http_add_field. */
+enum leat_http_same_site {
+    LEAT_HTTP_SAME_SITE_UNSET,
+    LEAT_HTTP_SAME_SITE_LAX,
+    LEAT_HTTP_SAME_SITE_STRICT,
+    LEAT_HTTP_SAME_SITE_NONE,
+};
+struct leat_http_cookie {
+    const char *name, *value, *path, *domain; /* the last two may be NULL */
+    int64_t max_age_s;                        /* 0: until the browser closes; negative: delete it */
+    enum leat_http_same_site same_site;
+    bool secure, http_only;
+};
+int leat_http_set_cookie(struct leat_http_response *response,
+                         const struct leat_http_cookie *cookie);
+
+/* ---- A response piece by piece --------------------------------------------------------------- */
+
+/* Begins a response whose body is written with the calls below and ends when the handler returns.
+ * `size` is its size in bytes, or -1: then it is chunked (HTTP/1.0: it ends with the connection).
+ * The head is sent with the first piece. */
+int leat_http_begin(struct leat_http_response *response, int status, const char *media_type,
+                    int64_t size);
+/* Returns when the kernel has taken all of it: a slow client slows the handler down. 0, -ETIMEDOUT,
+ * -ECANCELED, -ECONNRESET, -EPIPE; after an error nothing more can be sent and the connection is
+ * closed. -EMSGSIZE: more than was promised. For HEAD nothing is sent, and that is no error. */
+int leat_http_write(struct leat_http_response *response, const void *data, size_t size,
+                    int64_t deadline_ns);
+int leat_http_send(struct leat_http_response *response, const struct leat_vector *vectors,
+                   size_t count, int64_t deadline_ns);
+/* A field behind a chunked body (RFC 9110, section 6.5); dropped when the body is not chunked. */
+int leat_http_add_trailer(struct leat_http_response *response, const char *name, const char *value);
+/* Breaks the response off: the client sees that it is not whole (RFC 9112, section 8). */
+void leat_http_abort(struct leat_http_response *response);
+
+/* ---- Files ---------------------------------------------------------------------------------- */
+
+/* Replies with a file below the root, as GET and HEAD ask for it: validators, conditions, ranges
  * (RFC 9110, sections 13 and 14). `path` is relative, as leat_http_local_path makes it. What cannot
  * be served is replied to with its status. A directory is not replied to: returns -EISDIR. */
-int leat_http_reply_file(const struct leat_http_request *request,
-                         struct leat_http_response *response, struct leat_root *root,
-                         const char *path);
+int leat_http_reply_file(struct leat_http_request *request, struct leat_http_response *response,
+                         struct leat_root *root, const char *path);
 
 /* The status that tells a client why a file could not be opened: 404 for what is not there or leads
  * out of the root, 403, 503, 500. `error` is what leat_file_open returned. */

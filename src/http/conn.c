@@ -14,7 +14,12 @@
 
 #include "base/assert.h"
 #include "base/counters.h"
+#include "http/crowd.h"
+#include "http/record.h"
 #include "http/server.h"
+#include "http/writing.h"
+#include "leat/error.h"
+#include "net/address.h"
 
 static void conn_run(struct conn *conn);
 
@@ -33,12 +38,31 @@ static int64_t in_ms(const struct conn *conn, int64_t delay_ms)
     return conn->stream.loop->now_ns + delay_ms * LEAT_NS_PER_MS;
 }
 
+void conn_deadline_changed(struct conn *conn)
+{
+    if (conn->state == CONN_HANDLING)
+        set_deadline(conn, conn->exchange->request.deadline_ns);
+}
+
 /* ---- End ------------------------------------------------------------------------------------- */
+
+static bool take_exchange(struct conn *conn)
+{
+    if (conn->exchange)
+        return true;
+    struct exchange *exchange = pool_take(&conn->server->exchange_pool);
+    if (!exchange)
+        return false;
+    exchange_init(exchange, conn);
+    sender_init(&exchange->sender, conn->stream.loop, conn->stream.fd);
+    conn->exchange = exchange;
+    return true;
+}
 
 static void give_exchange(struct conn *conn)
 {
-    counter_add(&conn->server->bytes_sent, conn->exchange->sender.sent);
-    response_release(&conn->exchange->response);
+    record_end(conn, true); /* unless it had ended before */
+    exchange_fini(conn->exchange);
     pool_give(&conn->server->exchange_pool, conn->exchange);
     conn->exchange = NULL;
 }
@@ -55,7 +79,8 @@ static void try_free(struct conn *conn)
     loop_timer_stop(conn->stream.loop, &conn->timer);
     stream_fini(&conn->stream);
     list_remove(&conn->node);
-    free(conn->overflow);
+    intake_fini(&conn->intake);
+    crowd_leave(&server->crowd, conn->crowd);
     server->refusal_count -= conn->is_refused;
     server->conn_count--;
     pool_give(&server->conn_pool, conn);
@@ -77,11 +102,10 @@ void conn_end(struct conn *conn, bool is_gentle)
 {
     if (conn->state == CONN_CLOSING)
         return;
-    conn->is_last = true;
-    const bool serves =
-        conn->state == CONN_HEAD || conn->state == CONN_HANDLING || conn->state == CONN_SENDING;
-    if (!is_gentle || !serves)
+    if (!is_gentle)
         conn_close(conn);
+    else if (conn->state == CONN_AWAITING && !conn->exchange)
+        set_deadline(conn, conn->server->idle_until_ns);
 }
 
 /* The last response is out: nothing more will be sent, what still comes is read away. */
@@ -93,101 +117,46 @@ static void begin_linger(struct conn *conn)
         return;
     }
     conn->state = CONN_LINGERING;
+    conn->linger_until_ns = in_ms(conn, CONN_LINGER_MAX_MS);
     set_deadline(conn, in_ms(conn, CONN_LINGER_MS));
     if (!receiver_is_busy(&conn->receiver))
         conn->stream.ops->receive_start(&conn->stream, &conn->receiver);
 }
 
+/* A response that will not be whole must not look so: the client is to see a reset, where the end
+ * of the stream could be taken for the end of the body. */
+static void break_off(struct conn *conn)
+{
+    const struct linger at_once = {.l_onoff = 1};
+    const struct backend_sys *sys = conn->stream.loop->sys;
+    (void)sys->setsockopt(sys, conn->stream.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    conn_close(conn);
+}
+
 /* ---- Input ----------------------------------------------------------------------------------- */
 
-static bool take_exchange(struct conn *conn)
+static void receive(struct conn *conn)
 {
-    if (conn->exchange)
-        return true;
-    struct exchange *exchange = pool_take(&conn->server->exchange_pool);
-    if (!exchange)
-        return false;
-    exchange->conn = conn;
-    exchange->input_begin = exchange->input_end = 0;
-    exchange->scanned = exchange->head_size = 0;
-    response_reset(&exchange->response);
-    sender_init(&exchange->sender, conn->stream.loop, conn->stream.fd);
-    conn->exchange = exchange;
-    return true;
-}
-
-static struct leat_slice input_of(const struct exchange *exchange)
-{
-    return slice_of(exchange->input + exchange->input_begin,
-                    exchange->input_end - exchange->input_begin);
-}
-
-static size_t append_input(struct conn *conn, struct leat_slice data)
-{
-    struct exchange *exchange = conn->exchange;
-    const size_t room = EXCHANGE_INPUT_SIZE - exchange->input_end;
-    const size_t size = data.size < room ? data.size : room;
-    memcpy(exchange->input + exchange->input_end, data.data, size);
-    exchange->input_end += size;
-    return size;
-}
-
-/* Keeps what the exchange has no room for, and stops receiving when that is enough. What the kernel
- * had under way still comes, so this is bounded by its receive buffer. */
-static bool append_overflow(struct conn *conn, struct leat_slice data)
-{
-    if (data.size == 0)
-        return true;
-    const size_t wanted = conn->overflow_size + data.size;
-    if (wanted > conn->overflow_capacity) {
-        size_t capacity = conn->overflow_capacity ? conn->overflow_capacity : 4096;
-        while (capacity < wanted)
-            capacity *= 2;
-        char *grown = realloc(conn->overflow, capacity);
-        if (!grown)
-            return false;
-        conn->overflow = grown;
-        conn->overflow_capacity = capacity;
-    }
-    memcpy(conn->overflow + conn->overflow_size, data.data, data.size);
-    conn->overflow_size = wanted;
-    if (conn->overflow_size >= CONN_OVERFLOW_MAX)
-        conn->stream.ops->receive_cancel(&conn->stream, &conn->receiver);
-    return true;
-}
-
-/* Into the exchange as much of the overflow as fits; receiving goes on when it is used up. */
-static void pull_overflow(struct conn *conn)
-{
-    struct exchange *exchange = conn->exchange;
-    if (conn->overflow_size > 0 && exchange->input_begin > 0) {
-        exchange->input_end -= exchange->input_begin;
-        memmove(exchange->input, exchange->input + exchange->input_begin, exchange->input_end);
-        exchange->input_begin = 0;
-    }
-    if (conn->overflow_size > 0) {
-        const size_t size = append_input(conn, slice_of(conn->overflow, conn->overflow_size));
-        conn->overflow_size -= size;
-        memmove(conn->overflow, conn->overflow + size, conn->overflow_size);
-        if (conn->overflow_size == 0) {
-            free(conn->overflow);
-            conn->overflow = NULL;
-            conn->overflow_capacity = 0;
-        }
-    }
-    if (conn->overflow_size == 0 && !conn->is_peer_done && !receiver_is_busy(&conn->receiver))
+    if (!conn->is_peer_done && !receiver_is_busy(&conn->receiver))
         conn->stream.ops->receive_start(&conn->stream, &conn->receiver);
+}
+
+/* Does it go on by itself when something comes? */
+static bool is_reading(const struct conn *conn)
+{
+    return conn->state == CONN_AWAITING || conn->state == CONN_HEAD || conn->state == CONN_SKIPPING;
 }
 
 static void on_bytes(struct conn *conn, struct leat_slice data)
 {
+    counter_add(&conn->server->bytes_received, data.size);
     switch (conn->state) {
     case CONN_CLOSING: return;
-    case CONN_LINGERING:
-        conn->lingered += data.size;
-        if (conn->lingered > CONN_LINGER_BYTES)
-            conn_close(conn);
+    case CONN_LINGERING: {
+        const int64_t next_ns = in_ms(conn, CONN_LINGER_MS);
+        conn->deadline_ns = next_ns < conn->linger_until_ns ? next_ns : conn->linger_until_ns;
         return;
+    }
     case CONN_AWAITING:
         if (!take_exchange(conn)) {
             conn_close(conn);
@@ -196,13 +165,14 @@ static void on_bytes(struct conn *conn, struct leat_slice data)
         break;
     default: break;
     }
-    size_t taken = 0;
-    const bool is_reading = conn->state == CONN_AWAITING || conn->state == CONN_HEAD;
-    if (is_reading && conn->overflow_size == 0)
-        taken = append_input(conn, data);
-    if (!append_overflow(conn, slice_after(data, taken)))
+    const bool may_fill_input = conn->state == CONN_AWAITING || conn->state == CONN_HEAD;
+    if (!intake_append(&conn->intake, conn->exchange, data, may_fill_input)) {
         conn_close(conn);
-    else if (is_reading)
+        return;
+    }
+    if (intake_is_full(&conn->intake))
+        conn->stream.ops->receive_cancel(&conn->stream, &conn->receiver);
+    if (is_reading(conn))
         conn_run(conn);
 }
 
@@ -210,12 +180,12 @@ static void on_bytes(struct conn *conn, struct leat_slice data)
 static void on_end_of_input(struct conn *conn)
 {
     conn->is_peer_done = true;
-    if (conn->state == CONN_AWAITING || conn->state == CONN_HEAD || conn->state == CONN_LINGERING)
+    if (is_reading(conn) || conn->state == CONN_LINGERING)
         conn_close(conn);
 }
 
-/* Bytes may come with the last completion of a receiver that was cancelled for a full overflow;
- * what they lead to must not free the connection under our feet. */
+/* Bytes may come with the last completion of a receiver that was cancelled; what they lead to must
+ * not free the connection under our feet. */
 static void on_data(struct receiver *receiver, int32_t result, struct leat_slice data, bool more)
 {
     struct conn *conn = CONTAINER_OF(receiver, struct conn, receiver);
@@ -227,13 +197,37 @@ static void on_data(struct receiver *receiver, int32_t result, struct leat_slice
     else if (result != -ECANCELED && conn->state != CONN_CLOSING)
         conn_close(conn);
     conn->is_receiving = false;
+    if (conn->exchange && conn->exchange->reader && !more)
+        fiber_wake(conn->exchange->reader);
     if (conn->state == CONN_CLOSING)
         try_free(conn);
-    else if (!more && !conn->is_peer_done &&
-             (conn->state == CONN_LINGERING || conn->state == CONN_AWAITING ||
-              conn->state == CONN_HEAD))
-        /* The overflow has been used up since. */
-        conn->stream.ops->receive_start(&conn->stream, &conn->receiver);
+    else if (!more && (is_reading(conn) || conn->state == CONN_LINGERING) &&
+             !intake_is_full(&conn->intake))
+        receive(conn); /* the overflow has been used up since */
+}
+
+static void stop_waiting(void *user)
+{
+    fiber_wake(user);
+}
+
+int conn_stop_receiving(struct conn *conn, int64_t deadline_ns)
+{
+    struct exchange *exchange = conn->exchange;
+    int reason = conn->state == CONN_CLOSING ? -ECONNRESET : fiber_interruption(deadline_ns);
+    if (reason || !receiver_is_busy(&conn->receiver))
+        return reason;
+    ASSERT(!exchange->reader); /* one fiber at a time */
+    conn->stream.ops->receive_cancel(&conn->stream, &conn->receiver);
+    exchange->reader = fiber_current();
+    reason = fiber_park(deadline_ns, stop_waiting, exchange->reader);
+    exchange->reader = NULL;
+    return reason;
+}
+
+int conn_peer(const struct conn *conn, struct leat_address *ret_peer)
+{
+    return address_of_peer(conn->stream.loop->sys, conn->stream.fd, ret_peer);
 }
 
 /* ---- A request ------------------------------------------------------------------------------- */
@@ -261,26 +255,42 @@ static void reply_ourselves(struct conn *conn, int status)
     counter_add(&conn->server->errors, 1);
     conn->is_last = true;
     conn->exchange->request.head.head.minor_version = 1;
-    (void)leat_http_reply_error(&conn->exchange->response, status);
+    (void)response_set_error(&conn->exchange->response, status);
     conn->state = CONN_REPLY;
+}
+
+/* The head could not be read, and nothing of it holds. */
+static void refuse_head(struct conn *conn, int status)
+{
+    struct exchange *exchange = conn->exchange;
+    exchange->rest = exchange->input_end;
+    exchange->has_request = true;
+    exchange->request.received_ns = conn->stream.loop->now_ns;
+    exchange->request.head.method_text = slice_of(NULL, 0);
+    reply_ourselves(conn, status);
 }
 
 static void begin_handling(struct conn *conn)
 {
     struct exchange *exchange = conn->exchange;
-    const struct http1_request *request = &exchange->request.head;
-    counter_add(&conn->server->requests, 1);
-    exchange->response.is_head_only = request->method == HTTP1_HEAD;
-    /* Bodies are not read yet: what follows such a head is not the next request. */
-    if (!request->head.keep_alive || request->head.is_chunked || request->head.content_length > 0)
+    struct leat_http_server *server = conn->server;
+    struct leat_http_request *request = &exchange->request;
+    counter_add(&server->requests, 1);
+    conn->requests++;
+    exchange->has_request = true;
+    exchange->response.is_head_only = request->head.method == HTTP1_HEAD;
+    request->received_ns = conn->stream.loop->now_ns;
+    body_init(&request->body, &request->head, server->options.body_size_max, &request->arena);
+    if (!request->head.head.keep_alive || conn->requests == server->options.requests_max)
         conn->is_last = true;
     if (conn->is_refused) {
-        conn->is_last = true;
         reply_ourselves(conn, 503);
         return;
     }
+    if (server->options.handler_timeout_ms > 0)
+        request->deadline_ns = in_ms(conn, server->options.handler_timeout_ms);
     conn->state = CONN_HANDLING;
-    conn->deadline_ns = LEAT_FOREVER;
+    conn_deadline_changed(conn);
     static const struct leat_fiber_options options = {.name = "http handler"};
     if (fiber_start(conn->stream.loop, &options, run_handler, conn, on_handler_end, conn,
                     &conn->fiber) != 0)
@@ -290,32 +300,35 @@ static void begin_handling(struct conn *conn)
 /* The head, if it is all there. Returns whether there is something to go on with. */
 static bool step_head(struct conn *conn)
 {
-    if (conn->overflow_size > 0 && !take_exchange(conn)) {
+    if (intake_overflow(&conn->intake) > 0 && !take_exchange(conn)) {
         conn_close(conn);
         return false;
     }
     if (!conn->exchange) {
         if (conn->is_peer_done)
             conn_close(conn);
-        else if (!receiver_is_busy(&conn->receiver))
-            conn->stream.ops->receive_start(&conn->stream, &conn->receiver);
+        else
+            receive(conn);
         return false;
     }
-    pull_overflow(conn);
     struct exchange *exchange = conn->exchange;
-    const int size =
-        http1_parse_request(input_of(exchange), exchange->scanned, NULL, &exchange->request.head);
+    intake_pull(&conn->intake, exchange);
+    if (intake_overflow(&conn->intake) == 0)
+        receive(conn);
+    const struct leat_slice input = slice_of(exchange->input + exchange->input_begin,
+                                             exchange->input_end - exchange->input_begin);
+    const int size = http1_parse_request(input, exchange->scanned, &conn->server->limits,
+                                         &exchange->request.head);
     if (size > 0) {
-        exchange->head_size = (size_t)size;
+        exchange->rest = exchange->input_begin + (size_t)size;
         begin_handling(conn);
         return true;
     }
     if (size < 0) {
-        exchange->head_size = input_of(exchange).size;
-        reply_ourselves(conn, -size);
+        refuse_head(conn, -size);
         return true;
     }
-    exchange->scanned = input_of(exchange).size;
+    exchange->scanned = input.size;
     if (conn->is_peer_done) {
         conn_close(conn); /* the rest will not come */
     } else if (conn->state == CONN_AWAITING) {
@@ -329,7 +342,13 @@ static bool step_head(struct conn *conn)
 
 static void on_sent(struct sender *sender, int result)
 {
-    struct conn *conn = CONTAINER_OF(sender, struct exchange, sender)->conn;
+    struct exchange *exchange = CONTAINER_OF(sender, struct exchange, sender);
+    struct conn *conn = exchange->conn;
+    if (exchange->writer) {
+        exchange->send_result = result;
+        fiber_wake(exchange->writer);
+        return;
+    }
     if (conn->state == CONN_CLOSING) {
         try_free(conn);
         return;
@@ -343,22 +362,98 @@ static void on_sent(struct sender *sender, int result)
     }
 }
 
-static bool step_reply(struct conn *conn)
+static void stop_sending(void *user)
+{
+    struct conn *conn = user;
+    conn->stream.ops->send_cancel(&conn->stream, &conn->exchange->sender);
+}
+
+int conn_send(struct conn *conn, const struct leat_vector *vectors, size_t count,
+              int64_t deadline_ns)
+{
+    struct exchange *exchange = conn->exchange;
+    int reason = conn->state == CONN_CLOSING ? -ECONNRESET : fiber_interruption(deadline_ns);
+    if (reason)
+        return reason;
+    ASSERT(!exchange->writer); /* one fiber at a time */
+    int result =
+        conn->stream.ops->send_start(&conn->stream, &exchange->sender, vectors, count, on_sent);
+    if (result != -EINPROGRESS)
+        return result;
+    exchange->writer = fiber_current();
+    exchange->send_result = 1;
+    const int64_t stalled_ns = in_ms(conn, conn->server->options.send_timeout_ms);
+    if (conn->deadline_ns > stalled_ns)
+        set_deadline(conn, stalled_ns);
+    /* The vectors are the caller's: whatever interrupts us, the sender has the last word. */
+    reason = fiber_park(deadline_ns, stop_sending, conn);
+    ASSERT(exchange->send_result <= 0);
+    exchange->writer = NULL;
+    conn_deadline_changed(conn);
+    result = exchange->send_result;
+    return result == -ECANCELED && reason ? reason : result;
+}
+
+/* Of a body that the handler has left: may the next request be found behind it? */
+static bool may_skip_body(const struct body *body)
+{
+    return body->state == BODY_DONE ||
+           (!body->awaits_continue && (body->state == BODY_CHUNKED ||
+                                       (body->state == BODY_SIZED && body->left <= CONN_SKIP_MAX)));
+}
+
+void conn_finish_head(struct conn *conn)
+{
+    struct exchange *exchange = conn->exchange;
+    /* A server that closes still answers what a client had sent before it could know. */
+    const bool has_more = intake_next(&conn->intake, exchange).size > 0;
+    if (conn->server->is_closing && (!has_more || body_is_open(&exchange->request.body)))
+        conn->is_last = true;
+    if (!may_skip_body(&exchange->request.body) || exchange->response.kind == RESPONSE_TO_CLOSE)
+        conn->is_last = true;
+    exchange->response.keep_alive = !conn->is_last;
+    exchange_finish(exchange, server_date_line(conn->server));
+}
+
+/* What a handler that returned without a reply is taken to have meant. */
+static int status_of_silence(const struct exchange *exchange)
+{
+    switch (-exchange->read_error) {
+    case LEAT_E_LIMIT: return 413;
+    case LEAT_E_MALFORMED: return 400;
+    case ETIMEDOUT: return 408;
+    default: return exchange->is_late ? 503 : 500;
+    }
+}
+
+/* Chooses what is to be sent now; false: nothing can be, the connection closes. */
+static bool prepare_reply(struct conn *conn)
 {
     struct exchange *exchange = conn->exchange;
     struct leat_http_response *response = &exchange->response;
+    if (response->kind != RESPONSE_WHOLE)
+        return writing_end(response);
+    if (response->status == 0 && exchange->read_error == -ECONNRESET)
+        return false;
     if (response->status == 0)
-        (void)leat_http_reply_error(response, 500);
-    if (response->status == 0) { /* not even memory for that */
-        conn_close(conn);
+        (void)leat_http_reply_error(response, status_of_silence(exchange));
+    if (response->status == 0) /* not even memory for that */
+        return false;
+    conn_finish_head(conn);
+    return true;
+}
+
+static bool step_reply(struct conn *conn)
+{
+    struct exchange *exchange = conn->exchange;
+    if (!prepare_reply(conn)) {
+        break_off(conn);
         return false;
     }
-    response->keep_alive = !conn->is_last;
-    exchange_finish(exchange, server_date_line(conn->server));
     conn->state = CONN_SENDING;
     set_deadline(conn, in_ms(conn, conn->server->options.send_timeout_ms));
     const int result = conn->stream.ops->send_start(
-        &conn->stream, &exchange->sender, exchange->vectors, exchange->vector_count, on_sent);
+        &conn->stream, &exchange->sender, exchange->to_send, exchange->vector_count, on_sent);
     if (result == -EINPROGRESS)
         return false;
     if (result != 0) {
@@ -373,21 +468,51 @@ static bool step_reply(struct conn *conn)
 static bool step_sent(struct conn *conn)
 {
     struct exchange *exchange = conn->exchange;
+    record_end(conn, false);
+    if (!may_skip_body(&exchange->request.body))
+        conn->is_last = true;
     if (conn->is_last) {
         begin_linger(conn);
         return false;
     }
-    exchange->input_begin += exchange->head_size;
-    if (exchange->input_begin == exchange->input_end && conn->overflow_size == 0) {
-        give_exchange(conn);
-    } else {
-        exchange->scanned = exchange->head_size = 0;
-        response_release(&exchange->response);
-        response_reset(&exchange->response);
+    if (exchange->request.body.state != BODY_DONE) {
+        conn->state = CONN_SKIPPING;
+        exchange->request.body.size_max = exchange->request.body.received + CONN_SKIP_MAX;
+        set_deadline(conn, in_ms(conn, conn->server->options.body_timeout_ms));
+        return true;
     }
+    exchange->input_begin = exchange->rest;
+    if (exchange->input_begin == exchange->input_end && intake_overflow(&conn->intake) == 0)
+        give_exchange(conn);
+    else
+        exchange_reset(exchange);
     conn->state = CONN_AWAITING;
-    set_deadline(conn, in_ms(conn, conn->server->options.idle_timeout_ms));
+    const int64_t idle_ns = in_ms(conn, conn->server->options.idle_timeout_ms);
+    const bool ends_sooner = conn->server->is_closing && conn->server->idle_until_ns < idle_ns;
+    set_deadline(conn, ends_sooner ? conn->server->idle_until_ns : idle_ns);
     return true;
+}
+
+/* The rest of a body nobody wants. Its response is out. */
+static bool step_skip(struct conn *conn)
+{
+    struct exchange *exchange = conn->exchange;
+    struct body *body = &exchange->request.body;
+    struct leat_slice input;
+    while (body_is_open(body) && (input = intake_next(&conn->intake, exchange)).size > 0) {
+        struct leat_slice left = input, data;
+        (void)body_next(body, &left, &data);
+        intake_consume(&conn->intake, exchange, input.size - left.size);
+    }
+    if (!body_is_open(body)) { /* done, or broken: then that was the last request */
+        conn->state = CONN_SENT;
+        return true;
+    }
+    if (conn->is_peer_done)
+        conn_close(conn);
+    else
+        receive(conn);
+    return false;
 }
 
 static void conn_run(struct conn *conn)
@@ -402,6 +527,7 @@ static void conn_run(struct conn *conn)
         case CONN_AWAITING:
         case CONN_HEAD: goes_on = step_head(conn); break;
         case CONN_REPLY: goes_on = step_reply(conn); break;
+        case CONN_SKIPPING: goes_on = step_skip(conn); break;
         case CONN_SENT:
             goes_on = step_sent(conn);
             if (goes_on && ++answered == CONN_REQUESTS_A_TURN && conn->exchange) {
@@ -413,7 +539,8 @@ static void conn_run(struct conn *conn)
         case CONN_HANDLING:
         case CONN_SENDING:
         case CONN_LINGERING:
-        case CONN_CLOSING: goes_on = false; break;
+        case CONN_CLOSING:
+        case CONN_STATES: goes_on = false; break;
         }
     }
     conn->is_running = false;
@@ -430,63 +557,103 @@ static void on_turn(struct task *task)
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
-/* Has the client taken something of late? What the sender sees is the socket's buffer, which tells
- * of room only when a third of it is free: at a slow client's rate, or a paced one's, that may be
+/* Has the client taken enough of late? What the sender sees is the socket's buffer, which tells of
+ * room only when a third of it is free: at a slow client's rate, or a paced one's, that may be
  * long. Where the kernel does not tell more (unix sockets), that must do. What was taken before the
  * first look counts too: who stops is cut after one to two of its times. */
-static bool has_taken_something(struct conn *conn)
+static bool takes_enough(struct conn *conn)
 {
+    const struct leat_http_options *options = &conn->server->options;
+    const struct sender *sender = &conn->exchange->sender;
     const struct backend_sys *sys = conn->stream.loop->sys;
     struct tcp_info info;
     socklen_t size = sizeof info;
+    if (sender_awaits_disk(sender))
+        return true;
     if (sys->getsockopt(sys, conn->stream.fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 ||
         size < offsetof(struct tcp_info, tcpi_bytes_acked) + sizeof info.tcpi_bytes_acked)
-        return false;
-    const bool has = info.tcpi_bytes_acked > conn->acknowledged;
+        return sender->progress_ns > in_ms(conn, -options->send_timeout_ms);
+    const uint64_t taken = info.tcpi_bytes_acked - conn->acknowledged;
+    const uint64_t wanted = options->send_rate_min * (uint64_t)options->send_timeout_ms / 1000;
     conn->acknowledged = info.tcpi_bytes_acked;
-    return has;
+    return taken > 0 && taken >= wanted;
+}
+
+/* A handler's deadline, or its client's when it writes. Returns when to look again. */
+static int64_t look_at_handler(struct conn *conn)
+{
+    struct exchange *exchange = conn->exchange;
+    if (exchange->request.deadline_ns <= conn->stream.loop->now_ns) {
+        counter_add(&conn->server->timeouts, 1);
+        exchange->is_late = true;
+        exchange->request.deadline_ns = LEAT_FOREVER;
+        conn->deadline_ns = LEAT_FOREVER;
+        fiber_cancel(conn->fiber);
+        return LEAT_FOREVER;
+    }
+    if (!exchange->writer)
+        return exchange->request.deadline_ns;
+    if (!takes_enough(conn)) {
+        counter_add(&conn->server->timeouts, 1);
+        conn_close(conn);
+        return LEAT_FOREVER;
+    }
+    const int64_t next_ns = in_ms(conn, conn->server->options.send_timeout_ms);
+    const int64_t deadline_ns = exchange->request.deadline_ns;
+    return next_ns < deadline_ns ? next_ns : deadline_ns;
 }
 
 static void on_time(struct timer *timer)
 {
     struct conn *conn = CONTAINER_OF(timer, struct conn, timer);
-    int64_t deadline_ns = conn->deadline_ns;
-    if (conn->state == CONN_SENDING) { /* it counts from the last byte that was taken */
-        deadline_ns = conn->exchange->sender.progress_ns +
-                      conn->server->options.send_timeout_ms * LEAT_NS_PER_MS;
-        if (deadline_ns <= conn->stream.loop->now_ns &&
-            (sender_awaits_disk(&conn->exchange->sender) || has_taken_something(conn)))
-            deadline_ns = in_ms(conn, conn->server->options.send_timeout_ms);
-    }
-    if (deadline_ns > conn->stream.loop->now_ns) {
-        loop_timer_start(conn->stream.loop, timer, deadline_ns);
+    if (conn->deadline_ns > conn->stream.loop->now_ns) {
+        set_deadline(conn, conn->deadline_ns);
         return;
     }
     switch (conn->state) {
     case CONN_HEAD:
         counter_add(&conn->server->timeouts, 1);
-        reply_ourselves(conn, 408);
+        refuse_head(conn, 408);
         conn_run(conn);
         break;
+    case CONN_HANDLING: {
+        const int64_t next_ns = look_at_handler(conn);
+        if (next_ns != LEAT_FOREVER)
+            set_deadline(conn, next_ns);
+        break;
+    }
     case CONN_SENDING:
+        if (takes_enough(conn)) {
+            set_deadline(conn, in_ms(conn, conn->server->options.send_timeout_ms));
+            break;
+        }
+        counter_add(&conn->server->timeouts, 1);
+        conn_close(conn);
+        break;
+    case CONN_SKIPPING:
         counter_add(&conn->server->timeouts, 1);
         conn_close(conn);
         break;
     case CONN_AWAITING:
+        if (!conn->is_deferred)
+            conn_close(conn);
+        break;
     case CONN_LINGERING: conn_close(conn); break;
     default: break;
     }
 }
 
-bool conn_start(struct leat_http_server *server, int fd, bool is_refused)
+bool conn_start(struct leat_http_server *server, int fd, struct crowd_entry *crowd, bool is_refused)
 {
     struct leat_loop *loop = server->loop;
     struct conn *conn = pool_take(&server->conn_pool);
     if (!conn) {
         loop->ops->close(loop->backend, fd);
+        crowd_leave(&server->crowd, crowd);
         return false;
     }
     *conn = (struct conn){.server = server,
+                          .crowd = crowd,
                           .is_refused = is_refused,
                           .state = CONN_AWAITING,
                           .task = {.run = on_turn}};
@@ -495,9 +662,9 @@ bool conn_start(struct leat_http_server *server, int fd, bool is_refused)
     timer_init(&conn->timer, on_time);
     list_push_back(&server->conns, &conn->node);
     server->conn_count++;
-    server->refusal_count += is_refused;
-    /* Who is refused is told when he asks, and must ask soon: such places are few. */
-    set_deadline(conn, in_ms(conn, is_refused ? CONN_LINGER_MS : server->options.idle_timeout_ms));
+    server->refusal_count += conn->is_refused;
+    set_deadline(conn,
+                 in_ms(conn, conn->is_refused ? CONN_REFUSED_MS : server->options.idle_timeout_ms));
     conn->stream.ops->receive_start(&conn->stream, &conn->receiver);
     return true;
 }

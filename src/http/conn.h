@@ -5,18 +5,21 @@
  *
  *                first byte            whole head              handler returned
  *   AWAITING ----------------> HEAD ---------------> HANDLING ------------------> REPLY
- *      ^  |                     | malformed, late                                  |
- *      |  |                     +--------------------------------------------------+
- *      |  |                                                                        v
- *      +--|--------------- keep-alive --------- SENT <---- all is sent ------- SENDING
- *         |                                      | close
- *         | end, idle too long                   v             end, or long enough
- *         +----------------------------------> CLOSING <---- LINGERING
+ *    ^  |  ^                    | malformed, late                                  |
+ *    |  |  |                    +--------------------------------------------------+
+ *    |  |  |                                                                       v
+ *    |  |  +---------------- keep-alive ------- SENT <---- all is sent ------ SENDING
+ *    |  |                                       | | close
+ *    |  | end, idle too long   unread body      | v                end, or long enough
+ *    |  +-----------------+      +--------------+ LINGERING -------------> CLOSING
+ *    +------- SKIPPING <--|------+                                           ^
+ *                         +--------------------------------------------------+
  *
  * Any state goes to CLOSING when the stream breaks. CLOSING waits until the receiver, the sender
- * and the fiber have ended; then the memory goes back. LINGERING has shut the write side and reads
- * the rest away, so that the client gets to read an answer to what it has not finished sending
- * (RFC 9112, section 9.6).
+ * and the fiber have ended; then the memory goes back. In HANDLING the handler may read the body
+ * (reading.c) and write its response piece by piece (writing.c). SKIPPING reads away what of a body
+ * the handler has left. LINGERING has shut the write side and reads the rest away, so that the
+ * client gets to read an answer to what it has not finished sending (RFC 9112, section 9.6).
  */
 #ifndef HTTP_CONN_H
 #define HTTP_CONN_H
@@ -26,9 +29,11 @@
 #include "base/list.h"
 #include "fiber/fiber.h"
 #include "http/exchange.h"
+#include "http/intake.h"
 #include "net/stream.h"
 
 struct leat_http_server;
+struct crowd_entry;
 
 enum conn_state {
     CONN_AWAITING,
@@ -37,15 +42,19 @@ enum conn_state {
     CONN_REPLY,
     CONN_SENDING,
     CONN_SENT,
+    CONN_SKIPPING,
     CONN_LINGERING,
     CONN_CLOSING,
+    CONN_STATES,
 };
 
 enum {
-    CONN_LINGER_MS = 2000,
-    CONN_LINGER_BYTES = 1024 * 1024,
-    /* Pipelined bytes that wait for their turn; above it nothing more is received. */
-    CONN_OVERFLOW_MAX = 64 * 1024,
+    /* As long as something comes, and in all. */
+    CONN_LINGER_MS = 5 * 1000,
+    CONN_LINGER_MAX_MS = 30 * 1000,
+    CONN_REFUSED_MS = 2000, /* who is refused is told when he asks, and must ask soon */
+    /* Of a body that no handler wanted: beyond it the connection ends. */
+    CONN_SKIP_MAX = 256 * 1024,
     /* Pipelined requests that are answered at once; then it is the others' turn. */
     CONN_REQUESTS_A_TURN = 8,
 };
@@ -57,25 +66,49 @@ struct conn {
     struct receiver receiver;
     struct timer timer;
     int64_t deadline_ns; /* the timer may fire earlier, and is then set anew */
-    enum conn_state state;
-    struct task task;          /* goes on in the next turn */
+    struct task task;    /* goes on in the next turn */
+    enum conn_state state : 8;
     bool is_deferred;          /* the task is queued */
     bool is_running;           /* conn_run is at it */
     bool is_receiving;         /* so is on_data */
     bool is_refused;           /* beyond the server's limit */
     bool is_peer_done;         /* it will send nothing more */
     bool is_last;              /* the response in work ends the connection */
+    uint32_t requests;         /* so far */
     struct exchange *exchange; /* NULL: AWAITING, LINGERING, CLOSING */
     struct fiber *fiber;       /* of the handler; NULL: none */
-    char *overflow;            /* received, with no room in the exchange */
-    size_t overflow_size, overflow_capacity;
-    uint64_t lingered;
-    uint64_t acknowledged; /* by the peer's kernel, when a send timeout was last looked at */
+    struct intake intake;
+    struct crowd_entry *crowd; /* those of its address; NULL: not counted */
+    /* SENDING: acknowledged by the peer's kernel when that was last looked at; LINGERING: when it
+     * ends at the latest. */
+    union {
+        uint64_t acknowledged;
+        int64_t linger_until_ns;
+    };
 };
 
-/* Takes the descriptor over. Without memory for it it is closed, and this returns false. */
-bool conn_start(struct leat_http_server *server, int fd, bool is_refused);
-/* Ends it as soon as it may: at once when it serves nothing, else (gently) with its response. */
+/* Takes the descriptor over, and the place in the crowd, which may be NULL. Without memory for it it
+ * is closed, and this returns false. */
+bool conn_start(struct leat_http_server *server, int fd, struct crowd_entry *crowd,
+                bool is_refused);
+/* The server closes: the connection ends with its next response; or at once (not gently). */
 void conn_end(struct conn *conn, bool is_gentle);
+
+/* Who is at its other end: 0 or -errno. */
+int conn_peer(const struct conn *conn, struct leat_address *ret_peer);
+/* The handler's deadline is another. */
+void conn_deadline_changed(struct conn *conn);
+
+/* ---- For the handler's calls (reading.c, writing.c), in its fiber ---------------------------- */
+
+/* Receives no more by itself: what was on its way is in the intake when this returns. 0, or the
+ * reason why the fiber may not wait. */
+int conn_stop_receiving(struct conn *conn, int64_t deadline_ns);
+/* Sends, and waits until the kernel has taken all of it. 0 or an error; after one nothing more can
+ * be sent. */
+int conn_send(struct conn *conn, const struct leat_vector *vectors, size_t count,
+              int64_t deadline_ns);
+/* Makes the vectors that begin the response. */
+void conn_finish_head(struct conn *conn);
 
 #endif

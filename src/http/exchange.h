@@ -15,35 +15,63 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "http/body.h"
 #include "leat/http.h"
+#include "mem/arena.h"
 #include "net/sender.h"
 #include "wire/http1.h"
 
 enum {
-    EXCHANGE_INPUT_SIZE = 16 * 1024, /* = the limit of a head */
+    EXCHANGE_INPUT_SIZE = 16 * 1024, /* = the most a head may be */
     EXCHANGE_OUT_SIZE = 8 * 1024,
-    OUT_FIELDS = 128,          /* status line and Date fit in front */
-    OUT_FIELDS_END = 4 * 1024, /* the limit of a response's head */
-    EXCHANGE_VECTORS = 2,      /* head and body */
+    OUT_FIELDS = 128,             /* status line and Date fit in front */
+    OUT_FIELDS_END = 4 * 1024,    /* the limit of a response's head */
+    EXCHANGE_VECTORS = 2,         /* head and body */
+    EXCHANGE_SCRATCH_SIZE = 1024, /* of the arena, before it asks the allocator */
+    EXCHANGE_ARENA_MAX = 1 << 20, /* what handlers may take of it */
+    VECTORS_MAX = 1 << 16,        /* of a response */
+    MEDIA_TYPE_MAX = 128,
 };
 
 struct conn;
+struct fiber;
+struct route_match;
 
 struct leat_http_request {
     struct http1_request head;
+    struct arena arena; /* what goes with the request */
+    struct body body;
+    const struct route_match *match; /* the router's, in the arena; NULL: none */
+    int64_t received_ns;             /* the head's last byte */
+    int64_t deadline_ns;             /* the handler's; LEAT_FOREVER: none */
+};
+
+enum response_kind {
+    RESPONSE_WHOLE,    /* replied at once */
+    RESPONSE_SIZED,    /* written piece by piece, its size told before */
+    RESPONSE_CHUNKED,  /* the same in chunks */
+    RESPONSE_TO_CLOSE, /* the same until the connection ends, for HTTP/1.0 */
 };
 
 struct leat_http_response {
     int status;        /* 0: no reply yet */
     bool is_head_only; /* answers HEAD: no body, the fields of one */
     bool keep_alive;
+    bool in_error_hook; /* options.on_error is at it */
+    enum response_kind kind;
+    bool is_head_out;    /* it was sent, or is being sent */
+    bool is_broken;      /* it will not get out whole */
     unsigned fields_end; /* in out */
     struct leat_slice media_type;
-    /* The body is one of: */
-    const void *body;       /* memory, */
-    void *owned_body;       /* to be freed afterwards, */
-    struct leat_file *file; /* or a range of a file, held */
+    /* The body of a whole one is one of: */
+    const void *body;            /* memory, */
+    void *owned_body;            /* to be freed afterwards, */
+    struct leat_file *file;      /* a range of a file, held, */
+    struct leat_vector *vectors; /* or pieces of both, in the arena; [0] is kept for the head */
+    size_t vector_count;         /* without that */
     uint64_t offset, size;
+    uint64_t left;              /* of a sized one */
+    struct leat_slice trailers; /* whole lines, in the arena */
 };
 
 struct exchange {
@@ -52,29 +80,65 @@ struct exchange {
     struct leat_http_response response;
     struct sender sender;
     struct leat_vector vectors[EXCHANGE_VECTORS];
+    const struct leat_vector *to_send;
     size_t vector_count;
     size_t input_begin; /* bytes before it were requests that have been answered */
     size_t input_end;
     size_t scanned;   /* from input_begin on, by a parser that wants more */
-    size_t head_size; /* of the request in work, from input_begin on */
+    size_t rest;      /* of the request in work: behind what its head and body have used so far */
+    bool has_request; /* its head has come, or what was to be one: it will be counted and logged */
+    bool is_late;     /* its deadline has passed */
+    int read_error;   /* why its body could not be read, 0: it could */
+    uint64_t sent_before;          /* by the sender, of earlier requests */
+    int64_t waited_ns;             /* for its body, in this window, */
+    uint64_t waited_bytes;         /* that came in it; see reading.c */
+    struct fiber *reader, *writer; /* waiting in leat_http_read, in leat_http_send */
+    int send_result;               /* for the writer; 1: not yet known */
+    _Alignas(ARENA_ALIGNMENT) char scratch[EXCHANGE_SCRATCH_SIZE];
     char out[EXCHANGE_OUT_SIZE];
     char input[EXCHANGE_INPUT_SIZE];
 };
 
-/* Fresh for a request: nothing replied yet. */
-void response_reset(struct leat_http_response *response);
-/* Lets go of body and file. */
+/* Of memory fresh from the pool, and back. */
+void exchange_init(struct exchange *exchange, struct conn *conn);
+void exchange_fini(struct exchange *exchange);
+/* For the next request; the input stays. */
+void exchange_reset(struct exchange *exchange);
+
+/* Lets go of body and files. */
 void response_release(struct leat_http_response *response);
+/* As leat_http_reply_static, with a media type that lives as long as the program. */
+void response_set(struct leat_http_response *response, int status, struct leat_slice media_type,
+                  const void *body, size_t size);
+/* What every reply begins with: 0 and the media type, kept as long as the request, or why there can
+ * be none: -EALREADY, -EINVAL, -ENOMEM. */
+int response_begin_reply(struct leat_http_response *response, const char *media_type,
+                         struct leat_slice *ret_media_type);
+/* As leat_http_reply_error, without options.on_error. */
+int response_set_error(struct leat_http_response *response, int status);
+/* May they stand in a field line? */
+bool response_is_field(struct leat_slice name, struct leat_slice value);
+/* Adds a field line of a valid name and value: 0 or -LEAT_E_LIMIT. */
+int response_put_field(struct leat_http_response *response, struct leat_slice name,
+                       struct leat_slice value);
+/* Adds whole lines. For those of one file response_put_field has kept room, whatever the handler
+ * added. Did they fit? */
+bool response_put_lines(struct leat_http_response *response, struct leat_slice lines);
 
 /* "Date: Sun, 06 Nov 1994 08:49:37 GMT" with its CRLF. */
 enum { DATE_LINE_SIZE = 6 + 29 + 2 };
 
-/* Finishes the head, and makes the vectors that send head and body. */
+/* Finishes the head, and makes the vectors that send it with the body of a whole response. */
 void exchange_finish(struct exchange *exchange, const char *date_line);
 
-static inline struct exchange *exchange_of_response(struct leat_http_response *response)
+static inline struct exchange *exchange_of_response(const struct leat_http_response *response)
 {
     return CONTAINER_OF(response, struct exchange, response);
+}
+
+static inline struct exchange *exchange_of_request(const struct leat_http_request *request)
+{
+    return CONTAINER_OF(request, struct exchange, request);
 }
 
 #endif

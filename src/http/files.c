@@ -103,17 +103,6 @@ static bool may_range(const struct http1_head *head, struct leat_file *file)
     return date_from(file, condition, &date_s) && date_s == file->info.mtime_ns / LEAT_NS_PER_S;
 }
 
-/* Adds whole lines. For those of one file put_field has kept room, whatever the handler added. */
-static bool put_lines(struct leat_http_response *response, struct leat_slice lines)
-{
-    enum { LAST_FIELDS_SIZE = 180 }; /* Content-Type of a file, Content-Length, Connection */
-    if (lines.size + LAST_FIELDS_SIZE > OUT_FIELDS_END - response->fields_end)
-        return false;
-    memcpy(exchange_of_response(response)->out + response->fields_end, lines.data, lines.size);
-    response->fields_end += (unsigned)lines.size;
-    return true;
-}
-
 static bool put_content_range(struct leat_http_response *response, const struct range *range,
                               uint64_t size)
 {
@@ -123,7 +112,7 @@ static bool put_content_range(struct leat_http_response *response, const struct 
     memcpy(line, name, end);
     end += range_format(range, size, line + end);
     memcpy(line + end, "\r\n", 2);
-    return put_lines(response, slice_of(line, end + 2));
+    return response_put_lines(response, slice_of(line, end + 2));
 }
 
 /* The part that is wanted, of a response that is the whole. */
@@ -150,13 +139,13 @@ static void reply_with_part(const struct http1_head *head, struct leat_http_resp
 }
 
 /* Takes the file over. */
-static void reply_with(const struct leat_http_request *request, struct leat_http_response *response,
+static void reply_with(struct leat_http_request *request, struct leat_http_response *response,
                        struct leat_file *file, const char *path)
 {
     const struct http1_head *head = &request->head.head;
     response_release(response);
     response->file = file;
-    if (!put_lines(response, validators(file))) {
+    if (!response_put_lines(response, validators(file))) {
         (void)leat_http_reply_error(response, 500);
         return;
     }
@@ -193,7 +182,7 @@ int leat_http_status_of_file(int error)
     }
 }
 
-int leat_http_reply_file(const struct leat_http_request *request,
+int leat_http_reply_file(struct leat_http_request *request,
                          struct leat_http_response *response, struct leat_root *root,
                          const char *path)
 {

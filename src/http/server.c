@@ -12,15 +12,38 @@
 #include "base/counters.h"
 #include "http/conn.h"
 #include "leat/error.h"
+#include "net/address.h"
 #include "net/listener.h"
 #include "wire/date.h"
 
 static_assert(DATE_LINE_SIZE == sizeof "Date: " - 1 + DATE_SIZE + 2, "the Date line is fixed");
 
-static void with_default(int64_t *value, int64_t default_value)
+static void put_defaults(struct leat_http_options *options)
 {
-    if (*value <= 0)
-        *value = default_value;
+#define DEFAULT(field, value)                                                                      \
+    if (options->field <= 0)                                                                       \
+    options->field = value
+    DEFAULT(head_timeout_ms, 10 * 1000);
+    DEFAULT(body_timeout_ms, 20 * 1000);
+    DEFAULT(idle_timeout_ms, 75 * 1000);
+    DEFAULT(send_timeout_ms, 60 * 1000);
+#undef DEFAULT
+    if (options->body_rate_min == 0)
+        options->body_rate_min = 240;
+    if (options->send_rate_min == 0)
+        options->send_rate_min = 240;
+    if (options->body_size_max == 0)
+        options->body_size_max = 1024 * 1024;
+    if (options->connections_max == 0)
+        options->connections_max = 16 * 1024;
+}
+
+/* Where it lies and when it was made is seed enough against one who would fill a bucket. */
+static struct hash_seed seed_of(const struct leat_http_server *server)
+{
+    const struct backend_sys *sys = server->loop->sys;
+    const uintptr_t place = server->loop->ops->is_simulated ? 1 : (uintptr_t)server;
+    return (struct hash_seed){{place, (uint64_t)sys->wall_ns(sys)}};
 }
 
 const char *server_date_line(struct leat_http_server *server)
@@ -55,11 +78,16 @@ int leat_http_server_create(const struct leat_http_options *options,
         return -ENOMEM;
     server->loop = loop_current;
     server->options = *options;
-    with_default(&server->options.head_timeout_ms, 10 * 1000);
-    with_default(&server->options.idle_timeout_ms, 75 * 1000);
-    with_default(&server->options.send_timeout_ms, 60 * 1000);
-    if (server->options.connections_max == 0)
-        server->options.connections_max = 16 * 1024;
+    put_defaults(&server->options);
+    server->limits = http1_limits_default;
+    if (server->options.head_size_max > 0 && server->options.head_size_max < EXCHANGE_INPUT_SIZE)
+        server->limits.head_size = server->options.head_size_max;
+    if (server->limits.line_size > server->limits.head_size)
+        server->limits.line_size = server->limits.head_size;
+    if (options->connections_per_address_max > 0 && crowd_init(&server->crowd, seed_of(server))) {
+        free(server);
+        return -ENOMEM;
+    }
     timer_init(&server->grace, on_grace_over);
     list_init(&server->conns);
     pool_init(&server->conn_pool, &(struct pool_options){.object_size = sizeof(struct conn)});
@@ -69,18 +97,30 @@ int leat_http_server_create(const struct leat_http_options *options,
     return 0;
 }
 
+/* Its place among those of its address; false: there is none left. */
+static bool enter_crowd(struct leat_http_server *server, int fd, struct crowd_entry **ret_entry)
+{
+    const unsigned count_max = server->options.connections_per_address_max;
+    struct leat_address peer;
+    if (count_max == 0 || address_of_peer(server->loop->sys, fd, &peer) != 0)
+        return true;
+    return crowd_enter(&server->crowd, &peer, count_max, ret_entry) == 0;
+}
+
 static void on_connection(void *user, int fd)
 {
     struct leat_http_server *server = user;
+    struct crowd_entry *crowd = NULL;
     counter_add(&server->connections, 1);
-    const bool is_refused = server->conn_count >= server->options.connections_max;
+    const bool is_refused =
+        server->conn_count >= server->options.connections_max || !enter_crowd(server, fd, &crowd);
     if (is_refused)
         counter_add(&server->refused, 1);
     if (is_refused && server->refusal_count >= SERVER_REFUSALS_MAX) {
         server->loop->ops->close(server->loop->backend, fd);
         return;
     }
-    if (conn_start(server, fd, is_refused))
+    if (conn_start(server, fd, crowd, is_refused))
         counter_add(&server->connections_now, 1);
 }
 
@@ -100,6 +140,8 @@ static void try_free(struct leat_http_server *server)
     loop_timer_stop(server->loop, &server->grace);
     pool_fini(&server->conn_pool);
     pool_fini(&server->exchange_pool);
+    if (server->options.connections_per_address_max > 0)
+        crowd_fini(&server->crowd);
     free(server);
 }
 
@@ -109,9 +151,10 @@ void server_conn_gone(struct leat_http_server *server)
     try_free(server);
 }
 
-void leat_http_server_close(struct leat_http_server *server, int64_t grace_ns)
+void leat_http_server_close(struct leat_http_server *server, int64_t idle_ns, int64_t grace_ns)
 {
     ASSERT(!server->is_closing);
+    server->idle_until_ns = idle_ns;
     while (server->listener_count > 0)
         leat_listener_close(server->listeners[--server->listener_count]);
     loop_timer_start(server->loop, &server->grace, grace_ns);
@@ -130,9 +173,15 @@ void leat_http_server_counters(const struct leat_http_server *server,
         .connections = counter_read(&server->connections),
         .connections_now = counter_read(&server->connections_now),
         .requests = counter_read(&server->requests),
+        .bytes_received = counter_read(&server->bytes_received),
         .bytes_sent = counter_read(&server->bytes_sent),
         .errors = counter_read(&server->errors),
         .timeouts = counter_read(&server->timeouts),
         .refused = counter_read(&server->refused),
+        .durations_ns = counter_read(&server->durations_ns),
     };
+    for (unsigned index = 0; index < 6; index++)
+        ret_counters->statuses[index] = counter_read(&server->statuses[index]);
+    for (unsigned index = 0; index < LEAT_HTTP_DURATION_BUCKETS; index++)
+        ret_counters->durations[index] = counter_read(&server->durations[index]);
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "http/crowd.h"
 #include "http/exchange.h"
 #include "leat/http.h"
 #include "loop/loop.h"
@@ -24,16 +25,21 @@ enum {
 struct leat_http_server {
     struct leat_loop *loop;
     struct leat_http_options options; /* with the defaults put in */
+    struct http1_limits limits;
     bool is_closing;
+    int64_t idle_until_ns; /* while closing: how long who asks for nothing may stay */
     struct timer grace;
     struct list_node conns;
+    struct crowd crowd; /* with connections_per_address_max alone */
     struct pool conn_pool, exchange_pool;
     unsigned conn_count, refusal_count;
     struct leat_listener *listeners[SERVER_LISTENERS_MAX];
     unsigned listener_count;
     int64_t date_until_ns; /* of the loop's clock */
     char date_line[DATE_LINE_SIZE];
-    _Atomic uint64_t connections, connections_now, requests, bytes_sent, errors, timeouts, refused;
+    _Atomic uint64_t connections, connections_now, requests, bytes_received, bytes_sent;
+    _Atomic uint64_t errors, timeouts, refused;
+    _Atomic uint64_t statuses[6], durations[LEAT_HTTP_DURATION_BUCKETS], durations_ns;
 };
 
 /* DATE_LINE_SIZE bytes, made anew once a second. */

@@ -19,6 +19,13 @@ static_assert(sizeof(struct arena_chunk) % ARENA_ALIGNMENT == 0, "the data are a
 static_assert((ARENA_ALIGNMENT & (ARENA_ALIGNMENT - 1)) == 0, "a power of two");
 static_assert(_Alignof(max_align_t) <= ARENA_ALIGNMENT, "a piece may hold any type");
 
+static void use_first(struct arena *arena)
+{
+    poison(arena->first, arena->first_size);
+    arena->next = arena->first;
+    arena->left = arena->first_size;
+}
+
 void arena_init(struct arena *arena, const struct arena_options *options)
 {
     const size_t wanted = options && options->chunk_size ? options->chunk_size : ARENA_CHUNK_SIZE;
@@ -28,6 +35,12 @@ void arena_init(struct arena *arena, const struct arena_options *options)
         .chunk_size = chunk_size,
         .size_max = options && options->size_max ? options->size_max : SIZE_MAX,
     };
+    if (options && options->first) {
+        ASSERT((uintptr_t)options->first % ARENA_ALIGNMENT == 0);
+        arena->first = options->first;
+        arena->first_size = options->first_size & ~(size_t)(ARENA_ALIGNMENT - 1);
+        use_first(arena);
+    }
 }
 
 static void free_chunk(struct arena *arena, struct arena_chunk *chunk)
@@ -79,6 +92,8 @@ void arena_fini(struct arena *arena)
     free_chunks(arena, arena->chunks, NULL);
     free_chunks(arena, arena->large, NULL);
     ASSERT(arena->size == 0);
+    if (arena->first)
+        unpoison(arena->first, arena->first_size);
     *arena = (struct arena){0};
 }
 
@@ -86,6 +101,12 @@ void arena_reset(struct arena *arena)
 {
     free_chunks(arena, arena->large, NULL);
     arena->large = NULL;
+    if (arena->first) {
+        free_chunks(arena, arena->chunks, NULL);
+        arena->chunks = NULL;
+        use_first(arena);
+        return;
+    }
     struct arena_chunk *first = arena->chunks;
     if (first) {
         while (first->next)

@@ -7,8 +7,9 @@
  *
  * Ordinary chunks are of one size and are filled one after the other; what is larger than a chunk
  * gets one of its own and leaves the current one as it is. A reset keeps the first ordinary chunk,
- * so that a request which fits in it never calls the allocator. Nothing is taken before the first
- * piece is. The limit counts all that was taken from the allocator. One thread: its owner's.
+ * so that a request which fits in it never calls the allocator; an owner that has memory of its own
+ * to begin with may name it instead. Nothing is taken before the first piece is. The limit counts
+ * all that was taken from the allocator. One thread: its owner's.
  */
 #ifndef MEM_ARENA_H
 #define MEM_ARENA_H
@@ -26,6 +27,9 @@ struct arena_chunk;
 struct arena_options {
     size_t chunk_size; /* what is asked of the allocator at a time; 0: ARENA_CHUNK_SIZE */
     size_t size_max;   /* the limit; 0: none */
+    /* The owner's memory, used before any chunk, aligned to ARENA_ALIGNMENT; NULL: none. */
+    void *first;
+    size_t first_size;
 };
 
 struct arena {
@@ -35,13 +39,15 @@ struct arena {
     struct arena_chunk *large;  /* those with one piece each */
     size_t chunk_size, size_max;
     size_t size; /* held now, headers included */
+    char *first; /* the owner's */
+    size_t first_size;
 };
 
 /* `options` may be NULL. Takes no memory. */
 void arena_init(struct arena *arena, const struct arena_options *options);
 void arena_fini(struct arena *arena);
 
-/* All pieces are gone; the first chunk stays. */
+/* All pieces are gone; the owner's memory is used again, or the first chunk. */
 void arena_reset(struct arena *arena);
 
 /* The way of arena_alloc when the current chunk does not do. */

@@ -5,8 +5,6 @@
  */
 #include "wire/http1_chunked.h"
 
-#include <stdbool.h>
-
 #include "base/assert.h"
 #include "wire/chars.h"
 
@@ -116,6 +114,21 @@ static struct leat_slice take_data(struct http1_chunked *decoder, struct leat_sl
     return data;
 }
 
+/* What of the input is the trailer's. 0, or what is wrong with the byte the input is left at. */
+static int take_trailer(struct http1_chunked *decoder, struct leat_slice *input,
+                        struct leat_slice *ret_lines)
+{
+    const char *const start = input->data;
+    int result = 0;
+    while (result == 0 && input->size > 0 && decoder->state != CHUNKED_DONE) {
+        result = step_trailer(decoder, input->data[0]);
+        if (result == 0)
+            *input = slice_after(*input, 1);
+    }
+    *ret_lines = slice_of(start, (size_t)(input->data - start));
+    return result;
+}
+
 int http1_chunked_next(struct http1_chunked *decoder, struct leat_slice *input,
                        struct leat_slice *ret_data)
 {
@@ -128,13 +141,23 @@ int http1_chunked_next(struct http1_chunked *decoder, struct leat_slice *input,
             *ret_data = take_data(decoder, input);
             return HTTP1_CHUNKED_DATA;
         }
-        const int result = decoder->state < CHUNKED_LINE ? step_chunk(decoder, input->data[0])
-                                                         : step_trailer(decoder, input->data[0]);
+        int result;
+        if (decoder->state >= CHUNKED_LINE) {
+            struct leat_slice lines;
+            result = take_trailer(decoder, input, &lines);
+            if (result == 0 && decoder->wants_trailer) {
+                *ret_data = lines;
+                return HTTP1_CHUNKED_TRAILER;
+            }
+        } else {
+            result = step_chunk(decoder, input->data[0]);
+            if (result == 0)
+                *input = slice_after(*input, 1);
+        }
         if (result < 0) {
             decoder->state = CHUNKED_BROKEN;
             return result;
         }
-        *input = slice_after(*input, 1);
     }
     return HTTP1_CHUNKED_END;
 }

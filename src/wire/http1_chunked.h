@@ -2,7 +2,7 @@
 /*
  * The chunked transfer coding (RFC 9112, section 7.1), strictly, in both directions. The decoder is
  * fed any pieces of the body and hands its data on in place: nothing is copied, nothing is kept but
- * a few counters. Extensions and trailers are checked and dropped.
+ * a few counters. Extensions are checked and dropped, and so is the trailer unless it is asked for.
  *
  *   SIZE -> DIGITS -> [SPACE | EXTENSION] -> SIZE_LF -> DATA -> DATA_CR -> DATA_LF -> SIZE ...
  *   and behind the chunk of size 0:
@@ -11,6 +11,7 @@
 #ifndef WIRE_HTTP1_CHUNKED_H
 #define WIRE_HTTP1_CHUNKED_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,9 +26,10 @@ enum {
 };
 
 enum http1_chunked_event {
-    HTTP1_CHUNKED_MORE, /* the input is used up */
-    HTTP1_CHUNKED_DATA, /* a piece of the body, at least one byte */
-    HTTP1_CHUNKED_END,  /* the body is over; what is left of the input is the next message's */
+    HTTP1_CHUNKED_MORE,    /* the input is used up */
+    HTTP1_CHUNKED_DATA,    /* a piece of the body, at least one byte */
+    HTTP1_CHUNKED_TRAILER, /* a piece of the trailer's lines, with wants_trailer alone */
+    HTTP1_CHUNKED_END,     /* the body is over; what is left of the input is the next message's */
 };
 
 struct http1_chunked {
@@ -48,6 +50,8 @@ struct http1_chunked {
         CHUNKED_DONE,
         CHUNKED_BROKEN,
     } state;
+    bool
+        wants_trailer; /* the owner's, to set after init: hand the trailer on, line ends included */
     unsigned digits;
     uint64_t left;     /* of this chunk's data; while its size is read: the size so far */
     uint64_t overhead; /* see HTTP1_CHUNKED_OVERHEAD_MAX */
@@ -56,8 +60,8 @@ struct http1_chunked {
 
 void http1_chunked_init(struct http1_chunked *decoder);
 
-/* The next event of the body, taken off the start of `*input`; `*ret_data` (set by DATA alone) is
- * part of it. Or minus the status that answers it: -400 malformed, -431 the trailer is too large;
+/* The next event of the body, taken off the start of `*input`; `*ret_data` (set by DATA
+ * and TRAILER alone) is part of it. Or minus the status that answers it: -400 malformed, -431 the trailer is too large;
  * then `input->data` is at the byte that decided it, and the decoder stays broken. */
 int http1_chunked_next(struct http1_chunked *decoder, struct leat_slice *input,
                        struct leat_slice *ret_data);

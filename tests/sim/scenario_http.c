@@ -76,7 +76,7 @@ static void reply_content(struct play *play, struct leat_http_response *response
     free(body);
 }
 
-static void reply_path(struct play *play, const struct leat_http_request *request,
+static void reply_path(struct play *play, struct leat_http_request *request,
                        struct leat_http_response *response)
 {
     char path[256];
@@ -88,7 +88,7 @@ static void reply_path(struct play *play, const struct leat_http_request *reques
         (void)leat_http_reply_error(response, status);
 }
 
-static void handle(const struct leat_http_request *request, struct leat_http_response *response,
+static void handle(struct leat_http_request *request, struct leat_http_response *response,
                    void *user)
 {
     static char all[SITE_STATIC_SIZE];
@@ -195,7 +195,7 @@ static void http_main(void *arg)
     play->site.is_closing = true;
     const int64_t grace_ns = leat_after_ms((int64_t)draw(run, 0, 3000));
     play->over_ns = grace_ns + 500 * LEAT_NS_PER_MS;
-    leat_http_server_close(play->server, grace_ns);
+    leat_http_server_close(play->server, 0, grace_ns);
 }
 
 static void run_http(struct sim_run *run)

@@ -11,7 +11,7 @@
 #include "wire/http1.h"
 #include "wire/range.h"
 
-enum { LINGER_MS = 2000, SLACK_MS = 1500, PAUSE_MAX_US = 20000 };
+enum { LINGER_MS = 30 * 1000, SLACK_MS = 1500, PAUSE_MAX_US = 20000 };
 
 static const int64_t wall_start_s = 1000000000; /* where the worlds' wall clock begins */
 

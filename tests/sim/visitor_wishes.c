@@ -54,7 +54,7 @@ static void say_bad(struct visitor *visitor, struct wish *wish)
         {"GET / HTTP/1.1\r\nHost : x\r\n\r\n", 400},
         {"GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505},
         {"\x16\x03\x01\x02\x01\x01\xfc\x03\x03 is no request", 400},
-        {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 501},
+        {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 400},
         {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 400},
     };
     struct sim_run *run = visitor->site->run;
@@ -153,12 +153,12 @@ static void say_query(struct visitor *visitor)
         say(visitor, "x=%u&", (unsigned)draw(run, 0, 40));
 }
 
-/* Bodies are not read; the connection ends with the answer, and the answer gets through. */
+/* A body that nobody reads, in a connection that ends with the answer: the answer gets through. */
 static void say_body(struct visitor *visitor, struct wish *wish)
 {
     struct sim_run *run = visitor->site->run;
     const size_t size = draw(run, 1, draw_chance(run, 30) ? 150000 : 3000);
-    say(visitor, "Content-Length: %zu\r\n\r\n", size);
+    say(visitor, "Connection: close\r\nContent-Length: %zu\r\n\r\n", size);
     wish->is_last = true;
     wish->head_end = visitor->out_size;
     say_filler(visitor, size);

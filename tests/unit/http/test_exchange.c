@@ -15,13 +15,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "http/exchange.h"
+#include "http/conn.h"
+#include "http/server.h"
 #include "leat/error.h"
 
 static const char date_line[] = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
 static_assert(sizeof date_line - 1 == DATE_LINE_SIZE, "as the server makes it");
 
 struct test {
+    struct leat_http_server server;
+    struct conn conn;
     struct exchange exchange;
     struct leat_http_response *response;
 };
@@ -30,8 +33,9 @@ static int set_up(void **state)
 {
     struct test *test = calloc(1, sizeof *test);
     assert_non_null(test);
+    test->conn.server = &test->server;
     test->response = &test->exchange.response;
-    response_reset(test->response);
+    exchange_init(&test->exchange, &test->conn);
     test->exchange.request.head.head.minor_version = 1;
     test->response->keep_alive = true;
     *state = test;
@@ -41,7 +45,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct test *test = *state;
-    response_release(test->response);
+    exchange_fini(&test->exchange);
     free(test);
     return 0;
 }
@@ -96,7 +100,7 @@ static void no_content_has_neither_length_nor_body(void **state)
 {
     struct test *test = *state;
     for (unsigned index = 0; index < 2; index++) {
-        response_reset(test->response);
+        exchange_reset(&test->exchange);
         test->response->keep_alive = true;
         assert_int_equal(leat_http_reply(test->response, index ? 304 : 204, NULL, "no", 2), 0);
         expect_sent(test, index ? "HTTP/1.1 304 Not Modified\r\n"
@@ -105,7 +109,6 @@ static void no_content_has_neither_length_nor_body(void **state)
                                 : "HTTP/1.1 204 No Content\r\n"
                                   "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
                                   "\r\n");
-        response_release(test->response);
     }
 }
 
@@ -124,7 +127,7 @@ static void connection_says_what_the_client_can_not_know(void **state)
     struct test *test = *state;
     for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
         char text[256];
-        response_reset(test->response);
+        exchange_reset(&test->exchange);
         test->exchange.request.head.head.minor_version = (uint8_t)cases[index].minor_version;
         test->response->keep_alive = cases[index].keep_alive;
         assert_int_equal(leat_http_reply_static(test->response, 200, NULL, NULL, 0), 0);
@@ -149,14 +152,14 @@ static void an_error_names_its_status(void **state)
 /* Whatever the status, its line and Date find room in front of the fields. */
 static void every_status_fits(void **state)
 {
-    static const int statuses[] = {200, 201, 204, 206, 301, 302, 303, 304, 307, 308, 400, 401,
-                                   403, 404, 405, 408, 409, 410, 411, 412, 413, 414, 415, 416,
-                                   417, 422, 426, 429, 431, 500, 501, 502, 503, 504, 505};
+    static const int statuses[] = {200, 201, 202, 203, 204, 205, 206, 300, 301, 302, 303, 304, 307,
+                                   308, 400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411,
+                                   412, 413, 414, 415, 416, 417, 421, 422, 423, 424, 426, 428, 429,
+                                   431, 451, 500, 501, 502, 503, 504, 505, 507, 511};
     struct test *test = *state;
     for (size_t index = 0; index < sizeof statuses / sizeof *statuses; index++) {
         struct http1_response parsed;
-        response_release(test->response);
-        response_reset(test->response);
+        exchange_reset(&test->exchange);
         assert_int_equal(leat_http_reply_error(test->response, statuses[index]), 0);
         exchange_finish(&test->exchange, date_line);
         const struct leat_vector *vector = &test->exchange.vectors[0];
@@ -168,6 +171,35 @@ static void every_status_fits(void **state)
         const struct leat_slice date = http1_value(&parsed.head, HTTP1_FIELD_DATE);
         assert_true(slice_equal(date, SLICE("Sun, 06 Nov 1994 08:49:37 GMT")));
     }
+}
+
+/* What a program makes up is sent too: clients take it for its class's first (RFC 9110, 15). */
+static void an_unknown_status_has_no_phrase(void **state)
+{
+    struct test *test = *state;
+    assert_int_equal(leat_http_reply_error(test->response, 599), 0);
+    expect_sent(test, "HTTP/1.1 599 \r\n"
+                      "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+                      "Content-Type: text/plain; charset=utf-8\r\n"
+                      "Content-Length: 15\r\n"
+                      "\r\n"
+                      "Status unknown\n");
+}
+
+/* A media type on the handler's stack is gone when the response is sent. */
+static void a_media_type_is_kept(void **state)
+{
+    struct test *test = *state;
+    char type[] = "text/x-mill";
+    assert_int_equal(leat_http_reply(test->response, 200, type, "water\n", 6), 0);
+    memset(type, '?', sizeof type - 1);
+    expect_sent(test, "HTTP/1.1 200 OK\r\n"
+                      "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+                      "Content-Type: text/x-mill\r\n"
+                      "Content-Length: 6\r\n"
+                      "\r\n"
+                      "water\n");
+    assert_int_equal(leat_http_reply(test->response, 200, "a/b\r\nX: y", "", 0), -EINVAL);
 }
 
 static void the_last_reply_counts(void **state)
@@ -205,7 +237,7 @@ static void what_is_no_field_is_refused(void **state)
     };
     struct test *test = *state;
     for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
-        response_reset(test->response);
+        exchange_reset(&test->exchange);
         assert_int_equal(leat_http_add_field(test->response, cases[index].name, cases[index].value),
                          cases[index].result);
         /* What is refused leaves nothing behind. */
@@ -256,7 +288,7 @@ static void a_larger_body_is_a_vector_of_its_own(void **state)
     bool was_inline = true;
     unsigned changes = 0;
     for (size_t size = EXCHANGE_OUT_SIZE - 400; size <= EXCHANGE_OUT_SIZE; size++) {
-        response_reset(test->response);
+        exchange_reset(&test->exchange);
         assert_int_equal(leat_http_reply_static(test->response, 200, "a/b", body, size), 0);
         exchange_finish(&test->exchange, date_line);
         const struct leat_vector *vectors = test->exchange.vectors;
@@ -302,6 +334,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(an_error_names_its_status, set_up, tear_down),
         cmocka_unit_test_setup_teardown(every_status_fits, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_unknown_status_has_no_phrase, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_media_type_is_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_last_reply_counts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_no_field_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_full_head_says_so_and_can_still_be_sent, set_up,

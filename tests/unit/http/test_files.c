@@ -17,7 +17,7 @@ enum { SIZE = 1000, LARGE_SIZE = 3 * 1024 * 1024 };
 #define MTIME_NS (INT64_C(784111777) * LEAT_NS_PER_S + 5)
 #define ETAG "\"ae1b981bc490a05-3e8\"" /* its nanoseconds and its size, in hex */
 
-static void handler(const struct leat_http_request *request, struct leat_http_response *response,
+static void handler(struct leat_http_request *request, struct leat_http_response *response,
                     void *user)
 {
     const struct world *world = user;

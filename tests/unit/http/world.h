@@ -94,7 +94,7 @@ static inline void turns(struct world *world, int64_t duration_ms)
 static inline void world_fini(struct world *world)
 {
     if (world->server)
-        leat_http_server_close(world->server, sim_now_ns(world->sim) + LEAT_NS_PER_S);
+        leat_http_server_close(world->server, 0, sim_now_ns(world->sim) + LEAT_NS_PER_S);
     assert_int_equal(leat_loop_run(world->loop), 0);
     sim_allow_blocking(world->sim, true);
     leat_root_close(world->root);
