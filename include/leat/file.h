@@ -2,8 +2,11 @@
 /*
  * Files that are sent. A root is a directory out of which nothing leads (openat2 with
  * RESOLVE_BENEATH); files are opened below it through a cache a loop: an open descriptor, its size
- * and times, looked at again at most once a second. Opening, listing and what is cold never stall
- * the loop.
+ * and times, or that there is none, looked at again at most once a second. Opening, listing and
+ * what is cold never stall the loop.
+ *
+ * Threads: a root may be used by all loops of the process at a time, each of which has a cache of
+ * its own. A file belongs to the loop it was opened on.
  */
 #ifndef LEAT_FILE_H
 #define LEAT_FILE_H
@@ -25,16 +28,32 @@ struct leat_file_info {
     bool is_directory;
 };
 
-/* May block; call it before the loop runs or in an offload. -ENOENT, -ENOTDIR, -EACCES … A root
- * belongs to the loop of the calling thread. */
+struct leat_root_options {
+    /* Symbolic links may lead anywhere. Without it they are followed below the root alone: one that
+     * leads out is as if it were not there (-EXDEV). ".." and absolute paths never lead out. */
+    bool follow_symlinks;
+    /* Told of what leads out of the root (-EXDEV), or round in circles (-ELOOP), so that an
+     * operator learns why it is not there: once a second at most. In a thread of the pool. */
+    void (*on_refused)(const char *path, int error, void *user);
+    void *user;
+};
+
+/* May block; call it before a loop runs or in an offload, in any thread. -ENOENT, -ENOTDIR,
+ * -EACCES … */
 int leat_root_open(const char *path, struct leat_root **ret_root);
-/* NULL is fine; files opened below it may live on. */
+/* Options are copied. */
+int leat_root_open_with(const char *path, const struct leat_root_options *options,
+                        struct leat_root **ret_root);
+/* In any thread, when no more files are opened below it; those that were may live on. What caches
+ * of other loops than the calling thread's hold of it, its descriptor included, goes when they drop
+ * it or end. NULL is fine. */
 void leat_root_close(struct leat_root *root);
 
 /* Opens a regular file or a directory below the root. `path` is relative ("." is the root itself).
  * Hold the file while it is sent; give it back with leat_file_unref. -ENOENT, -EXDEV (it leads out
  * of the root), -EACCES, -EMFILE, -EAGAIN (too many openings wait already), -ETIMEDOUT … What is
- * neither file nor directory is -ENOENT. */
+ * neither file nor directory is -ENOENT. That something is not there is believed for a second, too:
+ * a file that has just been made may be seen a little later. */
 int leat_file_open(struct leat_root *root, const char *path, int64_t deadline_ns,
                    struct leat_file **ret_file);
 void leat_file_ref(struct leat_file *file);
@@ -47,6 +66,13 @@ const struct leat_file_info *leat_file_info(const struct leat_file *file);
 typedef bool (*leat_entry_fn)(const char *name, bool is_directory, void *user);
 int leat_file_list(struct leat_file *directory, int64_t deadline_ns, leat_entry_fn entry,
                    void *user);
+/* The same with what is known of each, for another call into the kernel an entry. `info` is NULL
+ * for what is neither a file nor a directory itself, such as a symbolic link, for that may lead out
+ * of the root; and for what has gone meanwhile. */
+typedef bool (*leat_entry_info_fn)(const char *name, bool is_directory,
+                                   const struct leat_file_info *info, void *user);
+int leat_file_list_info(struct leat_file *directory, int64_t deadline_ns, leat_entry_info_fn entry,
+                        void *user);
 
 /* ---- Bytes in memory ------------------------------------------------------------------------ */
 

@@ -79,6 +79,9 @@ struct backend_sys {
     int (*open)(const struct backend_sys *sys, int directory_fd, const char *path,
                 enum backend_open flags); /* read only, cloexec */
     int (*stat)(const struct backend_sys *sys, int fd, struct backend_stat *ret_stat);
+    /* of a directory's entry; a symbolic link is not followed: it is neither of the two */
+    int (*stat_at)(const struct backend_sys *sys, int directory_fd, const char *name,
+                   struct backend_stat *ret_stat);
     ssize_t (*read)(const struct backend_sys *sys, int fd, void *data, size_t size,
                     uint64_t offset);
     int (*readahead)(const struct backend_sys *sys, int fd, uint64_t offset, size_t size);

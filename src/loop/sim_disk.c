@@ -530,6 +530,18 @@ static int sys_open(const struct backend_sys *sys, int directory_fd, const char 
     return result;
 }
 
+static struct backend_stat stat_of(const struct sim_node *node)
+{
+    return (struct backend_stat){
+        .device = 1,
+        .inode = node->inode,
+        .size = node->size,
+        .mtime_ns = node->mtime_ns,
+        .is_directory = node->kind == NODE_DIRECTORY,
+        .is_regular = node->kind == NODE_FILE,
+    };
+}
+
 static int sys_stat(const struct backend_sys *sys, int fd, struct backend_stat *ret_stat)
 {
     struct sim *sim = sim_of_sys(sys);
@@ -537,14 +549,22 @@ static int sys_stat(const struct backend_sys *sys, int fd, struct backend_stat *
     const struct sim_object *object = sim_object(sim, fd, "stat");
     if (!object || !object->file)
         return -EBADF;
-    *ret_stat = (struct backend_stat){
-        .device = 1,
-        .inode = object->file->inode,
-        .size = object->file->size,
-        .mtime_ns = object->file->mtime_ns,
-        .is_directory = object->kind == SIM_DIRECTORY,
-        .is_regular = object->kind == SIM_FILE,
-    };
+    *ret_stat = stat_of(object->file);
+    return 0;
+}
+
+static int sys_stat_at(const struct backend_sys *sys, int directory_fd, const char *name,
+                       struct backend_stat *ret_stat)
+{
+    struct sim *sim = sim_of_sys(sys);
+    sim_may_block(sim, "stat");
+    const struct sim_object *object = sim_object(sim, directory_fd, "stat");
+    if (!object || object->kind != SIM_DIRECTORY)
+        return object ? -ENOTDIR : -EBADF;
+    const struct sim_node *child = child_of(object->file, name, strlen(name));
+    if (!child)
+        return -ENOENT;
+    *ret_stat = stat_of(child);
     return 0;
 }
 
@@ -714,6 +734,7 @@ void sim_disk_sys(struct backend_sys *sys)
     sys->resident = sys_resident;
     sys->open = sys_open;
     sys->stat = sys_stat;
+    sys->stat_at = sys_stat_at;
     sys->read = sys_read;
     sys->readahead = sys_readahead;
     sys->list = sys_list;

@@ -208,19 +208,35 @@ static int sys_open(const struct backend_sys *sys, int directory_fd, const char 
     return fd;
 }
 
+static struct backend_stat backend_stat_of(const struct stat *stat)
+{
+    return (struct backend_stat){
+        .device = stat->st_dev,
+        .inode = stat->st_ino,
+        .size = (uint64_t)stat->st_size,
+        .mtime_ns = stat->st_mtim.tv_sec * LEAT_NS_PER_S + stat->st_mtim.tv_nsec,
+        .is_directory = S_ISDIR(stat->st_mode),
+        .is_regular = S_ISREG(stat->st_mode),
+    };
+}
+
 static int sys_stat(const struct backend_sys *sys, int fd, struct backend_stat *ret_stat)
 {
     struct stat stat;
     if (fstat(fd, &stat))
         return -errno;
-    *ret_stat = (struct backend_stat){
-        .device = stat.st_dev,
-        .inode = stat.st_ino,
-        .size = (uint64_t)stat.st_size,
-        .mtime_ns = stat.st_mtim.tv_sec * LEAT_NS_PER_S + stat.st_mtim.tv_nsec,
-        .is_directory = S_ISDIR(stat.st_mode),
-        .is_regular = S_ISREG(stat.st_mode),
-    };
+    *ret_stat = backend_stat_of(&stat);
+    return 0;
+}
+
+static int sys_stat_at(const struct backend_sys *sys, int directory_fd, const char *name,
+                       struct backend_stat *ret_stat)
+{
+    ASSERT(directory_fd >= 0 && name);
+    struct stat stat;
+    if (fstatat(directory_fd, name, &stat, AT_SYMLINK_NOFOLLOW))
+        return -errno;
+    *ret_stat = backend_stat_of(&stat);
     return 0;
 }
 
@@ -348,6 +364,7 @@ const struct backend_sys backend_sys_linux = {
     .resident = sys_resident,
     .open = sys_open,
     .stat = sys_stat,
+    .stat_at = sys_stat_at,
     .read = sys_read,
     .readahead = sys_readahead,
     .list = sys_list,

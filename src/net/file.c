@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Roots and the open-file cache. An entry is a path below a root; it holds the file last found
- * there. Whoever finds it older than FILE_FRESH_MS looks again in an offload job, one fiber for
- * all: the others wait for what it finds. A file whose path has come to mean another lives on until
- * the last who sends it lets go. Failures are not cached.
+ * there, or why none was. Whoever finds it older than FILE_FRESH_MS looks again in an offload job,
+ * one fiber for all: the others wait for what it finds. A file whose path has come to mean another
+ * lives on until the last who sends it lets go. Failures are kept apart and are few, so that who
+ * asks for what is not there drives no file out.
+ *
+ * A root is shared by all threads, a cache is its loop's. An entry holds its root: where one loop
+ * closes it, what others still have of it goes when they drop it.
  */
 #include "net/file.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,15 +21,19 @@
 #include "fiber/fiber.h"
 
 struct leat_root {
-    struct leat_loop *loop;
+    const struct backend_sys *sys;
     int fd;
+    struct leat_root_options options;
+    _Atomic unsigned references; /* its owner's, and those of all entries */
+    _Atomic int64_t told_ns;     /* when options.on_refused was last called */
 };
 
 struct entry {
     struct hash_node hash_node;
     struct list_node age_node; /* most recently used last */
     struct leat_root *root;
-    struct leat_file *file; /* NULL until it was found once */
+    struct leat_file *file; /* NULL until it was found, and while it is not there */
+    int error;              /* why it is not, as far as that is worth remembering; else 0 */
     int64_t checked_ns;
     bool is_looking;          /* a fiber is at it */
     struct list_node waiters; /* who wait for that */
@@ -43,7 +52,9 @@ struct file_cache {
     struct loop_extension extension;
     struct hash_table table;
     struct hash_seed seed;
-    struct list_node ages;
+    struct list_node ages;     /* of files, found or looked for */
+    struct list_node failures; /* of entries with an error */
+    unsigned failure_count;
     struct file_counters counters;
 };
 
@@ -71,6 +82,22 @@ const struct leat_file_info *leat_file_info(const struct leat_file *file)
     return &file->info;
 }
 
+/* ---- Holding roots --------------------------------------------------------------------------- */
+
+static struct leat_root *hold_root(struct leat_root *root)
+{
+    atomic_fetch_add_explicit(&root->references, 1, memory_order_relaxed);
+    return root;
+}
+
+static void let_go_of_root(struct leat_root *root)
+{
+    if (atomic_fetch_sub_explicit(&root->references, 1, memory_order_acq_rel) > 1)
+        return;
+    root->sys->close(root->sys, root->fd);
+    free(root);
+}
+
 /* ---- The cache ------------------------------------------------------------------------------- */
 
 static bool is_in_use(const struct entry *entry)
@@ -81,18 +108,20 @@ static bool is_in_use(const struct entry *entry)
 static void drop_entry(struct file_cache *cache, struct entry *entry)
 {
     ASSERT(!is_in_use(entry));
+    ASSERT(!entry->file || !entry->error);
+    cache->failure_count -= entry->error != 0;
     hash_remove(&cache->table, &entry->hash_node);
     list_remove(&entry->age_node);
     leat_file_unref(entry->file);
+    let_go_of_root(entry->root);
     free(entry);
 }
 
-/* Drops up to `count` entries that nobody waits for, the least recently used first. */
-static size_t drop_oldest(struct file_cache *cache, size_t count)
+/* Drops up to `count` entries that nobody waits for, the least recently used of the list first. */
+static size_t drop_oldest(struct file_cache *cache, struct list_node *list, size_t count)
 {
     size_t dropped = 0;
-    for (struct list_node *node = cache->ages.next, *next; node != &cache->ages && dropped < count;
-         node = next) {
+    for (struct list_node *node = list->next, *next; node != list && dropped < count; node = next) {
         next = node->next;
         struct entry *entry = CONTAINER_OF(node, struct entry, age_node);
         if (is_in_use(entry))
@@ -107,7 +136,8 @@ static size_t drop_oldest(struct file_cache *cache, size_t count)
 static void cache_fini(struct loop_extension *extension)
 {
     struct file_cache *cache = CONTAINER_OF(extension, struct file_cache, extension);
-    drop_oldest(cache, SIZE_MAX);
+    drop_oldest(cache, &cache->ages, SIZE_MAX);
+    drop_oldest(cache, &cache->failures, SIZE_MAX);
     ASSERT(cache->table.count == 0);
     hash_fini(&cache->table);
     free(cache);
@@ -129,6 +159,7 @@ static struct file_cache *cache_of(struct leat_loop *loop)
     cache->seed.words[0] = loop->ops->is_simulated ? 1 : (uint64_t)(uintptr_t)cache;
     cache->seed.words[1] = (uint64_t)loop->sys->wall_ns(loop->sys);
     list_init(&cache->ages);
+    list_init(&cache->failures);
     loop->extensions[LOOP_SLOT_FILES] = &cache->extension;
     return cache;
 }
@@ -159,12 +190,12 @@ static struct entry *find_entry(struct file_cache *cache, struct leat_root *root
 static int make_entry(struct file_cache *cache, struct leat_root *root, struct leat_slice path,
                       uint64_t hash, struct entry **ret_entry)
 {
-    if (cache->table.count >= FILE_CACHE_MAX && drop_oldest(cache, 1) == 0)
+    if (cache->table.count >= FILE_CACHE_MAX && drop_oldest(cache, &cache->failures, 1) == 0 &&
+        drop_oldest(cache, &cache->ages, 1) == 0)
         return -EAGAIN;
     struct entry *entry = calloc(1, sizeof *entry + path.size + 1);
     if (!entry)
         return -ENOMEM;
-    entry->root = root;
     entry->path_size = path.size;
     memcpy(entry->path, path.data, path.size);
     list_init(&entry->waiters);
@@ -174,29 +205,90 @@ static int make_entry(struct file_cache *cache, struct leat_root *root, struct l
         free(entry);
         return error;
     }
+    entry->root = hold_root(root);
     list_push_back(&cache->ages, &entry->age_node);
     *ret_entry = entry;
     return 0;
 }
 
+/* It was used now, or has come to be what it is. */
+static void touch_entry(struct file_cache *cache, struct entry *entry)
+{
+    list_remove(&entry->age_node);
+    list_push_back(entry->error ? &cache->failures : &cache->ages, &entry->age_node);
+}
+
+/* Does it tell how things are below the root, rather than how we are? */
+static bool is_worth_remembering(int error)
+{
+    switch (-error) {
+    case ENOENT:
+    case ENOTDIR:
+    case EACCES:
+    case EPERM:
+    case EXDEV:
+    case ELOOP:
+    case ENAMETOOLONG: return true;
+    default: return false;
+    }
+}
+
+static void note_failure(struct file_cache *cache, struct entry *entry, int error)
+{
+    leat_file_unref(entry->file);
+    entry->file = NULL;
+    const int kept = is_worth_remembering(error) ? error : 0;
+    cache->failure_count += (unsigned)(kept != 0) - (unsigned)(entry->error != 0);
+    entry->error = kept;
+    if (kept)
+        touch_entry(cache, entry);
+    if (cache->failure_count > FILE_FAILURES_MAX)
+        drop_oldest(cache, &cache->failures, 1);
+}
+
 /* ---- Looking --------------------------------------------------------------------------------- */
+
+static struct leat_file_info file_info_of(const struct backend_stat *stat)
+{
+    return (struct leat_file_info){.size = stat->size,
+                                   .mtime_ns = stat->mtime_ns,
+                                   .device = stat->device,
+                                   .inode = stat->inode,
+                                   .is_directory = stat->is_directory};
+}
 
 /* A look at a path, in an offload job. */
 struct look {
     const char *path;
-    int root_fd;
+    struct leat_root *root;
+    int64_t now_ns;
     int error;
     int fd;
     struct leat_file_info info;
 };
 
+/* Lets the operator know what leads out of the root; of many only one a second. */
+static void tell_refusal(const struct look *look)
+{
+    struct leat_root *root = look->root;
+    int64_t told_ns = atomic_load_explicit(&root->told_ns, memory_order_relaxed);
+    if (root->options.on_refused && look->now_ns - told_ns >= LEAT_NS_PER_S &&
+        atomic_compare_exchange_strong(&root->told_ns, &told_ns, look->now_ns))
+        root->options.on_refused(look->path, look->error, root->options.user);
+}
+
 static void look_job(void *arg, const struct backend_sys *sys)
 {
     struct look *look = arg;
+    const enum backend_open flags = look->root->options.follow_symlinks
+                                        ? BACKEND_OPEN_FILE
+                                        : BACKEND_OPEN_FILE | BACKEND_OPEN_BENEATH;
     look->error = 0;
-    look->fd = sys->open(sys, look->root_fd, look->path, BACKEND_OPEN_FILE | BACKEND_OPEN_BENEATH);
+    look->fd = sys->open(sys, look->root->fd, look->path, flags);
     if (look->fd < 0) { /* a socket, or a device that nobody serves, is not a file */
         look->error = look->fd == -ENXIO || look->fd == -ENODEV ? -ENOENT : look->fd;
+        if (look->error == -EXDEV || look->error == -ELOOP)
+            tell_refusal(look);
         return;
     }
     struct backend_stat stat;
@@ -207,17 +299,13 @@ static void look_job(void *arg, const struct backend_sys *sys)
         sys->close(sys, look->fd);
         return;
     }
-    look->info = (struct leat_file_info){.size = stat.size,
-                                         .mtime_ns = stat.mtime_ns,
-                                         .device = stat.device,
-                                         .inode = stat.inode,
-                                         .is_directory = stat.is_directory};
+    look->info = file_info_of(&stat);
 }
 
 /* Puts what the look has found into the entry; the descriptor is taken over. */
-static int settle_entry(struct entry *entry, const struct look *look, struct leat_loop *loop)
+static int settle_entry(struct file_cache *cache, struct entry *entry, const struct look *look,
+                        struct leat_loop *loop)
 {
-    entry->checked_ns = loop->now_ns;
     if (entry->file && file_info_equal(&entry->file->info, &look->info)) {
         loop->sys->close(loop->sys, look->fd);
         return 0;
@@ -230,28 +318,30 @@ static int settle_entry(struct entry *entry, const struct look *look, struct lea
     *file = (struct leat_file){.loop = loop, .fd = look->fd, .references = 1, .info = look->info};
     leat_file_unref(entry->file);
     entry->file = file;
+    cache->failure_count -= entry->error != 0;
+    entry->error = 0;
     return 0;
 }
 
 /* Looks for the entry's path and tells those who wait. */
 static int look_again(struct file_cache *cache, struct entry *entry, int64_t deadline_ns)
 {
-    struct leat_loop *loop = entry->root->loop;
-    struct look look = {.path = entry->path, .root_fd = entry->root->fd};
+    struct leat_loop *loop = loop_current;
+    struct look look = {.path = entry->path, .root = entry->root, .now_ns = loop->now_ns};
     entry->is_looking = true;
     int error = fiber_offload(look_job, &look, deadline_ns);
     if (!error && (look.error == -EMFILE || look.error == -ENFILE) &&
-        drop_oldest(cache, FILE_CACHE_MAX / 2) > 0)
+        drop_oldest(cache, &cache->ages, FILE_CACHE_MAX / 2) > 0)
         error = fiber_offload(look_job, &look, deadline_ns);
     /* Not done, for our own deadline or cancel: the next who waits does it. */
     const bool was_done = error == 0;
-    if (was_done)
-        error = look.error ? look.error : settle_entry(entry, &look, loop);
-    entry->is_looking = false;
-    if (error && was_done) {
-        leat_file_unref(entry->file);
-        entry->file = NULL;
+    if (was_done) {
+        entry->checked_ns = loop->now_ns;
+        error = look.error ? look.error : settle_entry(cache, entry, &look, loop);
     }
+    if (error && was_done)
+        note_failure(cache, entry, error);
+    entry->is_looking = false;
     struct list_node *node;
     while ((node = list_take_front(&entry->waiters))) {
         struct waiter *waiter = CONTAINER_OF(node, struct waiter, node);
@@ -283,17 +373,35 @@ static int await_look(struct entry *entry, int64_t deadline_ns)
 
 static bool is_fresh(const struct entry *entry, int64_t now_ns)
 {
-    return entry->file && now_ns - entry->checked_ns < FILE_FRESH_MS * LEAT_NS_PER_MS;
+    return (entry->file || entry->error) &&
+           now_ns - entry->checked_ns < FILE_FRESH_MS * LEAT_NS_PER_MS;
+}
+
+/* Where symbolic links are followed the kernel does not keep the path below the root; we do. */
+static bool leads_out(struct leat_slice path)
+{
+    if (path.size > 0 && path.data[0] == '/')
+        return true;
+    while (path.size > 0) {
+        const char *slash = memchr(path.data, '/', path.size);
+        const size_t size = slash ? (size_t)(slash - path.data) : path.size;
+        if (slice_equal(slice_of(path.data, size), SLICE("..")))
+            return true;
+        path = slice_after(path, slash ? size + 1 : size);
+    }
+    return false;
 }
 
 int leat_file_open(struct leat_root *root, const char *path, int64_t deadline_ns,
                    struct leat_file **ret_file)
 {
-    struct leat_loop *loop = root->loop;
-    ASSERT(loop == loop_current);
+    struct leat_loop *loop = loop_current;
+    ASSERT(loop != NULL && loop->sys == root->sys);
     const struct leat_slice key = slice_from_text(path);
     if (key.size > FILE_PATH_MAX)
         return -ENAMETOOLONG;
+    if (root->options.follow_symlinks && leads_out(key))
+        return -EXDEV;
     struct file_cache *cache = cache_of(loop);
     if (!cache)
         return -ENOMEM;
@@ -310,7 +418,7 @@ int leat_file_open(struct leat_root *root, const char *path, int64_t deadline_ns
             if (error)
                 return error;
             entry = find_entry(cache, root, key, hash);
-            if (!entry || !entry->file)
+            if (!entry || !(entry->file || entry->error))
                 continue;
         } else {
             if (entry)
@@ -322,13 +430,14 @@ int leat_file_open(struct leat_root *root, const char *path, int64_t deadline_ns
             cache->counters.misses += entry->file == NULL;
             error = look_again(cache, entry, deadline_ns);
             if (error) {
-                if (!entry->file && !is_in_use(entry))
+                if (!entry->file && !entry->error && !is_in_use(entry))
                     drop_entry(cache, entry);
                 return error;
             }
         }
-        list_remove(&entry->age_node);
-        list_push_back(&cache->ages, &entry->age_node);
+        touch_entry(cache, entry);
+        if (entry->error)
+            return entry->error;
         leat_file_ref(entry->file);
         *ret_file = entry->file;
         return 0;
@@ -337,15 +446,18 @@ int leat_file_open(struct leat_root *root, const char *path, int64_t deadline_ns
 
 /* ---- Roots ----------------------------------------------------------------------------------- */
 
-int leat_root_open(const char *path, struct leat_root **ret_root)
+int leat_root_open_with(const char *path, const struct leat_root_options *options,
+                        struct leat_root **ret_root)
 {
-    struct leat_loop *loop = loop_current;
-    ASSERT(loop != NULL);
+    const struct backend_sys *sys = loop_current ? loop_current->sys : &backend_sys_linux;
     struct leat_root *root = calloc(1, sizeof *root);
     if (!root)
         return -ENOMEM;
-    root->loop = loop;
-    root->fd = loop->sys->open(loop->sys, -1, path, BACKEND_OPEN_DIRECTORY);
+    root->sys = sys;
+    root->options = *options;
+    atomic_init(&root->references, 1);
+    atomic_init(&root->told_ns, INT64_MIN / 2);
+    root->fd = sys->open(sys, -1, path, BACKEND_OPEN_DIRECTORY);
     if (root->fd < 0) {
         const int error = root->fd;
         free(root);
@@ -355,12 +467,19 @@ int leat_root_open(const char *path, struct leat_root **ret_root)
     return 0;
 }
 
-static void drop_root(struct file_cache *cache, const struct leat_root *root)
+int leat_root_open(const char *path, struct leat_root **ret_root)
 {
-    for (struct list_node *node = cache->ages.next, *next; node != &cache->ages; node = next) {
+    return leat_root_open_with(path, &(struct leat_root_options){0}, ret_root);
+}
+
+/* Drops what the list has of the root and nobody waits for. */
+static void drop_root(struct file_cache *cache, struct list_node *list,
+                      const struct leat_root *root)
+{
+    for (struct list_node *node = list->next, *next; node != list; node = next) {
         next = node->next;
         struct entry *entry = CONTAINER_OF(node, struct entry, age_node);
-        if (entry->root == root)
+        if (entry->root == root && !is_in_use(entry))
             drop_entry(cache, entry);
     }
 }
@@ -369,31 +488,65 @@ void leat_root_close(struct leat_root *root)
 {
     if (!root)
         return;
-    if (root->loop->extensions[LOOP_SLOT_FILES])
-        drop_root(cache_of(root->loop), root);
-    root->loop->sys->close(root->loop->sys, root->fd);
-    free(root);
+    if (loop_current && loop_current->extensions[LOOP_SLOT_FILES]) {
+        struct file_cache *cache = cache_of(loop_current);
+        drop_root(cache, &cache->ages, root);
+        drop_root(cache, &cache->failures, root);
+    }
+    let_go_of_root(root);
 }
 
+/* ---- Listing --------------------------------------------------------------------------------- */
+
 struct listing {
+    const struct backend_sys *sys;
     struct leat_file *directory;
     leat_entry_fn entry;
+    leat_entry_info_fn entry_info; /* or this one */
     void *user;
     int error;
 };
 
+static bool give_entry_info(const char *name, bool is_directory, void *user)
+{
+    const struct listing *listing = user;
+    const struct backend_sys *sys = listing->sys;
+    struct backend_stat stat;
+    const int error = sys->stat_at(sys, listing->directory->fd, name, &stat);
+    const bool is_known = !error && (stat.is_regular || stat.is_directory);
+    struct leat_file_info info;
+    if (is_known)
+        info = file_info_of(&stat);
+    return listing->entry_info(name, is_directory, is_known ? &info : NULL, listing->user);
+}
+
 static void list_job(void *arg, const struct backend_sys *sys)
 {
     struct listing *listing = arg;
-    listing->error = sys->list(sys, listing->directory->fd, listing->entry, listing->user);
+    listing->sys = sys;
+    listing->error = listing->entry
+                         ? sys->list(sys, listing->directory->fd, listing->entry, listing->user)
+                         : sys->list(sys, listing->directory->fd, give_entry_info, listing);
+}
+
+static int list_directory(struct listing *listing, int64_t deadline_ns)
+{
+    if (!listing->directory->info.is_directory)
+        return -ENOTDIR;
+    const int error = fiber_offload(list_job, listing, deadline_ns);
+    return error ? error : listing->error;
 }
 
 int leat_file_list(struct leat_file *directory, int64_t deadline_ns, leat_entry_fn entry,
                    void *user)
 {
-    if (!directory->info.is_directory)
-        return -ENOTDIR;
     struct listing listing = {.directory = directory, .entry = entry, .user = user};
-    const int error = fiber_offload(list_job, &listing, deadline_ns);
-    return error ? error : listing.error;
+    return list_directory(&listing, deadline_ns);
+}
+
+int leat_file_list_info(struct leat_file *directory, int64_t deadline_ns, leat_entry_info_fn entry,
+                        void *user)
+{
+    struct listing listing = {.directory = directory, .entry_info = entry, .user = user};
+    return list_directory(&listing, deadline_ns);
 }

@@ -12,9 +12,10 @@
 #include "loop/loop.h"
 
 enum {
-    FILE_CACHE_MAX = 1024, /* entries a loop */
-    FILE_FRESH_MS = 1000,  /* how long what was found is believed */
-    FILE_PATH_MAX = 1024,  /* bytes; longer paths are -ENAMETOOLONG */
+    FILE_CACHE_MAX = 1024,  /* entries a loop, */
+    FILE_FAILURES_MAX = 64, /* of which so many are of what is not there */
+    FILE_FRESH_MS = 1000,   /* how long what was found is believed */
+    FILE_PATH_MAX = 1024,   /* bytes; longer paths are -ENAMETOOLONG */
     FILE_VERDICTS = 16,
     FILE_WINDOW_SIZE = 1024 * 1024, /* the unit in which residency is asked */
 };

@@ -595,6 +595,14 @@ static void nothing_leads_out_of_a_root(void **state)
             world.sys->close(world.sys, fd);
         assert_int_equal(fd < 0 ? fd : 0, cases[index].result);
     }
+    struct backend_stat stat;
+    assert_int_equal(world.sys->stat_at(world.sys, root, "file", &stat), 0);
+    assert_true(stat.is_regular && stat.size == 10);
+    assert_int_equal(world.sys->stat_at(world.sys, root, "deep", &stat), 0);
+    assert_true(stat.is_directory);
+    assert_int_equal(world.sys->stat_at(world.sys, root, "outer-link", &stat), 0);
+    assert_false(stat.is_directory || stat.is_regular);
+    assert_int_equal(world.sys->stat_at(world.sys, root, "missing", &stat), -ENOENT);
     const int above = world.sys->open(world.sys, root, "../secret", BACKEND_OPEN_FILE);
     assert_true(above >= 0);
     world.sys->close(world.sys, above);

@@ -131,6 +131,25 @@ static void stays_beneath(void **state)
     sys->close(sys, inside_fd);
 }
 
+static void tells_of_entries(void **state)
+{
+    const int inside_fd = open_inside();
+    struct backend_stat stat, of_file;
+    const int fd = sys->open(sys, inside_fd, "film", BACKEND_OPEN_FILE);
+    assert_int_equal(sys->stat(sys, fd, &of_file), 0);
+    assert_int_equal(sys->stat_at(sys, inside_fd, "film", &stat), 0);
+    assert_true(stat.is_regular && stat.size == of_file.size && stat.inode == of_file.inode);
+    assert_true(stat.mtime_ns == of_file.mtime_ns);
+    assert_int_equal(sys->stat_at(sys, inside_fd, "sub", &stat), 0);
+    assert_true(stat.is_directory);
+    assert_int_equal(sys->stat_at(sys, inside_fd, "out", &stat), 0); /* a link out of it */
+    assert_false(stat.is_directory || stat.is_regular);
+    assert_int_equal(sys->stat_at(sys, inside_fd, "none", &stat), -ENOENT);
+    assert_int_equal(sys->stat_at(sys, fd, "film", &stat), -ENOTDIR);
+    sys->close(sys, fd);
+    sys->close(sys, inside_fd);
+}
+
 static void tells_and_reads(void **state)
 {
     const int fd = sys->open(sys, root_fd, "in/film", BACKEND_OPEN_FILE);
@@ -302,11 +321,12 @@ static void sockets_do_not_wait(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(opens_read_only),         cmocka_unit_test(opens_a_fifo_without_hanging),
-        cmocka_unit_test(stays_beneath),           cmocka_unit_test(tells_and_reads),
-        cmocka_unit_test(residency_is_in_bytes),   cmocka_unit_test(lists_directories),
-        cmocka_unit_test(maps_what_cannot_shrink), cmocka_unit_test(pipes_of_any_size),
-        cmocka_unit_test(pipe_without_privilege),  cmocka_unit_test(sockets_do_not_wait),
+        cmocka_unit_test(opens_read_only),     cmocka_unit_test(opens_a_fifo_without_hanging),
+        cmocka_unit_test(stays_beneath),       cmocka_unit_test(tells_of_entries),
+        cmocka_unit_test(tells_and_reads),     cmocka_unit_test(residency_is_in_bytes),
+        cmocka_unit_test(lists_directories),   cmocka_unit_test(maps_what_cannot_shrink),
+        cmocka_unit_test(pipes_of_any_size),   cmocka_unit_test(pipe_without_privilege),
+        cmocka_unit_test(sockets_do_not_wait),
     };
     return cmocka_run_group_tests_name("sys", tests, make_tree, remove_tree);
 }

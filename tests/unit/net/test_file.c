@@ -115,14 +115,19 @@ static void it_is_believed_for_a_second(void)
     assert_ptr_equal(same, new);
     leat_file_unref(same);
     assert_int_equal(counters().revalidations, 2);
-    /* Gone: believed no longer than that, and no entry is left. */
+    /* Gone: believed no longer than that, and neither is its absence. */
     assert_int_equal(remove(folder_path(&folder, "film")), 0);
     leat_file_unref(open_file("film"));
     grow_stale();
     open_fails("film", -ENOENT);
-    assert_int_equal(counters().entries, 0);
-    folder_write(&folder, "film", 0, 5); /* a failure is not remembered */
+    folder_write(&folder, "film", 0, 5);
+    const uint64_t hits = counters().hits;
+    open_fails("film", -ENOENT);
+    assert_int_equal(counters().hits, hits + 1);
+    assert_int_equal(counters().entries, 1);
+    grow_stale();
     leat_file_unref(open_file("film"));
+    assert_int_equal(counters().entries, 1);
 }
 FOLDER_TEST(it_is_believed_for_a_second)
 
@@ -154,9 +159,39 @@ static void nothing_leads_out(void)
     assert_int_equal(leat_file_info(plain)->inode, leat_file_info(linked)->inode);
     leat_file_unref(plain);
     leat_file_unref(linked);
-    assert_int_equal(counters().entries, 2);
+    assert_int_equal(counters().entries, 2 + 12);
+    open_fails("absolute", -EXDEV); /* remembered as well */
+    open_fails("film/x", -ENOTDIR);
+    assert_int_equal(counters().misses, 2 + 12);
 }
 FOLDER_TEST(nothing_leads_out)
+
+/* Who asks for what is not there drives nothing out that is. */
+static void failures_are_few(void)
+{
+    enum { FILES = 100 };
+    char name[32];
+    for (unsigned index = 0; index < FILES; index++) {
+        snprintf(name, sizeof name, "link-%u", index);
+        assert_int_equal(link(folder_path(&folder, "film"), folder_path(&folder, name)), 0);
+        leat_file_unref(open_file(name));
+    }
+    for (unsigned index = 0; index < 2 * FILE_CACHE_MAX; index++) {
+        snprintf(name, sizeof name, "missing-%u", index);
+        open_fails(name, -ENOENT);
+    }
+    assert_int_equal(counters().entries, FILES + FILE_FAILURES_MAX);
+    const uint64_t misses = counters().misses;
+    for (unsigned index = 0; index < FILES; index++) {
+        snprintf(name, sizeof name, "link-%u", index);
+        leat_file_unref(open_file(name));
+    }
+    open_fails("missing-2047", -ENOENT); /* the last ones are still known */
+    assert_int_equal(counters().misses, misses);
+    open_fails("missing-0", -ENOENT); /* the first are not */
+    assert_int_equal(counters().misses, misses + 1);
+}
+FOLDER_TEST(failures_are_few)
 
 static bool count_entry(const char *name, bool is_directory, void *user)
 {
@@ -184,6 +219,45 @@ static void folders_are_listed(void)
 }
 FOLDER_TEST(folders_are_listed)
 
+static bool note_entry(const char *name, bool is_directory, const struct leat_file_info *info,
+                       void *user)
+{
+    unsigned *seen = user;
+    if (strcmp(name, "film") == 0) {
+        struct stat stat_now;
+        assert_int_equal(stat(folder_path(&folder, name), &stat_now), 0);
+        assert_false(is_directory || info->is_directory);
+        assert_int_equal(info->size, 100000);
+        assert_int_equal(info->mtime_ns,
+                         stat_now.st_mtim.tv_sec * LEAT_NS_PER_S + stat_now.st_mtim.tv_nsec);
+        *seen |= 1;
+    } else if (strcmp(name, "sub") == 0) {
+        assert_true(is_directory && info->is_directory);
+        *seen |= 2;
+    } else {
+        /* What it leads to is not told, for it may lie outside. */
+        assert_null(info);
+        assert_true(is_directory == (strcmp(name, "way-out") == 0));
+        *seen |= is_directory ? 4 : 8;
+    }
+    return true;
+}
+
+static void folders_are_listed_with_sizes(void)
+{
+    assert_int_equal(mkdir(folder_path(&folder, "sub"), 0755), 0);
+    assert_int_equal(symlink("/etc", folder_path(&folder, "way-out")), 0);
+    assert_int_equal(symlink("film", folder_path(&folder, "inside")), 0);
+    struct leat_file *here = open_file("."), *film = open_file("film");
+    unsigned seen = 0;
+    assert_int_equal(leat_file_list_info(here, soon(), note_entry, &seen), 0);
+    assert_int_equal(seen, 15);
+    assert_int_equal(leat_file_list_info(film, soon(), note_entry, &seen), -ENOTDIR);
+    leat_file_unref(here);
+    leat_file_unref(film);
+}
+FOLDER_TEST(folders_are_listed_with_sizes)
+
 static void roots(void)
 {
     struct leat_root *second = NULL;
@@ -196,6 +270,7 @@ static void roots(void)
     struct leat_file *file, *same = open_file("film");
     assert_int_equal(leat_file_open(second, "film", soon(), &file), 0);
     assert_ptr_not_equal(file, same);
+    assert_int_equal(leat_file_open(second, "none", soon(), &(struct leat_file *){NULL}), -ENOENT);
     leat_root_close(second);
     assert_int_equal(counters().entries, 1);
     assert_int_equal(leat_file_info(file)->size, 100000);
@@ -311,7 +386,7 @@ static void they_cost_one_look(void)
     assert_int_equal(leat_gather(calls, MANY, &wait), -ENOENT);
     for (unsigned index = 0; index < MANY; index++)
         assert_int_equal(calls[index].result, -ENOENT);
-    assert_int_equal(counters().entries, 0);
+    assert_int_equal(counters().entries, 1);
 }
 FOLDER_TEST(they_cost_one_look)
 
@@ -426,7 +501,9 @@ int main(void)
         cmocka_unit_test(test_a_second_look_is_a_hit),
         cmocka_unit_test(test_it_is_believed_for_a_second),
         cmocka_unit_test(test_nothing_leads_out),
+        cmocka_unit_test(test_failures_are_few),
         cmocka_unit_test(test_folders_are_listed),
+        cmocka_unit_test(test_folders_are_listed_with_sizes),
         cmocka_unit_test(test_roots),
         cmocka_unit_test(test_the_oldest_goes),
         cmocka_unit_test(test_few_descriptors),
