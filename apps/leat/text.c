@@ -10,6 +10,7 @@
 #include "base/slice.h"
 #include "wire/html.h"
 #include "wire/path.h"
+#include "wire/utf8.h"
 
 void text_fini(struct text *text)
 {
@@ -49,28 +50,6 @@ void text_add(struct text *text, struct leat_slice piece)
 void text_add_literal(struct text *text, const char *piece)
 {
     text_add(text, (struct leat_slice){piece, strlen(piece)});
-}
-
-/* The size of the well-formed UTF-8 sequence at the start (Unicode, table 3-7), or 0. */
-static size_t utf8_size(struct leat_slice text)
-{
-    const unsigned char *byte = (const unsigned char *)text.data;
-    const unsigned char first = byte[0];
-    if (first < 0x80)
-        return 1;
-    if (first < 0xc2 || first > 0xf4)
-        return 0;
-    const size_t size = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-    if (text.size < size)
-        return 0;
-    for (size_t index = 1; index < size; index++)
-        if ((byte[index] & 0xc0) != 0x80)
-            return 0;
-    /* Overlong, a surrogate, beyond U+10FFFF. */
-    if ((first == 0xe0 && byte[1] < 0xa0) || (first == 0xed && byte[1] > 0x9f) ||
-        (first == 0xf0 && byte[1] < 0x90) || (first == 0xf4 && byte[1] > 0x8f))
-        return 0;
-    return size;
 }
 
 void text_add_html(struct text *text, struct leat_slice piece)

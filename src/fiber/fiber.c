@@ -84,10 +84,38 @@ void fiber_counters_read(const struct leat_loop *loop, struct fiber_counters *re
     *ret_counters = (struct fiber_counters){
         .fibers = atomic_load_explicit(&scheduler->fiber_count, memory_order_relaxed),
         .fibers_peak = atomic_load_explicit(&scheduler->fiber_peak, memory_order_relaxed),
+        .stacks = atomic_load_explicit(&scheduler->stacks.count, memory_order_relaxed),
         .stacks_cached = atomic_load_explicit(&scheduler->stacks.warm_count, memory_order_relaxed),
         .switches = atomic_load_explicit(&scheduler->switch_count, memory_order_relaxed),
         .spawned = atomic_load_explicit(&scheduler->spawn_count, memory_order_relaxed),
     };
+}
+
+void fiber_each(const struct leat_loop *loop,
+                bool (*see)(const struct fiber_info *info, void *user), void *user)
+{
+    static const char *const states[] = {
+        [FIBER_PARKED] = "parked", [FIBER_READY] = "ready", [FIBER_RUNNING] = "running"};
+    ASSERT(loop == loop_current);
+    const struct loop_extension *extension = loop->extensions[LOOP_SLOT_FIBER];
+    if (!extension)
+        return;
+    const struct scheduler *scheduler = CONTAINER_OF(extension, struct scheduler, extension);
+    LIST_FOR_EACH (node, &scheduler->fibers) {
+        const struct fiber *fiber = CONTAINER_OF(node, struct fiber, node);
+        ASSERT(fiber->state != FIBER_ENDED);
+        const struct fiber_info info = {
+            .name = fiber->name,
+            .state = states[fiber->state],
+            .is_cancelled = fiber->is_cancelled,
+            .since_ns = fiber->since_ns,
+            .deadline_ns = fiber->state == FIBER_PARKED ? fiber->deadline_ns : LEAT_FOREVER,
+            .stack_size = fiber->stack->size,
+            .stack_used = stack_high_water(fiber->stack),
+        };
+        if (!see(&info, user))
+            return;
+    }
 }
 
 /* ---- Switching ------------------------------------------------------------------------------- */
@@ -227,6 +255,7 @@ int fiber_create(struct scheduler *scheduler, const struct leat_fiber_options *o
     fiber->interrupt_user = NULL;
     fiber->deadline_ns = LEAT_FOREVER;
     fiber->grace_ns = 0;
+    fiber->since_ns = scheduler->loop->now_ns;
     fiber->scope = NULL;
     fiber->scopes_open = 0;
     fiber->name = options->name ? options->name : defaults.name;
@@ -334,6 +363,7 @@ int fiber_park(int64_t deadline_ns, void (*interrupt)(void *user), void *user)
     if (alarm_ns != LEAT_FOREVER)
         loop_timer_start(scheduler->loop, &fiber->timer, alarm_ns);
     fiber->state = FIBER_PARKED;
+    fiber->since_ns = scheduler->loop->now_ns;
     leave(scheduler, fiber);
     if (fiber->timer.is_running)
         loop_timer_stop(scheduler->loop, &fiber->timer);
@@ -346,6 +376,8 @@ void fiber_park_sealed(void)
     struct fiber *fiber = fiber_running();
     ASSERT(fiber && !fiber->interrupt);
     fiber->state = FIBER_PARKED;
+    fiber->since_ns = fiber->scheduler->loop->now_ns;
+    fiber->deadline_ns = LEAT_FOREVER;
     leave(fiber->scheduler, fiber);
 }
 
@@ -354,6 +386,7 @@ void fiber_yield(void)
     struct fiber *fiber = fiber_running();
     ASSERT(fiber);
     fiber->state = FIBER_READY;
+    fiber->since_ns = fiber->scheduler->loop->now_ns;
     loop_defer(fiber->scheduler->loop, &fiber->task);
     leave(fiber->scheduler, fiber);
 }

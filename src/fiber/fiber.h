@@ -59,8 +59,22 @@ void fiber_op_done(struct op *op, const struct completion *completion);
 int fiber_offload(void (*fn)(void *arg, const struct backend_sys *sys), void *arg,
                   int64_t deadline_ns);
 
+/* What a fiber is at, for who looks into a running program. */
+struct fiber_info {
+    const char *name, *state; /* "running", "ready", "parked" */
+    bool is_cancelled;
+    int64_t since_ns;              /* when it last left the processor, or was made */
+    int64_t deadline_ns;           /* of what it waits for; LEAT_FOREVER: none */
+    size_t stack_size, stack_used; /* bytes; used: ever, by any fiber that had the stack */
+};
+/* Calls see() with each fiber of the loop, the oldest first, until that returns false. On the
+ * loop's thread. It looks for where a stack was ever written to, which takes some microseconds. */
+void fiber_each(const struct leat_loop *loop,
+                bool (*see)(const struct fiber_info *info, void *user), void *user);
+
 struct fiber_counters {
-    uint64_t fibers, fibers_peak, stacks_cached, switches, spawned;
+    uint64_t fibers, fibers_peak, switches, spawned;
+    uint64_t stacks, stacks_cached; /* that exist; that are idle and have their pages */
 };
 void fiber_counters_read(const struct leat_loop *loop, struct fiber_counters *ret_counters);
 

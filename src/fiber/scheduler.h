@@ -55,6 +55,7 @@ struct fiber {
     void *interrupt_user;
     struct timer timer;       /* runs only while parked with a deadline */
     int64_t deadline_ns;      /* of the present wait */
+    int64_t since_ns;         /* when it last left the processor, or was made */
     int64_t grace_ns;         /* of the shield */
     struct list_node node;    /* in scheduler->fibers */
     struct list_node sibling; /* in scope->fibers */

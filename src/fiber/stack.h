@@ -49,8 +49,10 @@ struct stack_cache {
     struct list_node warm; /* idle, with their pages; the last used is the first */
     struct list_node cold; /* idle, without */
     struct list_node slabs;
-    _Atomic size_t warm_count; /* written by the loop alone */
-    size_t count, count_max;   /* stacks that exist, of any size */
+    /* Written by the loop alone. */
+    _Atomic size_t warm_count;
+    _Atomic size_t count; /* stacks that exist, of any size */
+    size_t count_max;
     size_t page_size;
     enum stack_guard guard;
 };

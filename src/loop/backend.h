@@ -91,6 +91,13 @@ struct backend_sys {
     void (*unmap)(const struct backend_sys *sys, const void *data, size_t size);
     ssize_t (*write)(const struct backend_sys *sys, int fd, const void *data, size_t size,
                      uint64_t offset);
+    /* A file to append to, made when it is not there; NULL: standard output, by a descriptor of our
+     * own. Nobody has to be reading it: what has no room for now is -EAGAIN. */
+    int (*open_append)(const struct backend_sys *sys, const char *path);
+    /* At the end of it, wherever others have moved that meanwhile; may be short, as when the disk
+     * is nearly full. Waits up to `wait_ms` for the reader of a pipe, then -EAGAIN. */
+    ssize_t (*append)(const struct backend_sys *sys, int fd, const void *data, size_t size,
+                      int wait_ms);
     int (*seal)(const struct backend_sys *sys, int fd);   /* no shrinking, growing, writing more */
     void (*close)(const struct backend_sys *sys, int fd); /* a file; sockets: backend_ops.close */
 };

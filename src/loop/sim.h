@@ -118,6 +118,12 @@ int sim_file_touch(struct sim *sim, const char *path, int64_t mtime_ns);
 /* Out of the page cache, as if it had never been read. */
 int sim_file_cool(struct sim *sim, const char *path);
 
+/* What was appended to a file that was opened for it; valid until the next append. NULL: there is
+ * no such file. */
+const char *sim_file_bytes(struct sim *sim, const char *path, size_t *ret_size);
+/* So many bytes more may be appended to files; then the disk is full. */
+void sim_disk_bound(struct sim *sim, size_t room);
+
 /* Byte `offset` and on of content number `content`; the same compared with what was received. */
 void sim_content(uint64_t content, uint64_t offset, void *ret_data, size_t size);
 bool sim_content_equal(uint64_t content, uint64_t offset, const void *data, size_t size);

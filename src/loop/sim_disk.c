@@ -44,7 +44,7 @@ struct sim_node {
     uint8_t *pages;
     size_t page_count;
     struct list_node opens; /* objects, by accept_node */
-    bool is_sealed, is_memory;
+    bool is_sealed, is_memory, is_appended;
 };
 
 /* A mapping is a copy, so that ASan sees who uses it after its end. */
@@ -293,6 +293,21 @@ int sim_file_touch(struct sim *sim, const char *path, int64_t mtime_ns)
     if (!error)
         node->mtime_ns = mtime_ns;
     return error;
+}
+
+const char *sim_file_bytes(struct sim *sim, const char *path, size_t *ret_size)
+{
+    struct sim_node *node;
+    if (find_file(sim, path, &node) != 0 || !node->is_appended)
+        return NULL;
+    *ret_size = (size_t)node->size;
+    return node->bytes ? node->bytes : "";
+}
+
+void sim_disk_bound(struct sim *sim, size_t room)
+{
+    sim->is_disk_bounded = true;
+    sim->disk_room = room;
 }
 
 int sim_file_cool(struct sim *sim, const char *path)
@@ -664,19 +679,9 @@ static void sys_unmap(const struct backend_sys *sys, const void *data, size_t si
     sim_fail(sim, "unmap of %zu bytes that were never mapped, or not like this", size);
 }
 
-static ssize_t sys_write(const struct backend_sys *sys, int fd, const void *data, size_t size,
-                         uint64_t offset)
+static ssize_t node_write(struct sim *sim, struct sim_node *node, const void *data, size_t size,
+                          uint64_t offset)
 {
-    struct sim *sim = sim_of_sys(sys);
-    sim_may_block(sim, "write");
-    struct sim_object *object = file_object(sys, fd, "write");
-    if (!object)
-        return -EBADF;
-    struct sim_node *node = object->file;
-    if (!node->is_memory)
-        return -EBADF; /* open() gives read only descriptors */
-    if (node->is_sealed)
-        return -EPERM;
     if (size > 1 && sim_chance(sim, sim->profile.short_send))
         size = random_between(&sim->random, 1, size);
     const uint64_t end = offset + size;
@@ -693,6 +698,62 @@ static ssize_t sys_write(const struct backend_sys *sys, int fd, const void *data
     if (end > node->size)
         set_pages(sim, node, end, false);
     return (ssize_t)size;
+}
+
+static ssize_t sys_write(const struct backend_sys *sys, int fd, const void *data, size_t size,
+                         uint64_t offset)
+{
+    struct sim *sim = sim_of_sys(sys);
+    sim_may_block(sim, "write");
+    struct sim_object *object = file_object(sys, fd, "write");
+    if (!object)
+        return -EBADF;
+    struct sim_node *node = object->file;
+    if (!node->is_memory)
+        return -EBADF; /* open() gives read only descriptors */
+    if (node->is_sealed)
+        return -EPERM;
+    return node_write(sim, node, data, size, offset);
+}
+
+static int sys_open_append(const struct backend_sys *sys, const char *path)
+{
+    struct sim *sim = sim_of_sys(sys);
+    sim_may_block(sim, "open_append");
+    struct walk walking = {.sim = sim};
+    struct sim_node *node;
+    if (!path)
+        path = "stdout";
+    int result = walk(&walking, sim->root, path, &node);
+    if (result == -ENOENT && (node = add_node(sim, NODE_FILE, path))) {
+        set_pages(sim, node, 0, false);
+        node->is_appended = true;
+        result = 0;
+    }
+    if (result == 0 && !node->is_appended) /* its bytes are a function, nobody can add to them */
+        result = node->kind == NODE_DIRECTORY ? -EISDIR : -EACCES;
+    if (result == 0)
+        result = open_node(sim, node);
+    sim_trace(sim, "open-append", -1, result, path, strlen(path));
+    return result;
+}
+
+static ssize_t sys_append(const struct backend_sys *sys, int fd, const void *data, size_t size,
+                          int wait_ms)
+{
+    struct sim *sim = sim_of_sys(sys);
+    sim_may_block(sim, "append");
+    struct sim_object *object = file_object(sys, fd, "append");
+    if (!object || !object->file->is_appended)
+        return -EBADF;
+    if (sim->is_disk_bounded && size > sim->disk_room)
+        size = sim->disk_room;
+    if (size == 0)
+        return -ENOSPC;
+    const ssize_t result = node_write(sim, object->file, data, size, object->file->size);
+    if (sim->is_disk_bounded && result > 0)
+        sim->disk_room -= (size_t)result;
+    return result;
 }
 
 /* The world began on 9 September 2001, at 01:46:40. */
@@ -742,6 +803,8 @@ void sim_disk_sys(struct backend_sys *sys)
     sys->map = sys_map;
     sys->unmap = sys_unmap;
     sys->write = sys_write;
+    sys->open_append = sys_open_append;
+    sys->append = sys_append;
     sys->wall_ns = sys_wall_ns;
     sys->seal = sys_seal;
     sys->close = sys_close;

@@ -189,6 +189,8 @@ struct sim {
     struct list_node nodes, mappings;
     uint64_t next_inode;
     int64_t disk_free_ns;
+    bool is_disk_bounded;
+    size_t disk_room; /* for what is appended */
 };
 
 /* ---- backend_sim.c --------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -317,6 +318,32 @@ static ssize_t sys_write(const struct backend_sys *sys, int fd, const void *data
     return outcome(TEMP_FAILURE_RETRY(pwrite(fd, data, size, (off_t)offset)));
 }
 
+/* Standard output by its path: a descriptor of our own appends and does not block, whatever the one
+ * we were given does, and shares no flags with the shell. What cannot be opened so (a socket, as the
+ * journal's is; somebody else's file) is used as it is. Reading is for who wants to see the last
+ * line; a FIFO opened so needs no reader. */
+static int sys_open_append(const struct backend_sys *sys, const char *path)
+{
+    const int flags = O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    const char *name = path ? path : "/proc/self/fd/1";
+    int fd = outcome(TEMP_FAILURE_RETRY(open(name, flags | O_RDWR, 0644)));
+    if (fd == -EACCES || fd == -EPERM || fd == -EINVAL)
+        fd = outcome(TEMP_FAILURE_RETRY(open(name, flags | O_WRONLY, 0644)));
+    if (fd < 0 && !path)
+        fd = outcome(fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0));
+    return fd;
+}
+
+static ssize_t sys_append(const struct backend_sys *sys, int fd, const void *data, size_t size,
+                          int wait_ms)
+{
+    struct pollfd room = {.fd = fd, .events = POLLOUT};
+    ssize_t result = outcome(TEMP_FAILURE_RETRY(write(fd, data, size)));
+    if (result == -EAGAIN && wait_ms > 0 && poll(&room, 1, wait_ms) == 1)
+        result = outcome(TEMP_FAILURE_RETRY(write(fd, data, size)));
+    return result;
+}
+
 static int sys_seal(const struct backend_sys *sys, int fd)
 {
     return outcome(TEMP_FAILURE_RETRY(
@@ -372,6 +399,8 @@ const struct backend_sys backend_sys_linux = {
     .map = sys_map,
     .unmap = sys_unmap,
     .write = sys_write,
+    .open_append = sys_open_append,
+    .append = sys_append,
     .seal = sys_seal,
     .close = sys_close,
 };

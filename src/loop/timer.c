@@ -88,7 +88,7 @@ void timer_start(struct timer_wheel *wheel, struct timer *timer, int64_t deadlin
     if (timer->is_running)
         unplace(wheel, timer);
     else
-        wheel->count++;
+        wheel->count += !timer->is_quiet;
     timer->is_running = true;
     timer->deadline_ns = deadline_ns;
     place(wheel, timer);
@@ -98,10 +98,10 @@ void timer_stop(struct timer_wheel *wheel, struct timer *timer)
 {
     if (!timer->is_running)
         return;
-    ASSERT(wheel->count > 0);
+    ASSERT(wheel->count > 0 || timer->is_quiet);
     unplace(wheel, timer);
     timer->is_running = false;
-    wheel->count--;
+    wheel->count -= !timer->is_quiet;
 }
 
 /* The next occupied slot and the tick at which it begins; false when all are empty. */
@@ -148,7 +148,7 @@ void timer_wheel_advance(struct timer_wheel *wheel, int64_t now_ns)
     while ((node = list_take_front(&firing))) {
         struct timer *timer = CONTAINER_OF(node, struct timer, node);
         timer->is_running = false;
-        wheel->count--;
+        wheel->count -= !timer->is_quiet;
         timer->fire(timer);
     }
 }

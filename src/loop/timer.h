@@ -25,6 +25,7 @@ struct timer {
     timer_fire_fn fire; /* may start this timer again, stop others, free its own memory */
     uint8_t level, slot;
     bool is_running;
+    bool is_quiet; /* set after timer_init: leat_loop_run does not stay for it */
 };
 
 struct timer_wheel {
@@ -32,7 +33,7 @@ struct timer_wheel {
     uint64_t bitmaps[TIMER_LEVELS];
     struct list_node slots[TIMER_LEVELS][TIMER_SLOTS];
     struct list_node due; /* whose tick has come; fired by timer_wheel_advance */
-    uint64_t count;
+    uint64_t count;       /* running, but for the quiet ones */
 };
 
 void timer_wheel_init(struct timer_wheel *wheel, int64_t now_ns);

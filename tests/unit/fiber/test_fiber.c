@@ -203,7 +203,67 @@ static void test_counters(void **state)
     assert_int_equal(counters.fibers, 0);
     assert_int_equal(counters.fibers_peak, 3);
     assert_int_equal(counters.stacks_cached, 3);
+    assert_int_equal(counters.stacks, STACK_SLAB_COUNT);
     assert_int_equal(counters.switches, 6);
+    leat_loop_destroy(loop);
+}
+
+/* Sees two fibers at most. */
+static struct fiber_info infos[2];
+static unsigned info_count;
+
+static bool see(const struct fiber_info *info, void *user)
+{
+    assert_ptr_equal(user, infos);
+    infos[info_count++] = *info;
+    return info_count < 2;
+}
+
+static void see_all(void *arg)
+{
+    info_count = 0;
+    fiber_each(arg, see, infos);
+}
+
+static void use_stack_and_park(void *arg)
+{
+    volatile char bytes[8192];
+    for (size_t index = 0; index < sizeof bytes; index++)
+        bytes[index] = 1;
+    (void)fiber_park(leat_after_ms(3600 * 1000), wake_it, fiber_current());
+}
+
+static void test_each(void **state)
+{
+    struct leat_loop *loop = make_loop();
+    see_all(loop); /* without a scheduler */
+    assert_int_equal(info_count, 0);
+    static const struct leat_fiber_options alice = {.name = "alice"}, bob = {.name = "bob"};
+    struct fiber *fibers[3];
+    const int64_t before_ns = leat_now_ns();
+    assert_int_equal(fiber_start(loop, &alice, use_stack_and_park, NULL, NULL, NULL, &fibers[0]),
+                     0);
+    assert_int_equal(fiber_start(loop, &bob, see_all, loop, NULL, NULL, &fibers[1]), 0);
+    assert_int_equal(info_count, 2);
+    assert_string_equal(infos[0].name, "alice");
+    assert_string_equal(infos[0].state, "parked");
+    assert_true(infos[0].since_ns >= before_ns && infos[0].since_ns <= leat_now_ns());
+    assert_true(infos[0].deadline_ns > leat_after_ms(1800 * 1000));
+    assert_true(infos[0].stack_used >= 8192 && infos[0].stack_used < infos[0].stack_size);
+    assert_int_equal(infos[0].stack_size, LEAT_STACK_SIZE);
+    assert_string_equal(infos[1].name, "bob");
+    assert_string_equal(infos[1].state, "running");
+    assert_int_equal(infos[1].deadline_ns, LEAT_FOREVER);
+    for (int i = 1; i < 3; i++)
+        assert_int_equal(fiber_start(loop, NULL, park_in_task, NULL, NULL, NULL, &fibers[i]), 0);
+    fiber_cancel(fibers[0]);
+    see_all(loop); /* and not the third */
+    assert_int_equal(info_count, 2);
+    assert_string_equal(infos[0].state, "ready");
+    assert_true(infos[0].is_cancelled && !infos[1].is_cancelled);
+    for (int i = 1; i < 3; i++)
+        fiber_wake(fibers[i]);
+    turn(loop);
     leat_loop_destroy(loop);
 }
 
@@ -673,6 +733,7 @@ int main(void)
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_running_name),
         cmocka_unit_test(test_counters),
+        cmocka_unit_test(test_each),
         cmocka_unit_test(test_yield),
         cmocka_unit_test(test_fairness),
         cmocka_unit_test(test_sleep),

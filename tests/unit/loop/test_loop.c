@@ -105,6 +105,28 @@ static void returns_when_nothing_is_left_body(enum leat_engine engine)
 }
 ENGINE_TEST(returns_when_nothing_is_left)
 
+/* It fires like any other as long as something else keeps the loop. */
+static void a_quiet_timer_keeps_nobody_body(enum leat_engine engine)
+{
+    struct leat_loop *loop = make_loop(engine);
+    struct timer quiet, soon;
+    timer_init(&quiet, note_time);
+    timer_init(&soon, note_time);
+    quiet.is_quiet = true;
+    loop_timer_start(loop, &quiet, leat_after_ms(60 * 1000));
+    assert_int_equal(leat_loop_run(loop), 0);
+    assert_true(quiet.is_running);
+    loop_timer_start(loop, &soon, leat_after_ms(5));
+    loop_timer_start(loop, &quiet, leat_after_ms(1));
+    assert_int_equal(leat_loop_run(loop), 0);
+    assert_false(quiet.is_running);
+    loop_timer_start(loop, &quiet, leat_after_ms(1));
+    loop_timer_stop(loop, &quiet);
+    assert_int_equal(loop->timers.count, 0);
+    leat_loop_destroy(loop);
+}
+ENGINE_TEST(a_quiet_timer_keeps_nobody)
+
 static void run_once_keeps_its_deadline_body(enum leat_engine engine)
 {
     struct leat_loop *loop = make_loop(engine);
@@ -366,6 +388,7 @@ int main(void)
         cmocka_unit_test(test_tasks_run_in_order),
         cmocka_unit_test(test_a_busy_task_starves_nobody),
         cmocka_unit_test(test_returns_when_nothing_is_left),
+        cmocka_unit_test(test_a_quiet_timer_keeps_nobody),
         cmocka_unit_test(test_run_once_keeps_its_deadline),
         cmocka_unit_test(test_stops_for_another_thread),
         cmocka_unit_test(test_stops_for_a_signal_handler),

@@ -611,6 +611,34 @@ static void nothing_leads_out_of_a_root(void **state)
     assert_int_equal(world.failures, 0);
 }
 
+static void files_are_appended_to(void **state)
+{
+    struct world world;
+    world_init(&world, 1, SIM_CALM);
+    const struct backend_sys *sys = world.sys;
+    size_t size;
+    assert_int_equal(sim_file_add(world.sim, "film", 1, 100), 0);
+    assert_int_equal(sys->open_append(sys, "film"), -EACCES);
+    assert_null(sim_file_bytes(world.sim, "film", &size));
+    assert_null(sim_file_bytes(world.sim, "logs/access", &size));
+    const int one = sys->open_append(sys, "logs/access");
+    const int other = sys->open_append(sys, "logs/access");
+    assert_int_equal(sys->append(sys, one, "abc", 3, 0), 3);
+    assert_int_equal(sys->append(sys, other, "def", 3, 0), 3);
+    assert_memory_equal(sim_file_bytes(world.sim, "logs/access", &size), "abcdef", 6);
+    assert_int_equal(size, 6);
+    sim_disk_bound(world.sim, 2);
+    assert_int_equal(sys->append(sys, one, "ghi", 3, 0), 2);
+    assert_int_equal(sys->append(sys, one, "i", 1, 0), -ENOSPC);
+    sim_disk_bound(world.sim, 100);
+    assert_int_equal(sys->append(sys, one, "i", 1, 0), 1);
+    assert_memory_equal(sim_file_bytes(world.sim, "logs/access", &size), "abcdefghi", 9);
+    sys->close(sys, one);
+    sys->close(sys, other);
+    assert_int_equal(world.failures, 0);
+    world_fini(&world);
+}
+
 static void memory_files_are_sealed(void **state)
 {
     struct world world;
@@ -684,6 +712,7 @@ int main(void)
         cmocka_unit_test(corked_bytes_wait),
         cmocka_unit_test(splice_goes_through_a_pipe),
         cmocka_unit_test(nothing_leads_out_of_a_root),
+        cmocka_unit_test(files_are_appended_to),
         cmocka_unit_test(memory_files_are_sealed),
         cmocka_unit_test(cancels_race),
     };
