@@ -270,6 +270,16 @@ static void refuse_head(struct conn *conn, int status)
     reply_ourselves(conn, status);
 }
 
+/* What no handler can answer: 0, or the status that does. An https target is not for a plain
+ * connection (RFC 9110, section 7.4); behind CONNECT may come the bytes of a tunnel, which are no
+ * requests (9.3.6). */
+static int status_of_refusal(const struct http1_request *request)
+{
+    if (request->is_https)
+        return 421;
+    return request->method == HTTP1_CONNECT ? 501 : 0;
+}
+
 static void begin_handling(struct conn *conn)
 {
     struct exchange *exchange = conn->exchange;
@@ -283,8 +293,9 @@ static void begin_handling(struct conn *conn)
     body_init(&request->body, &request->head, server->options.body_size_max, &request->arena);
     if (!request->head.head.keep_alive || conn->requests == server->options.requests_max)
         conn->is_last = true;
-    if (conn->is_refused) {
-        reply_ourselves(conn, 503);
+    const int status = conn->is_refused ? 503 : status_of_refusal(&request->head);
+    if (status) {
+        reply_ourselves(conn, status);
         return;
     }
     if (server->options.handler_timeout_ms > 0)
@@ -665,6 +676,8 @@ bool conn_start(struct leat_http_server *server, int fd, struct crowd_entry *cro
     server->refusal_count += conn->is_refused;
     set_deadline(conn,
                  in_ms(conn, conn->is_refused ? CONN_REFUSED_MS : server->options.idle_timeout_ms));
+    if (server->is_closing) /* it was on its way when accepting ended */
+        conn_end(conn, true);
     conn->stream.ops->receive_start(&conn->stream, &conn->receiver);
     return true;
 }

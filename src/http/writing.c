@@ -81,8 +81,10 @@ int leat_http_send(struct leat_http_response *response, const struct leat_vector
     if (response->kind == RESPONSE_SIZED && size > response->left)
         return break_response(response, -EMSGSIZE);
     response->left -= response->kind == RESPONSE_SIZED ? size : 0;
-    if (response->is_head_only || (size == 0 && response->is_head_out))
+    if (response->is_head_out && (response->is_head_only || size == 0))
         return 0;
+    if (response->is_head_only)
+        return send_pieces(response, NULL, 0, 0, deadline_ns);
     do {
         const size_t batch = count < PIECES_MAX ? count : PIECES_MAX;
         uint64_t batch_size = 0;

@@ -139,6 +139,30 @@ static void bad_heads_are_answered_and_end_the_connection(void **state)
     world_fini(&world);
 }
 
+/* Behind CONNECT may come anything; an https target is not for us (RFC 9110, 9.3.6 and 7.4). */
+static void what_no_handler_can_answer_ends_the_connection(void **state)
+{
+    static const struct {
+        const char *head;
+        int status;
+    } cases[] = {
+        {"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n" GET("/tunnelled"), 501},
+        {"GET https://a/f HTTP/1.1\r\nHost: a\r\n\r\n" GET("/next"), 421},
+    };
+    struct world world;
+    start(&world);
+    for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
+        struct client client;
+        client_open(&client, &world);
+        client_say(&client, cases[index].head);
+        turns(&world, 10);
+        client_expect(&client, cases[index].status, NULL);
+        client_expect_end(&client);
+        client_close(&client);
+    }
+    world_fini(&world);
+}
+
 /* What came before the malformed one was asked for in good order. */
 static void a_good_request_before_a_bad_one_is_answered(void **state)
 {
@@ -655,6 +679,7 @@ int main(void)
         cmocka_unit_test(a_head_may_be_cut_anywhere),
         cmocka_unit_test(a_head_may_come_byte_by_byte),
         cmocka_unit_test(bad_heads_are_answered_and_end_the_connection),
+        cmocka_unit_test(what_no_handler_can_answer_ends_the_connection),
         cmocka_unit_test(a_good_request_before_a_bad_one_is_answered),
         cmocka_unit_test(pipelined_requests_are_answered_in_order),
         cmocka_unit_test(connections_are_kept_as_the_standard_says),
