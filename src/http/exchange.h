@@ -31,6 +31,7 @@ enum {
     EXCHANGE_ARENA_MAX = 1 << 20, /* what handlers may take of it */
     VECTORS_MAX = 1 << 16,        /* of a response */
     MEDIA_TYPE_MAX = 128,
+    RESPONSE_LINES_MAX = 256, /* of what response_put_lines puts */
 };
 
 struct conn;
@@ -59,9 +60,10 @@ struct leat_http_response {
     bool keep_alive;
     bool in_error_hook; /* options.on_error is at it */
     enum response_kind kind;
-    bool is_head_out;    /* it was sent, or is being sent */
-    bool is_broken;      /* it will not get out whole */
-    unsigned fields_end; /* in out */
+    bool is_head_out;                /* it was sent, or is being sent */
+    bool is_broken;                  /* it will not get out whole */
+    unsigned fields_end;             /* in out */
+    unsigned lines_begin, lines_end; /* in out: those of the reply, which go with it */
     struct leat_slice media_type;
     /* The body of a whole one is one of: */
     const void *body;            /* memory, */
@@ -105,7 +107,7 @@ void exchange_fini(struct exchange *exchange);
 /* For the next request; the input stays. */
 void exchange_reset(struct exchange *exchange);
 
-/* Lets go of body and files. */
+/* Lets go of body and files; the head stays as it is. */
 void response_release(struct leat_http_response *response);
 /* As leat_http_reply_static, with a media type that lives as long as the program. */
 void response_set(struct leat_http_response *response, int status, struct leat_slice media_type,
@@ -121,9 +123,9 @@ bool response_is_field(struct leat_slice name, struct leat_slice value);
 /* Adds a field line of a valid name and value: 0 or -LEAT_E_LIMIT. */
 int response_put_field(struct leat_http_response *response, struct leat_slice name,
                        struct leat_slice value);
-/* Adds whole lines. For those of one file response_put_field has kept room, whatever the handler
- * added. Did they fit? */
-bool response_put_lines(struct leat_http_response *response, struct leat_slice lines);
+/* Adds whole lines that say something of the reply, one after the other: the next reply takes them
+ * back. response_put_field has kept room for RESPONSE_LINES_MAX of them. */
+void response_put_lines(struct leat_http_response *response, struct leat_slice lines);
 
 /* "Date: Sun, 06 Nov 1994 08:49:37 GMT" with its CRLF. */
 enum { DATE_LINE_SIZE = 6 + 29 + 2 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Replying with files: what exists, whether the client has it already, which part it wants.
+ * Replying with files: what exists, whether the client has it already, which parts it wants.
  *
  * The entity tag is made of size and modification time to the nanosecond, so that servers with the
  * same files agree on it. It is strong: a file changed in place within one tick of the file
@@ -14,6 +14,7 @@
 #include "base/assert.h"
 #include "fiber/fiber.h"
 #include "http/exchange.h"
+#include "http/parts.h"
 #include "leat/error.h"
 #include "net/file.h"
 #include "wire/date.h"
@@ -103,64 +104,71 @@ static bool may_range(const struct http1_head *head, struct leat_file *file)
     return date_from(file, condition, &date_s) && date_s == file->info.mtime_ns / LEAT_NS_PER_S;
 }
 
-static bool put_content_range(struct leat_http_response *response, const struct range *range,
+/* What the client gets: 200, 206 and which parts, 304, 412 or 416. */
+static int status_for(const struct leat_http_request *request, struct leat_file *file,
+                      struct range_set *ret_set)
+{
+    const struct http1_head *head = &request->head.head;
+    const int status = status_of_conditions(head, file);
+    if (status != 0)
+        return status;
+    const struct leat_slice range = http1_value(head, HTTP1_FIELD_RANGE);
+    if (!range.data || request->head.method != HTTP1_GET || !may_range(head, file))
+        return 200;
+    switch (range_parse(range, file->info.size, ret_set)) {
+    case RANGE_PARTS: return 206;
+    case RANGE_UNSATISFIABLE: return 416;
+    case RANGE_IGNORE: break;
+    }
+    return 200;
+}
+
+/* For NULL: there is no such range. */
+static void put_content_range(struct leat_http_response *response, const struct range *range,
                               uint64_t size)
 {
     static const char name[] = "Content-Range: ";
     char line[sizeof name - 1 + RANGE_TEXT_SIZE + 2];
     size_t end = sizeof name - 1;
+    static_assert(sizeof line + sizeof((struct leat_file *)0)->memo <= RESPONSE_LINES_MAX,
+                  "what is said of a file fits");
     memcpy(line, name, end);
     end += range_format(range, size, line + end);
     memcpy(line + end, "\r\n", 2);
-    return response_put_lines(response, slice_of(line, end + 2));
+    response_put_lines(response, slice_of(line, end + 2));
 }
 
-/* The part that is wanted, of a response that is the whole. */
-static void reply_with_part(const struct http1_head *head, struct leat_http_response *response)
+/* A part of the file, or with NULL the whole; it is held from now on. */
+static void reply_with_range(struct leat_http_response *response, int status,
+                             struct leat_slice media_type, struct leat_file *file,
+                             const struct range *part)
 {
-    const uint64_t size = response->size;
-    struct range range;
-    bool has_room = true;
-    switch (range_parse(http1_value(head, HTTP1_FIELD_RANGE), size, &range)) {
-    case RANGE_IGNORE: break;
-    case RANGE_PART:
-        response->status = 206;
-        response->offset = range.first;
-        response->size = range.last - range.first + 1;
-        has_room = put_content_range(response, &range, size);
-        break;
-    case RANGE_UNSATISFIABLE:
-        (void)leat_http_reply_error(response, 416);
-        has_room = put_content_range(response, NULL, size);
-        break;
-    }
-    if (!has_room) /* a part that does not say which it is would be taken for the whole */
-        (void)leat_http_reply_error(response, 500);
-}
-
-/* Takes the file over. */
-static void reply_with(struct leat_http_request *request, struct leat_http_response *response,
-                       struct leat_file *file, const char *path)
-{
-    const struct http1_head *head = &request->head.head;
-    response_release(response);
+    response_set(response, status, media_type, NULL, 0);
+    leat_file_ref(file);
     response->file = file;
-    if (!response_put_lines(response, validators(file))) {
-        (void)leat_http_reply_error(response, 500);
+    response->offset = part ? part->first : 0;
+    response->size = part ? part->last - part->first + 1 : file->info.size;
+}
+
+static void reply_with(const struct leat_http_request *request, struct leat_http_response *response,
+                       struct leat_file *file, struct leat_slice media_type)
+{
+    struct range_set set;
+    int status = status_for(request, file, &set);
+    const struct range *part = status == 206 && set.count == 1 ? &set.parts[0] : NULL;
+    response_set(response, status, slice_of(NULL, 0), NULL, 0);
+    /* Without memory for the heads of parts the client gets the whole: Range is a wish. */
+    if (status == 206 && !part && parts_reply(response, file, media_type, &set) != 0)
+        status = 200;
+    if (status == 200 || part)
+        reply_with_range(response, status, media_type, file, part);
+    else if (status >= 400)
+        (void)leat_http_reply_error(response, status);
+    if (response->lines_end > 0) /* options.on_error has replied with a file of its own */
         return;
-    }
-    response->status = status_of_conditions(head, file);
-    if (response->status == 412)
-        (void)leat_http_reply_error(response, 412);
-    if (response->status != 0)
-        return;
-    response->status = 200;
-    response->media_type = mime_from_name(slice_from_text(path));
-    response->offset = 0;
-    response->size = file->info.size;
-    if (http1_value(head, HTTP1_FIELD_RANGE).data && request->head.method == HTTP1_GET &&
-        may_range(head, file))
-        reply_with_part(head, response);
+    response_put_lines(response, validators(file));
+    if (part || status == 416)
+        put_content_range(response, part, file->info.size);
 }
 
 int leat_http_status_of_file(int error)
@@ -182,10 +190,11 @@ int leat_http_status_of_file(int error)
     }
 }
 
-int leat_http_reply_file(struct leat_http_request *request,
-                         struct leat_http_response *response, struct leat_root *root,
-                         const char *path)
+int leat_http_reply_file(struct leat_http_request *request, struct leat_http_response *response,
+                         struct leat_root *root, const char *path)
 {
+    if (response->kind != RESPONSE_WHOLE)
+        return -EALREADY;
     if (!leat_http_is_get(request)) {
         (void)leat_http_add_field(response, "Allow", "GET, HEAD");
         return leat_http_reply_error(response, 405);
@@ -194,10 +203,9 @@ int leat_http_reply_file(struct leat_http_request *request,
     const int error = leat_file_open(root, path, leat_after_ms(OPEN_TIMEOUT_MS), &file);
     if (error)
         return leat_http_reply_error(response, leat_http_status_of_file(error));
-    if (file->info.is_directory) {
-        leat_file_unref(file);
-        return -EISDIR;
-    }
-    reply_with(request, response, file, path);
-    return 0;
+    const bool is_directory = file->info.is_directory;
+    if (!is_directory)
+        reply_with(request, response, file, mime_from_name(slice_from_text(path)));
+    leat_file_unref(file);
+    return is_directory ? -EISDIR : 0;
 }

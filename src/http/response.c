@@ -16,6 +16,14 @@
 /* Bodies up to this size are copied into what the exchange has at hand. */
 enum { SMALL_COPY_MAX = 512 };
 
+/* What exchange_finish adds: Content-Type, Content-Length, Connection, and the empty line. */
+enum { LAST_FIELDS_MAX = 256 };
+
+static_assert(LAST_FIELDS_MAX >= sizeof "Content-Type: \r\nContent-Length: \r\n"
+                                        "Connection: keep-alive\r\n\r\n" +
+                                     MEDIA_TYPE_MAX + 20,
+              "they fit");
+
 /* ---- Fields ---------------------------------------------------------------------------------- */
 
 static bool is_all(struct leat_slice text, enum chars_class class)
@@ -40,9 +48,10 @@ static void put(struct leat_http_response *response, struct leat_slice text)
 int response_put_field(struct leat_http_response *response, struct leat_slice name,
                        struct leat_slice value)
 {
-    /* The lines that exchange_finish adds always find room. */
-    const size_t reserve = 512;
-    if (name.size + value.size + 4 + reserve > OUT_FIELDS_END - response->fields_end)
+    /* Those of the reply and those that exchange_finish adds always find room. */
+    const size_t reserve = RESPONSE_LINES_MAX + LAST_FIELDS_MAX;
+    const size_t own = response->lines_end - response->lines_begin;
+    if (name.size + value.size + 4 + reserve > OUT_FIELDS_END - response->fields_end + own)
         return -LEAT_E_LIMIT;
     put(response, name);
     put(response, SLICE(": "));
@@ -51,13 +60,28 @@ int response_put_field(struct leat_http_response *response, struct leat_slice na
     return 0;
 }
 
-bool response_put_lines(struct leat_http_response *response, struct leat_slice lines)
+void response_put_lines(struct leat_http_response *response, struct leat_slice lines)
 {
-    enum { LAST_FIELDS_SIZE = 180 }; /* Content-Type of a file, Content-Length, Connection */
-    if (lines.size + LAST_FIELDS_SIZE > OUT_FIELDS_END - response->fields_end)
-        return false;
+    if (response->is_head_out) /* options.on_error has sent it */
+        return;
+    if (response->lines_end == 0)
+        response->lines_begin = response->fields_end;
+    ASSERT(response->lines_end == 0 || response->lines_end == response->fields_end);
     put(response, lines);
-    return true;
+    response->lines_end = response->fields_end;
+    ASSERT(response->lines_end - response->lines_begin <= RESPONSE_LINES_MAX);
+    ASSERT(response->fields_end + LAST_FIELDS_MAX <= OUT_FIELDS_END);
+}
+
+/* The lines of the reply before go, for they say nothing of the next. */
+static void take_lines_back(struct leat_http_response *response)
+{
+    char *out = exchange_of_response(response)->out;
+    const unsigned begin = response->lines_begin, end = response->lines_end;
+    ASSERT(begin <= end && end <= response->fields_end && !response->is_head_out);
+    memmove(out + begin, out + end, response->fields_end - end);
+    response->fields_end -= end - begin;
+    response->lines_begin = response->lines_end = 0;
 }
 
 int leat_http_add_field(struct leat_http_response *response, const char *name, const char *value)
@@ -102,6 +126,8 @@ void response_set(struct leat_http_response *response, int status, struct leat_s
     ASSERT(body != NULL || size == 0);
     ASSERT(response->kind == RESPONSE_WHOLE);
     response_release(response);
+    if (response->lines_end > 0)
+        take_lines_back(response);
     response->status = status;
     response->media_type = media_type;
     response->body = body;

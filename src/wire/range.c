@@ -36,37 +36,88 @@ static bool parse_wish(struct leat_slice text, struct wish *ret_wish)
     return true;
 }
 
-enum range_answer range_parse(struct leat_slice value, uint64_t size, struct range *ret_range)
+enum reach {
+    REACH_NOTHING,  /* it is not satisfiable */
+    REACH_ALL_OF_0, /* the last bytes of an empty representation: a 206 has no words for them */
+    REACH_PART,
+};
+
+/* What a wish comes to with `size` bytes (section 14.1.2). */
+static enum reach reach_of(const struct wish *wish, uint64_t size, struct range *ret_range)
+{
+    if (wish->is_suffix && wish->last > 0 && size == 0)
+        return REACH_ALL_OF_0;
+    if (wish->is_suffix ? wish->last == 0 : wish->first >= size)
+        return REACH_NOTHING;
+    const uint64_t end = size - 1;
+    if (wish->is_suffix)
+        *ret_range =
+            (struct range){.first = wish->last < size ? size - wish->last : 0, .last = end};
+    else
+        *ret_range =
+            (struct range){.first = wish->first, .last = wish->last < size ? wish->last : end};
+    ASSERT(ret_range->first <= ret_range->last && ret_range->last < size);
+    return REACH_PART;
+}
+
+/* Do they overlap, or lie fewer than RANGE_GAP_MIN bytes apart? */
+static bool is_near(const struct range *a, const struct range *b)
+{
+    if (a->first > b->last)
+        return a->first - b->last <= RANGE_GAP_MIN;
+    return b->first <= a->last || b->first - a->last <= RANGE_GAP_MIN;
+}
+
+/* Adds a range, as one with the parts that are near it. They are not near each other, so what they
+ * make together is near no further part: every such part would have been near one of them. */
+static void add_part(struct range_set *set, struct range range)
+{
+    unsigned place = set->count, kept = 0;
+    for (unsigned index = 0; index < set->count; index++) {
+        const struct range part = set->parts[index];
+        if (!is_near(&part, &range)) {
+            set->parts[kept++] = part;
+            continue;
+        }
+        range.first = part.first < range.first ? part.first : range.first;
+        range.last = part.last > range.last ? part.last : range.last;
+        if (place == set->count)
+            place = kept++;
+    }
+    if (place == set->count)
+        place = kept++;
+    ASSERT(place < kept && kept <= RANGE_PARTS_MAX);
+    set->parts[place] = range;
+    set->count = kept;
+}
+
+enum range_answer range_parse(struct leat_slice value, uint64_t size, struct range_set *ret_set)
 {
     const struct leat_slice unit = SLICE("bytes=");
     if (value.size <= unit.size || !slice_equal_nocase(slice_of(value.data, unit.size), unit))
         return RANGE_IGNORE;
     struct leat_slice list = slice_after(value, unit.size), element;
-    struct wish wish = {0};
+    struct range_set set = {0};
     unsigned count = 0;
     while (chars_next_element(&list, &element)) {
+        struct wish wish;
+        struct range range;
         if (element.size == 0)
             continue;
-        if (++count > 1 || !parse_wish(element, &wish))
+        if (++count > RANGE_PARTS_MAX || !parse_wish(element, &wish))
             return RANGE_IGNORE;
+        switch (reach_of(&wish, size, &range)) {
+        case REACH_NOTHING: break;
+        case REACH_ALL_OF_0: return RANGE_IGNORE;
+        case REACH_PART: add_part(&set, range); break;
+        }
     }
     if (count == 0)
         return RANGE_IGNORE;
-    if (wish.is_suffix) {
-        if (wish.last == 0)
-            return RANGE_UNSATISFIABLE;
-        if (size == 0) /* all of nothing: a 206 has no words for it, a 200 has */
-            return RANGE_IGNORE;
-        *ret_range =
-            (struct range){.first = wish.last < size ? size - wish.last : 0, .last = size - 1};
-        return RANGE_PART;
-    }
-    if (wish.first >= size)
+    if (set.count == 0)
         return RANGE_UNSATISFIABLE;
-    *ret_range =
-        (struct range){.first = wish.first, .last = wish.last < size ? wish.last : size - 1};
-    ASSERT(ret_range->first <= ret_range->last && ret_range->last < size);
-    return RANGE_PART;
+    *ret_set = set;
+    return RANGE_PARTS;
 }
 
 static char *put_decimal(char *at, uint64_t value)

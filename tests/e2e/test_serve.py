@@ -131,7 +131,7 @@ def test_the_last_byte_and_the_one_behind_it(serve, media, film):
 
 
 @pytest.mark.parametrize("wish", [
-    "bytes=0-1,5-6", "bytes=5-4", "bytes=x-y", "bytes 0-5", "seconds=0-5", "bytes=", "bytes=-",
+    "bytes=0-1,5-4", "bytes=5-4", "bytes=x-y", "bytes 0-5", "seconds=0-5", "bytes=", "bytes=-",
     "bytes=0-99999999999999999999999",
 ])
 def test_other_wishes_get_the_whole(serve, media, film, wish):

@@ -14,20 +14,47 @@
 #include "wire/path.h"
 #include "wire/range.h"
 
-static void check_range(struct leat_slice text, uint64_t size)
+/* What is asked for alone, or again, is what was found. */
+static void check_part(const struct range *part, uint64_t size)
 {
-    struct range range, again;
-    if (range_parse(text, size, &range) != RANGE_PART)
-        return;
-    ASSERT(range.first <= range.last && range.last < size);
+    struct range_set again;
     char wish[64], content[RANGE_TEXT_SIZE + 1], expected[96];
     const int wish_size = snprintf(wish, sizeof(wish), "bytes=%llu-%llu",
-                                   (unsigned long long)range.first, (unsigned long long)range.last);
-    ASSERT(range_parse(slice_of(wish, (size_t)wish_size), size, &again) == RANGE_PART);
-    ASSERT(again.first == range.first && again.last == range.last);
-    content[range_format(&range, size, content)] = '\0';
+                                   (unsigned long long)part->first, (unsigned long long)part->last);
+    ASSERT(range_parse(slice_of(wish, (size_t)wish_size), size, &again) == RANGE_PARTS);
+    ASSERT(again.count == 1);
+    ASSERT(again.parts[0].first == part->first && again.parts[0].last == part->last);
+    content[range_format(part, size, content)] = '\0';
     snprintf(expected, sizeof(expected), "bytes %s/%llu", wish + 6, (unsigned long long)size);
     ASSERT(strcmp(content, expected) == 0);
+}
+
+/* Parts lie within the whole and apart from each other, and are the same when asked for as such. */
+static void check_range(struct leat_slice text, uint64_t size)
+{
+    struct range_set set, again;
+    if (range_parse(text, size, &set) != RANGE_PARTS)
+        return;
+    char wish[8 + RANGE_PARTS_MAX * 42];
+    size_t wish_size = (size_t)snprintf(wish, sizeof(wish), "bytes=");
+    ASSERT(set.count > 0 && set.count <= RANGE_PARTS_MAX);
+    for (unsigned i = 0; i < set.count; i++) {
+        const struct range *part = &set.parts[i];
+        ASSERT(part->first <= part->last && part->last < size);
+        for (unsigned other = 0; other < i; other++) {
+            const struct range *low = &set.parts[other], *high = part;
+            if (low->first > high->first)
+                low = part, high = &set.parts[other];
+            ASSERT(low->last < high->first && high->first - low->last > RANGE_GAP_MIN);
+        }
+        check_part(part, size);
+        wish_size +=
+            (size_t)snprintf(wish + wish_size, sizeof(wish) - wish_size, "%llu-%llu,",
+                             (unsigned long long)part->first, (unsigned long long)part->last);
+    }
+    ASSERT(range_parse(slice_of(wish, wish_size), size, &again) == RANGE_PARTS);
+    ASSERT(again.count == set.count);
+    ASSERT(memcmp(again.parts, set.parts, set.count * sizeof(set.parts[0])) == 0);
 }
 
 static void check_instant(int64_t unix_s)
