@@ -19,6 +19,7 @@
 #define LEAT_ROUTER_H
 
 #include "leat/http.h"
+#include "leat/loop.h"
 
 #ifdef __cplusplus
 extern "C" {
