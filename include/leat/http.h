@@ -153,7 +153,8 @@ ssize_t leat_http_read(struct leat_http_request *request, void *data, size_t siz
  * `size_max`, -ENOMEM. */
 int leat_http_read_all(struct leat_http_request *request, size_t size_max, int64_t deadline_ns,
                        struct leat_slice *ret_body);
-/* All of it as JSON (RFC 8259), yours to json_decref. -LEAT_E_MALFORMED when it is none. */
+/* All of it as JSON (RFC 8259), yours to json_decref. -LEAT_E_MALFORMED when it is none, or an
+ * object has a name twice; -LEAT_E_LIMIT also when it nests more than 64 deep. */
 int leat_http_read_json(struct leat_http_request *request, size_t size_max, int64_t deadline_ns,
                         struct json_t **ret_json);
 /* A field of the trailer, once the body has been read to its end; data is NULL when there is none.

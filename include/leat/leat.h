@@ -10,6 +10,7 @@
 #include "leat/error.h"
 #include "leat/fiber.h"
 #include "leat/file.h"
+#include "leat/form.h"
 #include "leat/http.h"
 #include "leat/listener.h"
 #include "leat/log.h"

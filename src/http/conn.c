@@ -433,6 +433,7 @@ static int status_of_silence(const struct exchange *exchange)
     case LEAT_E_LIMIT: return 413;
     case LEAT_E_MALFORMED: return 400;
     case ETIMEDOUT: return 408;
+    case EMEDIUMTYPE: return 415;
     default: return exchange->is_late ? 503 : 500;
     }
 }

@@ -29,6 +29,7 @@ STANDS_ON = {
 }
 PUBLIC = {
     "leat.h": "http",  # includes all of them
+    "form.h": "http",
     "slice.h": "base",
     "clock.h": "base",
     "stream.h": "net",
