@@ -62,6 +62,7 @@ const char *server_date_line(struct leat_http_server *server)
 static void on_grace_over(struct timer *timer)
 {
     struct leat_http_server *server = CONTAINER_OF(timer, struct leat_http_server, grace);
+    server->is_over = true;
     for (struct list_node *node = server->conns.next, *next; node != &server->conns; node = next) {
         next = node->next;
         conn_end(CONTAINER_OF(node, struct conn, node), false);
@@ -111,6 +112,10 @@ static void on_connection(void *user, int fd)
 {
     struct leat_http_server *server = user;
     struct crowd_entry *crowd = NULL;
+    if (server->is_over) {
+        server->loop->ops->close(server->loop->backend, fd);
+        return;
+    }
     counter_add(&server->connections, 1);
     const bool is_refused =
         server->conn_count >= server->options.connections_max || !enter_crowd(server, fd, &crowd);
@@ -135,7 +140,7 @@ int leat_http_server_add(struct leat_http_server *server, struct leat_listener *
 
 static void try_free(struct leat_http_server *server)
 {
-    if (!server->is_closing || !list_is_empty(&server->conns))
+    if (!server->is_closing || server->listener_count > 0 || !list_is_empty(&server->conns))
         return;
     loop_timer_stop(server->loop, &server->grace);
     pool_fini(&server->conn_pool);
@@ -151,12 +156,20 @@ void server_conn_gone(struct leat_http_server *server)
     try_free(server);
 }
 
+static void on_listener_gone(void *user)
+{
+    struct leat_http_server *server = user;
+    server->listener_count--;
+    try_free(server);
+}
+
 void leat_http_server_close(struct leat_http_server *server, int64_t idle_ns, int64_t grace_ns)
 {
     ASSERT(!server->is_closing);
     server->idle_until_ns = idle_ns;
-    while (server->listener_count > 0)
-        leat_listener_close(server->listeners[--server->listener_count]);
+    const unsigned listener_count = server->listener_count; /* some may be gone at once */
+    for (unsigned index = 0; index < listener_count; index++)
+        listener_close_gently(server->listeners[index], on_listener_gone);
     loop_timer_start(server->loop, &server->grace, grace_ns);
     for (struct list_node *node = server->conns.next, *next; node != &server->conns; node = next) {
         next = node->next;

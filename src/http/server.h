@@ -26,7 +26,8 @@ struct leat_http_server {
     struct leat_loop *loop;
     struct leat_http_options options; /* with the defaults put in */
     struct http1_limits limits;
-    bool is_closing;
+    bool is_closing;       /* as long as listeners or connections are left */
+    bool is_over;          /* the grace is: nothing new may begin */
     int64_t idle_until_ns; /* while closing: how long who asks for nothing may stay */
     struct timer grace;
     struct list_node conns;

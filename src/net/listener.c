@@ -28,6 +28,7 @@ struct leat_listener {
     struct op op;
     struct timer pause;
     listener_accept_fn accept;
+    listener_gone_fn gone; /* it was closed gently */
     void *user;
     struct list_node waiters; /* fibers in leat_accept */
     unsigned queue_first, queue_count, queue_room;
@@ -62,9 +63,13 @@ static void release(struct leat_listener *listener)
     ASSERT(!op_is_busy(&listener->op));
     ASSERT(list_is_empty(&listener->waiters));
     ASSERT(listener->queue_count == 0);
+    const listener_gone_fn gone = listener->gone;
+    void *user = listener->user;
     listener->loop->ops->close(listener->loop->backend, listener->fd);
     free(listener->queue);
     free(listener);
+    if (gone)
+        gone(user);
 }
 
 static void hand_over(struct leat_listener *listener, int fd)
@@ -79,7 +84,7 @@ static void on_accept(struct op *op, const struct completion *completion)
 {
     struct leat_listener *listener = CONTAINER_OF(op, struct leat_listener, op);
     const int result = completion->result;
-    if (result >= 0 && listener->state == LISTENER_CLOSED)
+    if (result >= 0 && listener->state == LISTENER_CLOSED && !listener->gone)
         listener->loop->ops->close(listener->loop->backend, result);
     else if (result >= 0)
         hand_over(listener, result);
@@ -313,4 +318,12 @@ void leat_listener_close(struct leat_listener *listener)
         listener->loop->ops->close(listener->loop->backend, take_connection(listener));
     if (!op_is_busy(&listener->op))
         release(listener);
+}
+
+void listener_close_gently(struct leat_listener *listener, listener_gone_fn gone)
+{
+    ASSERT(listener->accept != NULL && listener->accept != queue_connection);
+    ASSERT(gone != NULL);
+    listener->gone = gone;
+    leat_listener_close(listener);
 }

@@ -36,4 +36,10 @@ void listener_start(struct leat_listener *listener, listener_accept_fn accept, v
 /* Accepts no more until the next start; what is on its way is still handed over. */
 void listener_stop(struct leat_listener *listener);
 
+/* Closes it after listener_start. What the kernel has accepted by then is still handed over, for
+ * its client was told that it is connected; when nothing can come any more the listener is freed
+ * and `gone` called with the user of listener_start, maybe before this returns. */
+typedef void (*listener_gone_fn)(void *user);
+void listener_close_gently(struct leat_listener *listener, listener_gone_fn gone);
+
 #endif

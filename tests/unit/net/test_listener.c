@@ -243,6 +243,58 @@ static int unix_sockets_fiber(void *arg)
 }
 FIBER_ENGINE_TEST(unix_sockets)
 
+/* ---- Closed while some are on their way ------------------------------------------------------ */
+
+struct guests {
+    unsigned accepted;
+    bool is_over;
+};
+
+static void let_in(void *user, int fd)
+{
+    struct guests *guests = user;
+    assert_false(guests->is_over);
+    guests->accepted++;
+    close(fd);
+}
+
+static void be_over(void *user)
+{
+    struct guests *guests = user;
+    guests->is_over = true;
+}
+
+/* Whoever is accepted is handed over; the others stay in the queue, which somebody else has too. */
+static int closed_gently_fiber(void *arg)
+{
+    enum { WAITING = 20 };
+    struct guests guests = {0};
+    struct leat_listener *listener = listen_somewhere(NULL);
+    const struct leat_address address = *leat_listener_address(listener);
+    const int heir = dup(leat_listener_fd(listener));
+    int clients[WAITING];
+    for (unsigned index = 0; index < WAITING; index++) {
+        clients[index] = socket(AF_INET, SOCK_STREAM, 0);
+        assert_int_equal(connect(clients[index], &address.base, address.size), 0);
+    }
+    listener_start(listener, let_in, &guests);
+    listener_close_gently(listener, be_over);
+    for (unsigned count = 0; !guests.is_over && count < 1000; count++)
+        leat_sleep_ms(1);
+    assert_true(guests.is_over);
+
+    unsigned left = 0;
+    assert_int_equal(fcntl(heir, F_SETFL, O_NONBLOCK), 0);
+    for (int fd; (fd = accept(heir, NULL, NULL)) >= 0; left++)
+        close(fd);
+    assert_int_equal(guests.accepted + left, WAITING);
+    for (unsigned index = 0; index < WAITING; index++)
+        close(clients[index]);
+    close(heir);
+    return 0;
+}
+FIBER_ENGINE_TEST(closed_gently)
+
 /* ---- Out of descriptors ---------------------------------------------------------------------- */
 
 static int out_of_descriptors_fiber(void *arg)
@@ -419,6 +471,7 @@ int main(void)
         cmocka_unit_test(test_where_it_listens),
         cmocka_unit_test(test_inherited),
         cmocka_unit_test(test_unix_sockets),
+        cmocka_unit_test(test_closed_gently),
         cmocka_unit_test(test_out_of_descriptors),
         cmocka_unit_test(test_two_threads_share_an_address),
         cmocka_unit_test(test_steered_by_cpu),
