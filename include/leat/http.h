@@ -175,7 +175,8 @@ int leat_http_status(const struct leat_http_response *response);
  * this and all below. */
 int leat_http_reply(struct leat_http_response *response, int status, const char *media_type,
                     const void *body, size_t size);
-/* As above; the body is not copied and must stay as it is until the server has gone. */
+/* As above; nothing is copied or looked at: body and media type are the program's own, and stay as
+ * they are until the server has gone. */
 int leat_http_reply_static(struct leat_http_response *response, int status, const char *media_type,
                            const void *body, size_t size);
 /* Memory that lives as long as the request's (leat_http_alloc) or longer, and ranges of files: each

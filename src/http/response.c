@@ -159,11 +159,12 @@ int response_begin_reply(struct leat_http_response *response, const char *media_
 int leat_http_reply_static(struct leat_http_response *response, int status, const char *media_type,
                            const void *body, size_t size)
 {
-    struct leat_slice kept;
-    const int error = response_begin_reply(response, media_type, &kept);
-    if (!error)
-        response_set(response, status, kept, body, size);
-    return error;
+    const struct leat_slice kept = slice_from_text(media_type);
+    if (response->kind != RESPONSE_WHOLE)
+        return -EALREADY;
+    ASSERT(kept.size <= MEDIA_TYPE_MAX);
+    response_set(response, status, kept, body, size);
+    return 0;
 }
 
 int leat_http_reply(struct leat_http_response *response, int status, const char *media_type,
