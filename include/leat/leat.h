@@ -8,6 +8,7 @@
 #include "leat/address.h"
 #include "leat/clock.h"
 #include "leat/error.h"
+#include "leat/events.h"
 #include "leat/fiber.h"
 #include "leat/file.h"
 #include "leat/form.h"
