@@ -24,39 +24,61 @@
 
 enum { OPEN_TIMEOUT_MS = 30 * 1000 };
 
-static const char last_modified[] = "Last-Modified: ";
-static const char etag_and_ranges[] =
-    "\r\nETag: \"%" PRIx64 "-%" PRIx64 "\"\r\nAccept-Ranges: bytes\r\n";
+static const char etag_name[] = "ETag: ";
+static const char modified_name[] = "Last-Modified: ";
 
-/* The lines Last-Modified, ETag and Accept-Ranges, made once a file. */
+static int64_t wall_s(const struct leat_file *file)
+{
+    const struct backend_sys *sys = file->loop->sys;
+    return sys->wall_ns(sys) / LEAT_NS_PER_S;
+}
+
+/* The lines ETag, Accept-Ranges and Last-Modified, made once a file. A date in the future is not
+ * sent (RFC 9110, section 8.8.2.1); until it has come they are made each time. */
 static struct leat_slice validators(struct leat_file *file)
 {
-    if (file->memo_size == 0) {
-        char *text = file->memo;
-        memcpy(text, last_modified, sizeof last_modified - 1);
-        date_format(file->info.mtime_ns / LEAT_NS_PER_S, text + sizeof last_modified - 1);
-        size_t size = sizeof last_modified - 1 + DATE_SIZE;
-        size += (size_t)snprintf(text + size, sizeof file->memo - size, etag_and_ranges,
-                                 (uint64_t)file->info.mtime_ns, file->info.size);
-        ASSERT(size < sizeof file->memo);
+    if (file->memo_size > 0)
+        return slice_of(file->memo, file->memo_size);
+    const int64_t mtime_s = file->info.mtime_ns / LEAT_NS_PER_S;
+    const bool is_past = mtime_s <= wall_s(file);
+    char *text = file->memo;
+    size_t size = (size_t)snprintf(text, sizeof file->memo,
+                                   "%s\"%" PRIx64 "-%" PRIx64 "\"\r\nAccept-Ranges: bytes\r\n",
+                                   etag_name, (uint64_t)file->info.mtime_ns, file->info.size);
+    ASSERT(size + sizeof modified_name - 1 + DATE_SIZE + 2 <= sizeof file->memo);
+    if (is_past) {
+        memcpy(text + size, modified_name, sizeof modified_name - 1);
+        size += sizeof modified_name - 1;
+        date_format(mtime_s, text + size);
+        size += DATE_SIZE;
+        memcpy(text + size, "\r\n", 2);
+        size += 2;
         file->memo_size = (unsigned)size;
     }
-    return slice_of(file->memo, file->memo_size);
+    return slice_of(text, size);
 }
 
 static struct leat_slice etag_of(struct leat_file *file)
 {
-    const struct leat_slice lines = validators(file);
-    const size_t start = sizeof last_modified - 1 + DATE_SIZE + sizeof "\r\nETag: " - 1;
-    const char *end = memchr(lines.data + start + 1, '"', lines.size - start - 1);
-    ASSERT(end != NULL);
-    return slice_of(lines.data + start, (size_t)(end + 1 - (lines.data + start)));
+    const struct leat_slice lines = slice_after(validators(file), sizeof etag_name - 1);
+    const char *end = memchr(lines.data + 1, '"', lines.size - 1);
+    ASSERT(lines.data[0] == '"' && end != NULL);
+    return slice_of(lines.data, (size_t)(end + 1 - lines.data));
+}
+
+/* The value of a field that is no list: in several lines it says nothing (RFC 9110, 13.1.3). */
+static struct leat_slice only_value(const struct http1_head *head, enum http1_field field)
+{
+    const unsigned first = head->first_line[field];
+    for (unsigned line = first; first > 0 && line < head->line_count; line++)
+        if (head->lines[line].field == field)
+            return slice_of(NULL, 0);
+    return http1_value(head, field);
 }
 
 static bool date_from(const struct leat_file *file, struct leat_slice text, int64_t *ret_s)
 {
-    const struct backend_sys *sys = file->loop->sys;
-    return text.data && date_parse(text, sys->wall_ns(sys) / LEAT_NS_PER_S, ret_s) == 0;
+    return text.data && date_parse(text, wall_s(file), ret_s) == 0;
 }
 
 /* Is the file's tag in one of the lines of this field (If-Match, If-None-Match)? */
@@ -78,30 +100,34 @@ static int status_of_conditions(const struct http1_head *head, struct leat_file 
     if (http1_value(head, HTTP1_FIELD_IF_MATCH).data) {
         if (!has_tag(head, HTTP1_FIELD_IF_MATCH, file, ETAG_STRONG))
             return 412;
-    } else if (date_from(file, http1_value(head, HTTP1_FIELD_IF_UNMODIFIED_SINCE), &date_s)) {
+    } else if (date_from(file, only_value(head, HTTP1_FIELD_IF_UNMODIFIED_SINCE), &date_s)) {
         if (mtime_s > date_s)
             return 412;
     }
     if (http1_value(head, HTTP1_FIELD_IF_NONE_MATCH).data) {
         if (has_tag(head, HTTP1_FIELD_IF_NONE_MATCH, file, ETAG_WEAK))
             return 304;
-    } else if (date_from(file, http1_value(head, HTTP1_FIELD_IF_MODIFIED_SINCE), &date_s)) {
+    } else if (date_from(file, only_value(head, HTTP1_FIELD_IF_MODIFIED_SINCE), &date_s)) {
         if (mtime_s <= date_s)
             return 304;
     }
     return 0;
 }
 
-/* Section 13.1.5: a range is for the representation the client has the other parts of. */
+/* Section 13.1.5: a range is for the representation the client has the other parts of. A date of
+ * this second tells none from the next (8.8.2.2). */
 static bool may_range(const struct http1_head *head, struct leat_file *file)
 {
-    const struct leat_slice condition = http1_value(head, HTTP1_FIELD_IF_RANGE);
-    if (!condition.data)
+    if (!http1_value(head, HTTP1_FIELD_IF_RANGE).data)
         return true;
+    const struct leat_slice condition = only_value(head, HTTP1_FIELD_IF_RANGE);
+    if (!condition.data)
+        return false;
     if (etag_is_valid(condition))
         return etag_equal(condition, etag_of(file), ETAG_STRONG);
     int64_t date_s;
-    return date_from(file, condition, &date_s) && date_s == file->info.mtime_ns / LEAT_NS_PER_S;
+    return date_from(file, condition, &date_s) && date_s < wall_s(file) &&
+           date_s == file->info.mtime_ns / LEAT_NS_PER_S;
 }
 
 /* What the client gets: 200, 206 and which parts, 304, 412 or 416. */
@@ -112,7 +138,7 @@ static int status_for(const struct leat_http_request *request, struct leat_file 
     const int status = status_of_conditions(head, file);
     if (status != 0)
         return status;
-    const struct leat_slice range = http1_value(head, HTTP1_FIELD_RANGE);
+    const struct leat_slice range = only_value(head, HTTP1_FIELD_RANGE);
     if (!range.data || request->head.method != HTTP1_GET || !may_range(head, file))
         return 200;
     switch (range_parse(range, file->info.size, ret_set)) {

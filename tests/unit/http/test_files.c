@@ -7,6 +7,7 @@
 #include "leat/fiber.h"
 #include "leat/file.h"
 #include "net/file.h"
+#include "wire/date.h"
 #include "wire/range.h"
 #include "world.h"
 
@@ -117,6 +118,7 @@ static void conditions_are_met_or_not(void **state)
         {"If-Modified-Since: Sun Nov  6 08:49:37 1994\r\n", 304},
         {"If-Modified-Since: 784111777\r\n", 200},
         {"If-Modified-Since:\r\n", 200},
+        {"If-Modified-Since: " MTIME "\r\nIf-Modified-Since: " MTIME "\r\n", 200},
         /* with both the tag decides (section 13.2.2) */
         {"If-None-Match: \"a\"\r\nIf-Modified-Since: " AFTER "\r\n", 200},
         {"If-None-Match: " ETAG "\r\nIf-Modified-Since: " BEFORE "\r\n", 304},
@@ -131,6 +133,7 @@ static void conditions_are_met_or_not(void **state)
         {"If-Unmodified-Since: " AFTER "\r\n", 200},
         {"If-Unmodified-Since: " BEFORE "\r\n", 412},
         {"If-Unmodified-Since: before\r\n", 200},
+        {"If-Unmodified-Since: " BEFORE "\r\nIf-Unmodified-Since: " BEFORE "\r\n", 200},
         {"If-Match: " ETAG "\r\nIf-Unmodified-Since: " BEFORE "\r\n", 200},
         /* all of section 13.2.2: steps 1 and 2, then 3 and 4, whatever the other steps' fields say */
         {"If-Match: " ETAG "\r\nIf-Modified-Since: " MTIME "\r\n", 304},
@@ -164,6 +167,9 @@ static void conditions_are_met_or_not(void **state)
         {"Range: bytes=0-9\r\nIf-Range: \"a\"\r\nIf-Match: " ETAG "\r\n", 200},
         {"Range: bytes=0-9\r\nIf-Range: " ETAG "\r\nIf-Match: " ETAG "\r\n", 206},
         {"If-Range: \"a\"\r\n", 200},
+        /* what is no list says nothing twice */
+        {"Range: bytes=0-9\r\nRange: bytes=0-9\r\n", 200},
+        {"Range: bytes=0-9\r\nIf-Range: " ETAG "\r\nIf-Range: " ETAG "\r\n", 200},
     };
     struct world world;
     start(&world);
@@ -182,6 +188,37 @@ static void conditions_are_met_or_not(void **state)
             assert_true(status != 304 || has_field(&answer, "Content-Length", NULL));
             client_close(&client);
         }
+    }
+    world_fini(&world);
+}
+
+/* A date is no later than the response's own, and of this second it is no strong validator (RFC
+ * 9110, sections 8.8.2.1 and 8.8.2.2). */
+static void a_date_in_the_future_is_not_sent(void **state)
+{
+    struct world world;
+    start(&world);
+    const struct backend_sys *sys = world.loop->sys;
+    const int64_t soon_ns = sys->wall_ns(sys) / LEAT_NS_PER_S * LEAT_NS_PER_S + LEAT_NS_PER_S;
+    assert_int_equal(sim_file_touch(world.sim, "root/file", soon_ns), 0);
+    for (unsigned second = 0; second < 3; second++) {
+        struct client client;
+        struct answer answer;
+        ask(&world, &client, "GET", "/file", "", &answer);
+        assert_int_equal(answer.response.status, 200);
+        assert_true(has_field(&answer, "Last-Modified", NULL) == (second == 0));
+        assert_false(has_field(&answer, "ETag", NULL));
+        client_close(&client);
+        if (second > 0) {
+            char date[DATE_SIZE + 1] = {0}, fields[128];
+            date_format(soon_ns / LEAT_NS_PER_S, date);
+            snprintf(fields, sizeof fields, "Range: bytes=0-9\r\nIf-Range: %s\r\n", date);
+            ask(&world, &client, "GET", "/file", fields, &answer);
+            assert_int_equal(answer.response.status, second == 1 ? 200 : 206);
+            client_close(&client);
+        }
+        while (sys->wall_ns(sys) < soon_ns + second * LEAT_NS_PER_S)
+            turns(&world, 10);
     }
     world_fini(&world);
 }
@@ -605,6 +642,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(conditions_are_met_or_not),
+        cmocka_unit_test(a_date_in_the_future_is_not_sent),
         cmocka_unit_test(a_range_is_what_was_asked_for),
         cmocka_unit_test(several_ranges_are_parts),
         cmocka_unit_test(many_parts_of_a_large_file),
