@@ -13,6 +13,8 @@
 
 #include "commands.h"
 #include "options.h"
+#include "site.h"
+#include "site_flags.h"
 #include "worker.h"
 
 enum { THREADS_MAX = 256, WATCHDOG_MS = 1000, SYSTEMD_FIRST_FD = 3 };
@@ -63,8 +65,10 @@ static long core_count(void)
     return count < THREADS_MAX ? count : THREADS_MAX;
 }
 
-static enum options_result parse(int argc, char **argv, struct worker_settings *settings)
+static enum options_result parse(int argc, char **argv, struct worker_settings *settings,
+                                 struct site *site)
 {
+    static const char *const pages[] = {"library", "plain", "off", NULL};
     static const char *const engines[] = {"auto", "uring", "epoll", NULL};
     long threads = core_count(), connections = 16384, backlog = 4096;
     long idle_ms = 75000, head_ms = 10000, send_ms = 60000;
@@ -74,6 +78,23 @@ static enum options_result parse(int argc, char **argv, struct worker_settings *
         {.name = "listen", .value = "ADDR:PORT", .kind = OPTION_CALL, .take = take_address,
          .target = settings,
          .help = "also [::]:8080, unix:/path; may repeat (default: 127.0.0.1:8080)"},
+        {.name = "root", .value = "NAME=DIR", .kind = OPTION_CALL, .take = site_take_root,
+         .target = site, .help = "/NAME/ shows DIR; may repeat"},
+        {.name = "index", .value = "FILE|off", .kind = OPTION_CALL, .take = site_take_index,
+         .target = site, .help = "stands for a folder that has it (default: index.html)"},
+        {.name = "listing", .value = "library|plain|off", .kind = OPTION_CHOICE,
+         .target = &site->pages, .choices = pages,
+         .help = "the page of other folders; off: 403 (default: library)"},
+        {.name = "dotfiles", .value = "on|off", .kind = OPTION_SWITCH,
+         .target = &site->shows_dotfiles,
+         .help = "names that begin with a dot are there (default: off)"},
+        {.name = "follow-symlinks", .value = "on|off", .kind = OPTION_SWITCH,
+         .target = &site->follow_symlinks, .help = "out of the folders, too (default: off)"},
+        {.name = "cors", .value = "ORIGIN|*", .kind = OPTION_CALL, .take = site_take_origin,
+         .target = site, .help = "whose scripts may read answers; may repeat"},
+        {.name = "timing-allow-origin", .value = "ORIGIN|*", .kind = OPTION_CALL,
+         .take = site_take_timing_origin, .target = site,
+         .help = "whose scripts may read how long answers took"},
         {.name = "threads", .value = "N", .kind = OPTION_COUNT, .target = &threads, .min = 1,
          .max = THREADS_MAX, .help = "workers, a loop each (default: the number of cores)"},
         {.name = "engine", .value = "auto|uring|epoll", .kind = OPTION_CHOICE, .target = &engine,
@@ -102,10 +123,12 @@ static enum options_result parse(int argc, char **argv, struct worker_settings *
         .summary = "Serves the files below DIR (default: the current folder) over HTTP.",
         .options = options,
         .tuning = &tuning,
-        .positional = &settings->directory,
+        .positional = &site->main.directory,
         .positional_max = 1,
     };
     const enum options_result result = options_parse(&set, argc, argv);
+    if (!site->main.directory && site->root_count == 0)
+        site->main.directory = ".";
     settings->thread_count = (unsigned)threads;
     settings->engine = (enum leat_engine)engine;
     settings->backlog = (int)backlog;
@@ -200,10 +223,11 @@ static void remove_sockets(const struct worker_settings *settings, unsigned inhe
 int cmd_serve(int argc, char **argv)
 {
     static struct worker workers[THREADS_MAX];
-    struct worker_settings settings = {.directory = ".", .tuning = LEAT_TUNING_DEFAULT};
+    static struct site site = {.index = "index.html"};
+    struct worker_settings settings = {.site = &site, .tuning = LEAT_TUNING_DEFAULT};
     take_systemd_sockets(&settings);
     const unsigned inherited_count = settings.address_count;
-    switch (parse(argc, argv, &settings)) {
+    switch (parse(argc, argv, &settings, &site)) {
     case OPTIONS_HELPED: return 0;
     case OPTIONS_WRONG: return EXIT_WRONG_USE;
     case OPTIONS_GO: break;
@@ -223,6 +247,13 @@ int cmd_serve(int argc, char **argv)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    const char *directory;
+    const int error = site_open(&site, &directory);
+    if (error) {
+        fprintf(stderr, "leat serve: %s: %s; name a folder that exists\n", directory,
+                leat_error_text(error));
+        return EXIT_WRONG_USE;
+    }
     if (start_workers(workers, &settings) == 0) {
         remove_sockets(&settings, inherited_count);
         return EXIT_WRONG_USE;
@@ -245,6 +276,7 @@ int cmd_serve(int argc, char **argv)
             status = 1;
         }
     }
+    site_close(&site);
     leat_watchdog(0, NULL, NULL);
     remove_sockets(&settings, inherited_count);
     return status;

@@ -5,7 +5,7 @@
 #include "site.h"
 
 #include <errno.h>
-#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "leat/clock.h"
@@ -13,11 +13,95 @@
 
 enum { PATH_SIZE = 1024, OPEN_TIMEOUT_MS = 30 * 1000 };
 
+/* Where a request leads: what is asked for, and where that is below which root. */
+struct place {
+    const struct site_root *root; /* without a root: "/" has no folder */
+    const char *local;            /* in `path`, or "." */
+    bool is_folder;
+    char path[PATH_SIZE];
+};
+
+/* ---- Roots ----------------------------------------------------------------------------------- */
+
+/* In a thread of the pool: standard error may block. */
+static void report_refusal(const char *path, int error, void *user)
+{
+    const struct site_root *root = user;
+    struct text text = {0};
+    text_add_visible(&text, (struct leat_slice){path, strlen(path)});
+    text_add(&text, (struct leat_slice){"", 1});
+    if (!text.has_failed)
+        fprintf(stderr, "leat serve: refused '%s' below %s: %s\n", text.data, root->directory,
+                error == -ELOOP ? "its symbolic links lead round in circles"
+                                : "it leads out (--follow-symlinks on would follow it)");
+    text_fini(&text);
+}
+
+int site_open(struct site *site, const char **ret_directory)
+{
+    for (unsigned index = 0; index <= site->root_count; index++) {
+        struct site_root *root = index ? &site->roots[index - 1] : &site->main;
+        const struct leat_root_options options = {
+            .follow_symlinks = site->follow_symlinks, .on_refused = report_refusal, .user = root};
+        if (!root->directory)
+            continue;
+        const int error = leat_root_open_with(root->directory, &options, &root->root);
+        if (error) {
+            *ret_directory = root->directory;
+            site_close(site);
+            return error;
+        }
+    }
+    return 0;
+}
+
+void site_close(struct site *site)
+{
+    for (unsigned index = 0; index <= site->root_count; index++) {
+        struct site_root *root = index ? &site->roots[index - 1] : &site->main;
+        leat_root_close(root->root);
+        root->root = NULL;
+    }
+}
+
+/* ---- Places ---------------------------------------------------------------------------------- */
+
 /* A segment that begins with a dot; "." alone is the root. */
 static bool is_hidden(const char *path)
 {
     return (path[0] == '.' && path[1]) || strstr(path, "/.");
 }
+
+static void choose_root(const struct site *site, struct place *place)
+{
+    const size_t size = strcspn(place->path, "/");
+    place->root = &site->main;
+    place->local = place->path;
+    for (unsigned index = 0; index < site->root_count; index++) {
+        const struct site_root *root = &site->roots[index];
+        if (strlen(root->name) != size || memcmp(root->name, place->path, size) != 0)
+            continue;
+        place->root = root;
+        place->local = place->path[size] ? place->path + size + 1 : ".";
+        return;
+    }
+}
+
+/* 0, or the status to reply with. */
+static int find_place(const struct site *site, const struct leat_http_request *request,
+                      struct place *ret_place)
+{
+    const int status = leat_http_local_path(request, ret_place->path, sizeof ret_place->path,
+                                            &ret_place->is_folder);
+    if (status)
+        return status;
+    if (!site->shows_dotfiles && is_hidden(ret_place->path))
+        return 404;
+    choose_root(site, ret_place);
+    return ret_place->root->root || strcmp(ret_place->path, ".") == 0 ? 0 : 404;
+}
+
+/* ---- Folders --------------------------------------------------------------------------------- */
 
 /* To the folder's own URL. Made of the local path, not of what was asked for: "//host" would lead
  * the browser elsewhere. */
@@ -42,38 +126,101 @@ static void redirect_to_folder(const char *path, struct leat_slice query,
     text_fini(&link);
 }
 
-static void handle_folder(const struct site *site, struct leat_http_request *request,
-                          const char *path, struct leat_http_response *response)
+static int open_below(const struct place *place, const char *path, struct leat_file **ret_file)
 {
+    return leat_file_open(place->root->root, path, leat_after_ms(OPEN_TIMEOUT_MS), ret_file);
+}
+
+/* The folder's index file, if it has one. Was it replied with? */
+static bool reply_index(const struct site *site, struct leat_http_request *request,
+                        const struct place *place, struct leat_http_response *response)
+{
+    char path[PATH_SIZE];
+    struct leat_file *file;
+    const bool is_top = strcmp(place->local, ".") == 0;
+    const int size = snprintf(path, sizeof path, "%s%s%s", is_top ? "" : place->local,
+                              is_top ? "" : "/", site->index);
+    if (size >= (int)sizeof path || open_below(place, path, &file) != 0)
+        return false; /* whatever is wrong with it: the folder itself tells what can be told */
+    const bool is_there = !leat_file_info(file)->is_directory;
+    leat_file_unref(file);
+    return is_there && leat_http_reply_file(request, response, place->root->root, path) == 0;
+}
+
+static void handle_folder(const struct site *site, struct leat_http_request *request,
+                          const struct place *place, struct leat_http_response *response)
+{
+    struct site_folder folder = {.site = site, .path = place->path};
+    if (place->root->root) {
+        if (site->index && reply_index(site, request, place, response))
+            return;
+        const int error = open_below(place, place->local, &folder.folder);
+        if (error) {
+            (void)leat_http_reply_error(response, leat_http_status_of_file(error));
+            return;
+        }
+    }
+    if (folder.folder && !leat_file_info(folder.folder)->is_directory)
+        (void)leat_http_reply_error(response, 404);
+    else if (site->pages == SITE_NO_PAGES)
+        (void)leat_http_reply_error(response, 403);
+    else
+        site_reply_listing(&folder, response);
+    leat_file_unref(folder.folder);
+}
+
+/* ---- Files ----------------------------------------------------------------------------------- */
+
+/* Does the query have this parameter, with or without a value? */
+static bool has_parameter(struct leat_slice query, const char *name)
+{
+    const size_t name_size = strlen(name);
+    const char *at = query.data, *const end = query.data + query.size;
+    while (at && at < end) {
+        const char *mark = memchr(at, '&', (size_t)(end - at));
+        const size_t size = (size_t)((mark ? mark : end) - at);
+        if (size >= name_size && memcmp(at, name, name_size) == 0 &&
+            (size == name_size || at[name_size] == '='))
+            return true;
+        at = mark ? mark + 1 : end;
+    }
+    return false;
+}
+
+static void handle_file(struct leat_http_request *request, const struct place *place,
+                        struct leat_http_response *response)
+{
+    const struct leat_slice query = leat_http_query(request);
+    if (leat_http_reply_file(request, response, place->root->root, place->local) == -EISDIR) {
+        redirect_to_folder(place->path, query, response);
+        return;
+    }
+    const int status = leat_http_status(response);
+    const char *slash = strrchr(place->path, '/');
+    if ((status == 200 || status == 206) && has_parameter(query, "download"))
+        site_put_download(response, slash ? slash + 1 : place->path);
+}
+
+void site_handle(struct leat_http_request *request, struct leat_http_response *response, void *user)
+{
+    const struct site *site = user;
+    const struct leat_slice method = leat_http_method(request);
+    struct place place;
+    site_put_origins(site, request, response);
+    if (method.size == 7 && memcmp(method.data, "OPTIONS", 7) == 0) {
+        site_reply_options(site, request, response);
+        return;
+    }
     if (!leat_http_is_get(request)) {
-        (void)leat_http_add_field(response, "Allow", "GET, HEAD");
+        (void)leat_http_add_field(response, "Allow", "GET, HEAD, OPTIONS");
         (void)leat_http_reply_error(response, 405);
         return;
     }
-    struct leat_file *folder;
-    const int error = leat_file_open(site->root, path, leat_after_ms(OPEN_TIMEOUT_MS), &folder);
-    if (error) {
-        (void)leat_http_reply_error(response, leat_http_status_of_file(error));
-        return;
-    }
-    if (leat_file_info(folder)->is_directory)
-        site_library(folder, path, response);
+    const int status = find_place(site, request, &place);
+    if (status)
+        (void)leat_http_reply_error(response, status);
+    else if (place.is_folder)
+        handle_folder(site, request, &place, response);
     else
-        (void)leat_http_reply_error(response, 404);
-    leat_file_unref(folder);
-}
-
-void site_handle(struct leat_http_request *request, struct leat_http_response *response,
-                 void *user)
-{
-    const struct site *site = user;
-    char path[PATH_SIZE];
-    bool is_folder;
-    const int status = leat_http_local_path(request, path, sizeof path, &is_folder);
-    if (status || is_hidden(path))
-        (void)leat_http_reply_error(response, status ? status : 404);
-    else if (is_folder)
-        handle_folder(site, request, path, response);
-    else if (leat_http_reply_file(request, response, site->root, path) == -EISDIR)
-        redirect_to_folder(path, leat_http_query(request), response);
+        handle_file(request, &place, response);
 }

@@ -1,24 +1,71 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The site: which URL is answered with what. A folder's URL ends in '/' and is a library page
- * (site_library.c); everything else is a file below the root. Names that begin with a dot are not
- * there. One a worker thread.
+ * The site: which URL is answered with what. A folder's URL ends in '/' and shows its index file or
+ * a page of what is in it (site_listing.c); everything else is a file below a root. One for all
+ * worker threads, which only read it.
+ *
+ *     /            the main root; its page also lists the names of the others
+ *     /NAME/       the root of that name, which hides what the main one has there
  */
 #ifndef LEAT_SITE_H
 #define LEAT_SITE_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "leat/http.h"
 
-struct site {
+enum { SITE_ROOTS_MAX = 32, SITE_ORIGINS_MAX = 16, SITE_NAME_SIZE = 256 };
+
+enum site_pages { SITE_LIBRARY, SITE_PLAIN, SITE_NO_PAGES };
+
+struct site_root {
+    char name[SITE_NAME_SIZE]; /* "": the main one */
+    const char *directory;
     struct leat_root *root;
 };
+
+struct site {
+    struct site_root main; /* without a directory: there is none */
+    struct site_root roots[SITE_ROOTS_MAX];
+    unsigned root_count;
+    bool follow_symlinks, shows_dotfiles;
+    const char *index; /* the file that stands for its folder; NULL: none does */
+    int pages;         /* of folders: enum site_pages */
+    const char *origins[SITE_ORIGINS_MAX]; /* whose scripts may read answers (CORS) */
+    unsigned origin_count;
+    const char *timing_origin; /* and their timing; NULL: no other's */
+};
+
+/* Opens the roots; may block. 0, or an error with the folder it was about. */
+int site_open(struct site *site, const char **ret_directory);
+/* Also when not all, or none, are open. */
+void site_close(struct site *site);
 
 /* The handler; `user` is the site. */
 void site_handle(struct leat_http_request *request, struct leat_http_response *response,
                  void *user);
 
-/* The page of a folder, in the calling fiber; `path` is the local one ("." for the root). Takes
- * over nothing. */
-void site_library(struct leat_file *folder, const char *path, struct leat_http_response *response);
+/* ---- For the site's own files ---------------------------------------------------------------- */
+
+/* A folder, or "/" where there is no main root: then `folder` is NULL. `path` is the URL's, decoded
+ * and without slashes around it; "." for "/". */
+struct site_folder {
+    const struct site *site;
+    struct leat_file *folder;
+    const char *path;
+};
+
+/* The page of a folder, in the calling fiber. */
+void site_reply_listing(const struct site_folder *folder, struct leat_http_response *response);
+
+/* What says who else may look (CORS, Timing-Allow-Origin): for every response. */
+void site_put_origins(const struct site *site, const struct leat_http_request *request,
+                      struct leat_http_response *response);
+/* OPTIONS, be it a browser's question beforehand (Fetch, section 3.2.2) or anybody's. */
+void site_reply_options(const struct site *site, struct leat_http_request *request,
+                        struct leat_http_response *response);
+/* Content-Disposition: to be saved under this name (RFC 6266). */
+void site_put_download(struct leat_http_response *response, const char *name);
 
 #endif

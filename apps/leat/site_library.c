@@ -3,83 +3,10 @@
  * The library page: the films of a folder, played in place; its folders, and its other files.
  * Without script each film is a link that the browser plays by itself.
  */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-#include "leat/clock.h"
-#include "site.h"
-#include "text.h"
-
-enum { ENTRIES_MAX = 10000, LIST_TIMEOUT_MS = 30 * 1000 };
-
-enum entry_kind { ENTRY_FOLDER, ENTRY_FILM, ENTRY_OTHER, ENTRY_KINDS };
-
-struct entry {
-    enum entry_kind kind;
-    char *name;
-};
-
-struct listing {
-    struct entry *entries;
-    size_t count, capacity;
-    bool has_more, has_failed;
-};
-
-/* ---- What is there --------------------------------------------------------------------------- */
-
-static enum entry_kind kind_of(const char *name, bool is_directory)
-{
-    static const char *const films[] = {".mp4", ".m4v", ".mov", ".webm", ".mkv", ".ogv"};
-    if (is_directory)
-        return ENTRY_FOLDER;
-    const char *dot = strrchr(name, '.');
-    for (size_t index = 0; dot && index < sizeof films / sizeof *films; index++)
-        if (strcasecmp(dot, films[index]) == 0)
-            return ENTRY_FILM;
-    return ENTRY_OTHER;
-}
-
-/* In a thread of the pool. */
-static bool add_entry(const char *name, bool is_directory, void *user)
-{
-    struct listing *listing = user;
-    if (name[0] == '.')
-        return true;
-    if (listing->count == ENTRIES_MAX) {
-        listing->has_more = true;
-        return false;
-    }
-    if (listing->count == listing->capacity) {
-        const size_t capacity = listing->capacity ? listing->capacity * 2 : 64;
-        struct entry *grown = realloc(listing->entries, capacity * sizeof *grown);
-        if (!grown) {
-            listing->has_failed = true;
-            return false;
-        }
-        listing->entries = grown;
-        listing->capacity = capacity;
-    }
-    char *copy = strdup(name);
-    if (!copy) {
-        listing->has_failed = true;
-        return false;
-    }
-    listing->entries[listing->count++] = (struct entry){kind_of(name, is_directory), copy};
-    return true;
-}
-
-static int compare_entries(const void *a, const void *b)
-{
-    const struct entry *one = a, *other = b;
-    if (one->kind != other->kind)
-        return one->kind < other->kind ? -1 : 1;
-    const int order = strcasecmp(one->name, other->name);
-    return order ? order : strcmp(one->name, other->name);
-}
-
-/* ---- The page -------------------------------------------------------------------------------- */
+#include "base/slice.h"
+#include "site_listing.h"
 
 static const char page_start[] =
     "<!doctype html>\n"
@@ -133,11 +60,6 @@ static const char page_end[] =
     "</body>\n"
     "</html>\n";
 
-static struct leat_slice slice(const char *text)
-{
-    return (struct leat_slice){text, strlen(text)};
-}
-
 static void add_section(struct text *page, const char *title, const struct entry *entries,
                         size_t count)
 {
@@ -147,31 +69,27 @@ static void add_section(struct text *page, const char *title, const struct entry
     text_add_literal(page, title);
     text_add_literal(page, "</h2>\n<ul>\n");
     for (size_t index = 0; index < count; index++) {
-        const struct entry *entry = &entries[index];
-        /* "./" first: a name with a colon in it is not a scheme. */
-        text_add_literal(page, "<li><a href=\"./");
-        text_add_link(page, slice(entry->name));
-        text_add_literal(page, entry->kind == ENTRY_FOLDER ? "/\"" : "\"");
-        text_add_literal(page, entry->kind == ENTRY_FILM ? " data-film>" : ">");
-        text_add_html(page, slice(entry->name));
-        text_add_literal(page, entry->kind == ENTRY_FOLDER ? "/</a></li>\n" : "</a></li>\n");
+        text_add_literal(page, "<li>");
+        listing_add_link(page, &entries[index],
+                         entries[index].kind == ENTRY_FILM ? " data-film" : "");
+        text_add_literal(page, "</li>\n");
     }
     text_add_literal(page, "</ul>\n");
 }
 
-static void make_page(struct text *page, const char *path, const struct listing *listing)
+void site_library_page(struct text *page, const char *path, const struct listing *listing)
 {
     static const char *const titles[ENTRY_KINDS] = {"Folders", "Films", "Files"};
     const bool is_root = strcmp(path, ".") == 0;
     text_add_literal(page, page_start);
     text_add_literal(page, "<title>");
-    text_add_html(page, slice(is_root ? "Library" : path));
+    text_add_html(page, slice_from_text(is_root ? "Library" : path));
     text_add_literal(page, "</title>\n</head>\n<body>\n<h1>");
     if (is_root) {
         text_add_literal(page, "Library");
     } else {
         text_add_literal(page, "<a href=\"../\">..</a> / ");
-        text_add_html(page, slice(path));
+        text_add_html(page, slice_from_text(path));
     }
     text_add_literal(page, "</h1>\n");
     text_add_literal(page, page_player);
@@ -188,26 +106,4 @@ static void make_page(struct text *page, const char *path, const struct listing 
     if (listing->has_more)
         text_add_literal(page, "<p>There are more entries than a page shows.</p>\n");
     text_add_literal(page, page_end);
-}
-
-void site_library(struct leat_file *folder, const char *path, struct leat_http_response *response)
-{
-    struct listing listing = {0};
-    struct text page = {0};
-    const int error = leat_file_list(folder, leat_after_ms(LIST_TIMEOUT_MS), add_entry, &listing);
-    if (!error && !listing.has_failed) {
-        if (listing.count > 0)
-            qsort(listing.entries, listing.count, sizeof *listing.entries, compare_entries);
-        make_page(&page, path, &listing);
-    }
-    if (error || listing.has_failed || page.has_failed) {
-        (void)leat_http_reply_error(response, error ? leat_http_status_of_file(error) : 503);
-    } else {
-        (void)leat_http_add_field(response, "Cache-Control", "no-cache");
-        (void)leat_http_reply(response, 200, "text/html; charset=utf-8", page.data, page.size);
-    }
-    for (size_t index = 0; index < listing.count; index++)
-        free(listing.entries[index].name);
-    free(listing.entries);
-    text_fini(&page);
 }

@@ -52,21 +52,25 @@ void text_add_literal(struct text *text, const char *piece)
     text_add(text, (struct leat_slice){piece, strlen(piece)});
 }
 
+/* Takes the next character off the piece: itself, or U+FFFD for a byte that is part of none. */
+static struct leat_slice take_character(struct leat_slice *piece)
+{
+    const size_t size = utf8_size(*piece);
+    const struct leat_slice taken = size > 0 ? slice_of(piece->data, size) : SLICE("\xef\xbf\xbd");
+    *piece = slice_after(*piece, size > 0 ? size : 1);
+    return taken;
+}
+
 void text_add_html(struct text *text, struct leat_slice piece)
 {
     enum { ESCAPE_MAX = 6 };
-    static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
     char *place = reserve(text, piece.size * ESCAPE_MAX);
     if (!place)
         return;
     size_t size = 0;
     while (piece.size > 0) {
-        const size_t taken = utf8_size(piece);
-        const struct leat_slice next =
-            taken > 0 ? (struct leat_slice){piece.data, taken}
-                      : (struct leat_slice){replacement, sizeof replacement - 1};
+        const struct leat_slice next = take_character(&piece);
         size += (size_t)html_escape(next, place + size, next.size * ESCAPE_MAX);
-        piece = slice_after(piece, taken > 0 ? taken : 1);
     }
     text->size += size;
 }
@@ -76,4 +80,27 @@ void text_add_link(struct text *text, struct leat_slice path)
     char *place = reserve(text, path.size * 3);
     if (place)
         text->size += (size_t)path_encode(path, place, path.size * 3);
+}
+
+void text_add_link_utf8(struct text *text, struct leat_slice name)
+{
+    while (name.size > 0) {
+        const struct leat_slice next = take_character(&name);
+        if (next.data[0] == '/')
+            text_add_literal(text, "%2F");
+        else
+            text_add_link(text, next);
+    }
+}
+
+void text_add_visible(struct text *text, struct leat_slice piece)
+{
+    char *place = reserve(text, piece.size);
+    if (!place)
+        return;
+    for (size_t index = 0; index < piece.size; index++) {
+        const unsigned char c = (unsigned char)piece.data[index];
+        place[index] = c < ' ' || c == 0x7f ? '?' : (char)c;
+    }
+    text->size += piece.size;
 }

@@ -25,5 +25,9 @@ void text_add_literal(struct text *text, const char *piece);
 void text_add_html(struct text *text, struct leat_slice piece);
 /* Percent-encoded for a link. */
 void text_add_link(struct text *text, struct leat_slice path);
+/* The same of what is UTF-8, or is made so as above; a '/' is encoded too. */
+void text_add_link_utf8(struct text *text, struct leat_slice name);
+/* For a terminal or a log: control characters become '?'. */
+void text_add_visible(struct text *text, struct leat_slice piece);
 
 #endif

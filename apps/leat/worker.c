@@ -108,16 +108,13 @@ static int listen_on(struct worker *worker, unsigned index, struct leat_listener
     return error;
 }
 
-static int start_serving(struct worker *worker, struct site *site)
+static int start_serving(struct worker *worker)
 {
     struct worker_settings *settings = worker->settings;
     struct leat_http_options options = settings->http;
     options.handler = site_handle;
-    options.user = site;
-    int error = leat_root_open(settings->directory, &site->root);
-    if (error)
-        return fail(worker, error, settings->directory);
-    error = leat_http_server_create(&options, &worker->server);
+    options.user = (void *)settings->site;
+    int error = leat_http_server_create(&options, &worker->server);
     if (error)
         return fail(worker, error, "the server");
     for (unsigned index = 0; !error && index < settings->address_count; index++) {
@@ -136,7 +133,6 @@ static void *run(void *arg)
 {
     struct start *start = arg;
     struct worker *worker = start->worker;
-    struct site site = {0};
     const struct leat_loop_options options = {.engine = worker->settings->engine};
     int error = leat_loop_create(&options, &worker->loop);
     if (error) {
@@ -145,7 +141,7 @@ static void *run(void *arg)
         return NULL;
     }
     worker->engine = leat_loop_engine(worker->loop);
-    error = start_serving(worker, &site);
+    error = start_serving(worker);
     if (error && worker->server)
         leat_http_server_close(worker->server, 0, 0);
     sem_post(&start->is_decided); /* `start` is gone from here on */
@@ -156,7 +152,6 @@ static void *run(void *arg)
         kill(getpid(), SIGTERM); /* the main thread ends the others */
         return NULL; /* what still runs on this loop cannot be ended: it goes with the process */
     }
-    leat_root_close(site.root);
     leat_loop_destroy(worker->loop);
     return NULL;
 }

@@ -14,8 +14,10 @@
 
 enum { WORKER_ADDRESSES_MAX = 16 };
 
+struct site;
+
 struct worker_settings {
-    const char *directory;
+    const struct site *site; /* open */
     enum leat_engine engine;
     unsigned thread_count;
     struct leat_http_options http;

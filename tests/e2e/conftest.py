@@ -40,14 +40,14 @@ class Server:
     """A running `leat serve`."""
 
     def __init__(self, directory, flags, stderr_path, prefix=(), listens=("127.0.0.1:0",)):
-        self.directory = pathlib.Path(directory)
         self.stderr_path = stderr_path
         self.expected = [EXPECTED]
         command = [*prefix, LEAT, "serve", "--engine", ENGINE]
         for address in listens:
             command += ["--listen", address]
         with open(stderr_path, "wb") as stderr:
-            self.process = subprocess.Popen([*command, *flags, str(directory)],
+            where = [] if directory is None else [str(directory)]
+            self.process = subprocess.Popen([*command, *flags, *where],
                                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                             stderr=stderr)
         self.lines = []

@@ -159,6 +159,7 @@ http://mill/../secret.txt http://mill/%2e%2e/secret.txt
 
 def test_nothing_leads_out(serve, house):
     server = serve(house)
+    server.expect_on_stderr("leat serve: refused '")
     with server.connect() as peer:
         for target in OUT:
             answer = peer.get(target)
@@ -172,7 +173,9 @@ def test_nothing_leads_out(serve, house):
 
 
 def test_a_page_does_not_lead_out_either(serve, house):
-    with serve(house).connect() as peer:
+    server = serve(house)
+    server.expect_on_stderr("leat serve: refused '")
+    with server.connect() as peer:
         for target in ("/..", "/../", "/deep/../..", "/outer-folder/", "/outer-folder", "/root/",
                        "/%2e%2e/", "/.%2e"):
             answer = peer.get(target)

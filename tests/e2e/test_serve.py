@@ -199,7 +199,8 @@ def test_the_etag_survives_a_restart(serve, media):
 def test_files_can_only_be_read(serve, media, method, target):
     answer = serve(media).get(target, method=method)
     assert answer.status == 405
-    assert {name.strip() for name in answer.get("Allow").split(",")} == {"GET", "HEAD"}
+    assert {name.strip() for name in answer.get("Allow").split(",")} == \
+        {"GET", "HEAD", "OPTIONS"}
 
 
 @pytest.mark.parametrize("name, media_type", [
