@@ -4,9 +4,9 @@
  * set of ranges of bytes is ignored, and the whole is sent; so is a set of more ranges than
  * RANGE_PARTS_MAX, which no honest client asks for at a time (section 14.2).
  *
- * Ranges that overlap, or lie closer than a part's head is long, are sent as one (section 15.3.7.2).
- * So the parts of an answer are apart from each other, and together never larger than the whole,
- * whatever was asked for.
+ * Ranges that overlap, or lie closer than a part's head is long, are sent as one (15.3.7.2). So the
+ * parts of an answer are apart from each other, and together never larger than the whole, whatever
+ * was asked for.
  */
 #ifndef WIRE_RANGE_H
 #define WIRE_RANGE_H
@@ -40,7 +40,7 @@ struct range_set {
 };
 
 /* What the value of a Range field asks of a representation of `size` bytes. With RANGE_PARTS there
- * is at least one, and first <= last < size for each; what lies beyond the end is not among them. */
+ * is at least one, and first <= last < size for each. */
 enum range_answer range_parse(struct leat_slice value, uint64_t size, struct range_set *ret_set);
 
 enum { RANGE_TEXT_SIZE = 6 + 3 * 20 + 2 };

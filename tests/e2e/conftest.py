@@ -186,8 +186,10 @@ def folder(tmp_path):
 
 @pytest.fixture
 def media(folder):
-    """A folder with a copy of the film."""
+    """A folder with the film, an hour old: a date of this second would be no validator."""
     shutil.copy(FILM, folder / FILM.name)
+    hour_ago = time.time() - 3600
+    os.utime(folder / FILM.name, (hour_ago, hour_ago))
     return folder
 
 

@@ -135,7 +135,7 @@ static void conditions_are_met_or_not(void **state)
         {"If-Unmodified-Since: before\r\n", 200},
         {"If-Unmodified-Since: " BEFORE "\r\nIf-Unmodified-Since: " BEFORE "\r\n", 200},
         {"If-Match: " ETAG "\r\nIf-Unmodified-Since: " BEFORE "\r\n", 200},
-        /* all of section 13.2.2: steps 1 and 2, then 3 and 4, whatever the other steps' fields say */
+        /* section 13.2.2: steps 1 and 2, then 3 and 4, whatever the others' fields say */
         {"If-Match: " ETAG "\r\nIf-Modified-Since: " MTIME "\r\n", 304},
         {"If-Match: " ETAG "\r\nIf-Modified-Since: " BEFORE "\r\n", 200},
         {"If-Match: \"a\"\r\nIf-Modified-Since: " MTIME "\r\n", 412},
