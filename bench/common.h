@@ -55,14 +55,28 @@ static inline struct sockaddr_in parse_address(const char *text)
     return address;
 }
 
-/* A blocking connect; the socket is returned blocking, with Nagle's algorithm off. */
-static inline int dial(const struct sockaddr_in *address)
+/* A blocking connect; the socket is returned blocking, with Nagle's algorithm off. -1: refused. */
+static inline int try_dial(const struct sockaddr_in *address)
 {
     const int one = 1;
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (const struct sockaddr *)address, sizeof *address) < 0)
-        give_up("connect");
+    if (fd < 0)
+        give_up("socket");
+    if (connect(fd, (const struct sockaddr *)address, sizeof *address) < 0) {
+        const int error = errno;
+        close(fd);
+        errno = error;
+        return -1;
+    }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    return fd;
+}
+
+static inline int dial(const struct sockaddr_in *address)
+{
+    const int fd = try_dial(address);
+    if (fd < 0)
+        give_up("connect");
     return fd;
 }
 

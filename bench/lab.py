@@ -14,18 +14,27 @@ import sys
 import time
 from pathlib import Path
 
-from lab import cold, fibers, instructions, laboratory, large, pacing, relay, small
+from lab import (cold, fibers, framework, idle, instructions, laboratory, large, pacing, relay,
+                 replace, slow, small, upload)
 
 ROOT = Path(__file__).resolve().parent.parent
 # name: (run, rounds and seconds in full, and with --quick, what it is)
 EXPERIMENTS = {
     "small": (small.run_small, (41, 2), (2, 0.3), "1 KiB from memory against bare servers"),
     "file1k": (small.run_file1k, (41, 2), (2, 0.3), "1 KiB file against nginx"),
+    "connect": (small.run_connect, (41, 2), (1, 0.3), "a new connection for each request"),
+    "framework": (framework.run, (41, 2), (1, 0.2), "router and middleware against the peers"),
     "large": (large.run, (41, 2), (2, 0.3), "1 MiB file against bare sendfile, and strace"),
     "cold": (cold.run, (9, 4), (1, 1), "a warm file beside a film on a slow disk"),
     "pacing": (pacing.run, (5, 12), (1, 2.5), "1 MB/s streams: evenness, and the cost of 200"),
     "relay": (relay.run, (41, 2), (2, 0.3), "socket to socket against a bare splice loop"),
     "fibers": (fibers.run, (11, 0), (1, 0), "fiber switch, spawn and join, gather"),
+    "idle": (idle.run_idle, (3, 0), (1, 0), "memory of 18,000 idle connections"),
+    "waiting": (idle.run_waiting, (3, 0), (1, 0), "memory of 10,000 handlers that wait"),
+    "rss": (idle.run_rss, (5, 2), (1, 0.3), "peak memory under 16 downloads"),
+    "upload": (upload.run, (11, 0), (1, 0), "1 GB to a file: CPU time and memory"),
+    "crowd": (slow.run, (11, 5), (1, 0.5), "500 clients beside 18,000 slow ones"),
+    "replace": (replace.run, (50, 1.5), (2, 0.5), "SIGUSR2 under 5,000 requests/s"),
     "instructions": (instructions.run, (1, 0), (1, 0), "instructions a request (callgrind)"),
 }
 
@@ -51,10 +60,12 @@ def parse_arguments():
         command.add_argument("--path", help="what to ask for (large, pacing)")
         command.add_argument("--connections", type=int, help="of the load (small, file1k, large)")
         command.add_argument("--no-peers", action="store_true",
-                             help="cold, pacing: leave nginx out")
+                             help="cold, pacing, idle, rss, crowd: leave them out")
         if name == "cold":
             command.add_argument("--warm-open", action="store_true",
                                  help="drop the film's pages, not its inode")
+        if name == "framework":
+            command.add_argument("--size", choices=["1k", "1m", "both"], default="both")
         if name == "pacing":
             command.add_argument("--skip", type=float, default=0.0,
                                  help="seconds at the start of a stream that do not count")

@@ -17,6 +17,7 @@ import ctypes
 import json
 import os
 import re
+import resource
 import shlex
 import shutil
 import signal
@@ -241,6 +242,8 @@ class Laboratory:
             if os.getppid() != parent:
                 os._exit(1)
             os.sched_setaffinity(0, {core})
+            _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
             if namespace is not None:
                 libc_call("setns", namespace, CLONE_NEWNET)
             for group in groups:
@@ -272,7 +275,7 @@ class Laboratory:
 
     def start_client(self, program, *arguments, namespace=None):
         return self.spawn([self.bin / program, *arguments], self.client_core, namespace=namespace,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
 
     def finish_client(self, process):
         out, errors = process.communicate()

@@ -66,10 +66,10 @@ def ratios(figures, left, right, key):
 def table(lab, figures, rows):
     """Prints the median of each row's key, a column a server."""
     names = list(figures)
-    lab.say("    " + " " * 26 + "".join(f"{name:>16}" for name in names))
+    lab.say("    " + " " * 26 + "".join(f"{name:>20}" for name in names))
     for label, key, form in rows:
         cells = [statistics.median(figure[key] for figure in figures[name]) for name in names]
-        lab.say(f"    {label:26}" + "".join(f"{format(cell, form):>16}" for cell in cells))
+        lab.say(f"    {label:26}" + "".join(f"{format(cell, form):>20}" for cell in cells))
 
 
 def tell(lab, label, result):
