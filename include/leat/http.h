@@ -76,6 +76,7 @@ struct leat_http_record {
     int status;             /* of the response; 0: broken off before it had one */
     uint64_t body_received; /* bytes of the request's body, decoded */
     uint64_t sent;          /* bytes, heads and framing included */
+    uint64_t body_sent;     /* of these, behind the response's head */
     int64_t time_ns;        /* of the wall clock, when the head had come */
     int64_t duration_ns;    /* from then to the end */
     bool is_broken;         /* the response did not get out whole */

@@ -5,6 +5,7 @@
 #ifndef LEAT_LEAT_H
 #define LEAT_LEAT_H
 
+#include "leat/access_log.h"
 #include "leat/address.h"
 #include "leat/clock.h"
 #include "leat/error.h"

@@ -27,6 +27,7 @@ static void begin_request(struct exchange *exchange)
     exchange->read_error = 0;
     exchange->waited_ns = 0;
     exchange->waited_bytes = 0;
+    exchange->head_size = 0;
     exchange->reader = exchange->writer = NULL;
     exchange->request.head.method_text = slice_of(NULL, 0);
     exchange->request.match = NULL;
@@ -161,6 +162,7 @@ void exchange_finish(struct exchange *exchange, const char *date)
     const bool has_body = response->kind == RESPONSE_WHOLE && response->size > 0 &&
                           !response->is_head_only && !has_no_content(response->status);
     struct leat_vector *list = exchange->vectors;
+    exchange->head_size += response->fields_end - start;
     exchange->vector_count = 1;
     if (has_body && response->vector_count > 0) {
         list = response->vectors;

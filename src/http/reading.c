@@ -78,6 +78,7 @@ static int say_continue(struct conn *conn, int64_t deadline_ns)
     if (exchange->response.is_head_out)
         return 0;
     const struct leat_vector vector = {.data = text, .size = sizeof text - 1};
+    exchange->head_size += sizeof text - 1;
     return conn_send(conn, &vector, 1, deadline_ns);
 }
 

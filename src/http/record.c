@@ -36,6 +36,7 @@ static void tell(struct conn *conn, int64_t duration_ns, uint64_t sent, bool is_
         .status = exchange->response.is_head_out ? exchange->response.status : 0,
         .body_received = exchange->request.body.received,
         .sent = sent,
+        .body_sent = sent > exchange->head_size ? sent - exchange->head_size : 0,
         .time_ns = sys->wall_ns(sys) - duration_ns,
         .duration_ns = duration_ns,
         .is_broken = is_broken,
