@@ -18,6 +18,7 @@
 #include "leat/log.h"
 #include "leat/loop.h"
 #include "leat/relay.h"
+#include "leat/router.h"
 #include "leat/slice.h"
 #include "leat/stream.h"
 #include "leat/tuning.h"

@@ -102,12 +102,15 @@ struct leat_http_run_options {
     void (*on_listening)(const struct leat_address *address, void *user);
     void *user;
 };
-/* Serves at `address` ("127.0.0.1:8080", "[::]:8080", "unix:/path") until SIGINT or SIGTERM, then
- * lets what is in work finish and returns 0; a second signal ends the process as it would without
- * us. Or what leat_http_router_error, leat_address_parse (-EINVAL) or leat_listen found. Call it in
- * a thread that has no loop; `options` may be NULL. */
+/* Serves at `address` ("[::]:8080", "unix:/path"; NULL: "127.0.0.1:8080") until SIGINT or SIGTERM,
+ * then lets what is in work finish and returns 0; a second signal ends the process as it would
+ * without us. Or what leat_http_router_error, leat_address_parse (-EINVAL) or leat_listen found.
+ * The calling thread, which must have no loop, is the first of options.threads; threads that were
+ * there before must have the two signals blocked. `options` may be NULL. */
 int leat_http_run(struct leat_http_router *router, const char *address,
                   const struct leat_http_run_options *options);
+/* For options.on_listening: the line "listening on http://127.0.0.1:8080" on standard output. */
+void leat_http_announce(const struct leat_address *address, void *user);
 
 #ifdef __cplusplus
 }

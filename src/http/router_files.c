@@ -66,9 +66,7 @@ static void redirect(struct leat_http_request *request, struct leat_http_respons
         at += query.size;
     }
     *at = '\0';
-    if (leat_http_add_field(response, "Location", text) == 0)
-        (void)leat_http_reply(response, 301, NULL, NULL, 0);
-    else
+    if (leat_http_redirect(response, 301, text) != 0)
         (void)leat_http_reply_error(response, 414); /* a query that fits no head of ours */
 }
 

@@ -9,6 +9,8 @@ the same program must then do the same on epoll.
 
 import contextlib
 import ctypes
+import http.client
+import json
 import os
 import platform
 import random
@@ -56,7 +58,7 @@ def running(program, *arguments, status=0):
     with start(program, *arguments) as process:
         try:
             line = process.stdout.readline()
-            found = re.fullmatch(r"listening on (\S+):(\d+)\n", line)
+            found = re.fullmatch(r"listening on (?:http://)?(\S+):(\d+)\n", line)
             assert found and found[2] != "0", f"it says {line!r}"
             if "--no-io-uring" in sys.argv:
                 assert not uses_io_uring(process)
@@ -200,6 +202,145 @@ def check_chunked(program):
                 # half of the time brings about half of the bytes: it is spread, not sent at once
                 half = sum(size for when, size in times if when < 0.6)
                 assert 0.2 * rate < half < 0.95 * rate, f"{mode}: {half} bytes in 0.6 s"
+
+
+def ask(address, method, path, **fields):
+    """The status, the fields and the body of an answer."""
+    connection = http.client.HTTPConnection(*address, timeout=TIMEOUT_S)
+    connection.request(method, path, headers={name.replace("_", "-"): value
+                                              for name, value in fields.items()})
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return answer.status, answer.headers, body
+
+
+def check_hello(program):
+    with running(program, "127.0.0.1:0") as (process, address):
+        status, fields, body = ask(address, "GET", "/hello/w%C3%B6rld%20%2F")
+        assert (status, body) == (200, "hello w\u00f6rld /\n".encode()), (status, body)
+        assert fields["Content-Type"].startswith("text/plain")
+        status, fields, body = ask(address, "GET", "/films/Metropolis")
+        assert (status, json.loads(body)) == (200, {"title": "Metropolis"})
+        assert fields["Content-Type"] == "application/json"
+        assert ask(address, "HEAD", "/hello/x")[0] == 200
+        assert ask(address, "GET", "/hello")[0] == 404
+        status, fields, _ = ask(address, "POST", "/hello/x")
+        assert (status, fields["Allow"]) == (405, "GET, HEAD, OPTIONS")
+        # a second server finds the address in use, and says so
+        wrong = subprocess.run([program, "%s:%d" % address], capture_output=True, text=True,
+                               check=False)
+        assert wrong.returncode == 1 and "in use" in wrong.stderr, wrong
+        # as many loops as cores, and the first in the first thread: all serve
+        threads = len(os.listdir(f"/proc/{process.pid}/task"))
+        assert threads >= len(os.sched_getaffinity(process.pid))
+        for _ in range(50):
+            assert ask(address, "GET", "/hello/x")[2] == b"hello x\n"
+        # a connection that asks for nothing is not waited for
+        with connect(address):
+            process.send_signal(signal.SIGINT)
+            assert process.wait(TIMEOUT_S) == 0
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/hello"
+        for _ in range(2):  # the second finds the socket that the first has left behind
+            with start(program, f"unix:{path}") as process:
+                assert process.stdout.readline() == f"listening on unix:{path}\n"
+                for _ in range(20):
+                    with socket.socket(socket.AF_UNIX) as connection:
+                        connection.connect(path)
+                        connection.sendall(b"GET /hello/x HTTP/1.0\r\nHost: x\r\n\r\n")
+                        assert receive_all(connection).endswith(b"hello x\n")
+                process.kill()
+        with start(program, f"unix:{path}") as process:
+            process.stdout.readline()
+            process.terminate()
+            assert process.wait(TIMEOUT_S) == 0
+        assert not os.path.exists(path)
+    wrong = subprocess.run([program, "localhost"], capture_output=True, text=True, check=False)
+    assert wrong.returncode == 1 and wrong.stderr.count("\n") == 1, wrong
+
+
+def check_middleware(program):
+    with running(program, "127.0.0.1:0") as (process, address):
+        status, fields, body = ask(address, "GET", "/api/films")
+        assert status == 200 and "Metropolis" in json.loads(body)
+        assert fields["Request-Id"] == "1" and fields["Server-Timing"].startswith("handler;dur=")
+
+        status, fields, body = ask(address, "GET", "/nobody")
+        assert status == 404 and fields["Content-Type"] == "application/problem+json"
+        assert json.loads(body)["status"] == 404
+        assert fields["Request-Id"] == "2" and "Server-Timing" not in fields
+
+        begin = time.monotonic()
+        status, fields, body = ask(address, "GET", "/api/films/late")
+        assert status == 503 and json.loads(body)["status"] == 503
+        assert 0.25 < time.monotonic() - begin < 5
+        assert float(fields["Server-Timing"].split("=")[1]) > 250
+
+        status, fields, body = ask(address, "DELETE", "/api/admin/films/2")
+        assert status == 401 and fields["WWW-Authenticate"] == "Bearer"
+        assert json.loads(body)["status"] == 401 and "Server-Timing" in fields
+        for key in ("Bearer sesam", "Bearer sesame2", "bearer"):
+            assert ask(address, "DELETE", "/api/admin/films/2", Authorization=key)[0] == 401
+        status, fields, body = ask(address, "DELETE", "/api/admin/films/2",
+                                   Authorization="Bearer sesame")
+        assert (status, body) == (200, b"2 is gone\n"), (status, body)
+        status, fields, _ = ask(address, "PUT", "/api/admin/films/2")
+        assert status == 405 and fields["Allow"] == "DELETE, OPTIONS"
+
+        # what is in work when it is told to end is finished; a second signal does not wait
+        late = threading.Thread(target=lambda: answers.append(ask(address, "GET",
+                                                                  "/api/films/late")[0]))
+        answers = []
+        late.start()
+        time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(TIMEOUT_S) == 0
+        late.join()
+        assert answers == [503]
+    with running(program, "127.0.0.1:0", status=-signal.SIGTERM) as (process, address):
+        with connect(address) as connection:
+            connection.sendall(b"GET /api/films/late HTTP/1.1\r\nHost: x\r\n\r\n")
+            time.sleep(0.1)
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.1)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(TIMEOUT_S) == -signal.SIGTERM
+
+
+def check_files(program):
+    film = random.randbytes(100_000)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("film.mp4", "sub/deep.mp4", "../outside.mp4"):
+            os.makedirs(os.path.dirname(f"{folder}/root/{name}"), exist_ok=True)
+            with open(f"{folder}/root/{name}", "wb") as file:
+                file.write(film)
+            os.utime(f"{folder}/root/{name}", (1_000_000_000, 1_000_000_000))
+        with running(program, f"{folder}/root", "127.0.0.1:0") as (_, address):
+            status, fields, body = ask(address, "GET", "/files/film.mp4")
+            assert (status, body) == (200, film) and fields["Content-Type"] == "video/mp4"
+            assert fields["Cache-Control"] == "max-age=60"
+            tag = fields["ETag"]
+            assert ask(address, "GET", "/files/sub/deep.mp4")[2] == film
+            assert ask(address, "GET", "/files/film.mp4", If_None_Match=tag)[0] == 304
+            status, fields, body = ask(address, "GET", "/files/film.mp4", Range="bytes=5-9")
+            assert (status, body) == (206, film[5:10])
+            status, fields, body = ask(address, "GET", "/files/film.mp4",
+                                       Range="bytes=0-9,50000-59999", If_Range=tag)
+            assert status == 206 and fields["Content-Type"].startswith("multipart/byteranges;")
+            assert film[:10] in body and film[50000:60000] in body and len(body) < 11000
+            status, fields, _ = ask(address, "GET", "/files/none.mp4")
+            assert status == 404 and "Cache-Control" not in fields
+            status, fields, _ = ask(address, "PUT", "/files/film.mp4")
+            assert (status, fields["Allow"]) == (405, "GET, HEAD, OPTIONS")
+            status, fields, body = ask(address, "GET", "/save/film.mp4")
+            assert (status, body) == (200, film)
+            assert fields["Content-Disposition"] == "attachment"
+            for name in ("none.mp4", "..%2Foutside.mp4", "sub", ".", ".."):
+                status, fields, body = ask(address, "GET", f"/save/{name}")
+                assert status == 404 and "Content-Disposition" not in fields, name
+    wrong = subprocess.run([program, "/none-such"], capture_output=True, text=True, check=False)
+    assert wrong.returncode == 1 and wrong.stderr.count("\n") == 1, wrong
 
 
 def main():

@@ -126,15 +126,18 @@ def with_library(root):
 
 @needs_build
 @pytest.mark.parametrize("kind", ["shared", "static"])
-def test_an_example_is_built_out_of_tree(installed, tmp_path, kind):
+@pytest.mark.parametrize("name, others, question, answer", [
+    ("echo", [], b"hello", b"hello"),
+    ("hello", ["jansson"], b"GET /films/x HTTP/1.0\r\nHost: x\r\n\r\n", b"HTTP/1.1 200 OK")])
+def test_an_example_is_built_out_of_tree(installed, tmp_path, kind, name, others, question, answer):
     if is_sanitized():
         pytest.skip("a sanitized library links with its own compiler's run time alone")
-    program = tmp_path / "echo"
+    program = tmp_path / name
     options = ["--cflags", "--libs"] + (["--static"] if kind == "static" else [])
-    flags = pkg_config(installed, *options)
+    flags = pkg_config(installed, *options, *others)
     if kind == "static":
         flags = ["-static", *flags]
-    run(["cc", *STRICT, "-Wno-unused-parameter", ROOT / "examples" / "echo.c", "-o", program,
+    run(["cc", *STRICT, "-Wno-unused-parameter", ROOT / "examples" / f"{name}.c", "-o", program,
          *flags])
     needed = run(["readelf", "-d", program])
     assert ("libleat.so.0" in needed) == (kind == "shared")
@@ -143,8 +146,8 @@ def test_an_example_is_built_out_of_tree(installed, tmp_path, kind):
         try:
             port = int(process.stdout.readline().rsplit(":", 1)[1])
             with socket.create_connection(("127.0.0.1", port), 10) as connection:
-                connection.sendall(b"hello")
-                assert connection.recv(10) == b"hello"
+                connection.sendall(question)
+                assert connection.recv(1000).startswith(answer)
             process.terminate()
             assert process.wait(10) == 0
         finally:
