@@ -27,12 +27,15 @@ static ssize_t read_buffered(struct conn *conn, char *data, size_t size)
     struct body *body = &exchange->request.body;
     size_t taken = 0;
     while (taken < size && body_is_open(body)) {
-        struct leat_slice input = intake_next(&conn->intake, exchange);
-        if (input.size == 0)
-            break;
+        const struct leat_slice input = intake_next(&conn->intake, exchange);
+        struct leat_slice left = input, piece;
+        if (input.size == 0) {
+            /* What is too large may be known so before a byte of it has come. */
+            const int result = body_next(body, &left, &piece);
+            return taken > 0 || result >= 0 ? (ssize_t)taken : result;
+        }
         body->awaits_continue = false; /* it did not wait */
         /* A view that ends where the memory does: framing is never longer than what it frames. */
-        struct leat_slice left = input, piece;
         if (left.size > size - taken)
             left.size = size - taken;
         const size_t shown = left.size;

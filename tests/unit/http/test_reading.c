@@ -233,6 +233,25 @@ static void what_is_too_large_is_told_so(void **state)
     }
 }
 
+/* Before a byte of it has come, and instead of "100 Continue" (RFC 9110, section 10.1.1). */
+static void what_says_that_it_is_too_large_is_told_at_once(void **state)
+{
+    static const char *const heads[] = {
+        SIZED("/sum", "100001"),
+        "POST /sum HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 100001\r\n\r\n",
+    };
+    for (size_t index = 0; index < sizeof heads / sizeof *heads; index++) {
+        struct world world;
+        struct client client;
+        start(&world, &client);
+        client_say(&client, heads[index]);
+        turns(&world, 10);
+        client_expect(&client, 413, NULL);
+        client_expect_end(&client);
+        end(&world, &client);
+    }
+}
+
 static void malformed_chunks_are_told_so(void **state)
 {
     static const char *const chunks[] = {"x\r\n",
@@ -411,6 +430,7 @@ int main(void)
         cmocka_unit_test(a_slow_reader_slows_the_client),
         cmocka_unit_test(a_client_that_waits_is_told_to_continue),
         cmocka_unit_test(what_is_too_large_is_told_so),
+        cmocka_unit_test(what_says_that_it_is_too_large_is_told_at_once),
         cmocka_unit_test(malformed_chunks_are_told_so),
         cmocka_unit_test(a_slow_sender_is_told_so),
         cmocka_unit_test(a_body_that_is_cut_off_ends_the_connection),
