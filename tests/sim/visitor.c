@@ -81,6 +81,59 @@ static bool find_part(const struct wish *wish, uint64_t size, uint64_t *ret_firs
     return size > 0 && *ret_first < size && (wish->range != WISH_SUFFIX || wish->first > 0);
 }
 
+/* Which parts are wished for; none: they can not be had. What a set of ranges comes to is known from
+ * tests of its own (wire/range). */
+static void find_parts(const struct wish *wish, uint64_t size, struct range_set *ret_set)
+{
+    char text[160];
+    *ret_set = (struct range_set){0};
+    if (wish->range != WISH_SEVERAL) {
+        struct range *part = &ret_set->parts[0];
+        ret_set->count = find_part(wish, size, &part->first, &part->last);
+        return;
+    }
+    const int text_size = snprintf(
+        text, sizeof text,
+        "bytes=%" PRIu64 "-%" PRIu64 ",%" PRIu64 "-%" PRIu64 ",%" PRIu64 "-%" PRIu64, wish->first,
+        wish->last, wish->others[0][0], wish->others[0][1], wish->others[1][0], wish->others[1][1]);
+    (void)range_parse(slice_of(text, (size_t)text_size), size, ret_set);
+}
+
+/* The pieces of a multipart/byteranges of these parts; returns their size. */
+static uint64_t expect_parts(struct visitor *visitor, const struct http1_response *response,
+                             const struct range_set *set, uint64_t size)
+{
+    static const char type[] = "multipart/byteranges; boundary=";
+    struct sim_run *run = visitor->site->run;
+    const struct leat_slice value = http1_value(&response->head, HTTP1_FIELD_CONTENT_TYPE);
+    CHECK(run, slice_starts_with(value, slice_from_text(type)));
+    CHECK(run, set->count <= 3 && !http1_value(&response->head, HTTP1_FIELD_CONTENT_RANGE).data);
+    const struct leat_slice boundary = slice_after(value, sizeof type - 1);
+    uint64_t whole = 0;
+    visitor->piece = visitor->piece_count = 0;
+    for (unsigned index = 0; index <= set->count; index++) {
+        const struct range *part = &set->parts[index];
+        struct piece *text = &visitor->pieces[visitor->piece_count++];
+        *text = (struct piece){.is_text = true};
+        text->size = (uint64_t)snprintf(text->text, sizeof text->text, "%s--%.*s%s",
+                                        index ? "\r\n" : "", (int)boundary.size, boundary.data,
+                                        index < set->count ? "\r\nContent-Type: " : "--\r\n");
+        if (index < set->count) {
+            text->size +=
+                (uint64_t)snprintf(text->text + text->size, sizeof text->text - text->size,
+                                   "application/octet-stream\r\nContent-Range: bytes %" PRIu64
+                                   "-%" PRIu64 "/%" PRIu64 "\r\n\r\n",
+                                   part->first, part->last, size);
+            visitor->pieces[visitor->piece_count++] =
+                (struct piece){.offset = part->first, .size = part->last - part->first + 1};
+            whole += part->last - part->first + 1;
+        }
+        CHECK(run, text->size < sizeof text->text);
+        whole += text->size;
+    }
+    return whole;
+}
+
 static void check_file(struct visitor *visitor, const struct wish *wish,
                        const struct http1_response *response, uint64_t *ret_size)
 {
@@ -101,10 +154,15 @@ static void check_file(struct visitor *visitor, const struct wish *wish,
     visitor->body_offset = 0;
     *ret_size = version->size;
     char text[RANGE_TEXT_SIZE + 1];
-    uint64_t first, last;
+    struct range_set set;
+    find_parts(wish, version->size, &set);
     if (wish->range == WISH_ALL || wish->is_head) {
         CHECK(run, response->status == 200);
-    } else if (find_part(wish, version->size, &first, &last)) {
+    } else if (set.count > 1) {
+        CHECK(run, response->status == 206);
+        *ret_size = expect_parts(visitor, response, &set, version->size);
+    } else if (set.count == 1) {
+        const uint64_t first = set.parts[0].first, last = set.parts[0].last;
         CHECK(run, response->status == 206);
         snprintf(text, sizeof text, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, first, last,
                  version->size);
@@ -151,6 +209,7 @@ static void check_head(struct visitor *visitor, const struct http1_response *res
     const struct leat_slice length = http1_value(&response->head, HTTP1_FIELD_CONTENT_LENGTH);
     uint64_t size = UINT64_MAX; /* anything */
     visitor->body_status = 0;
+    visitor->piece_count = 0;
     visitor->body_content = wish->content;
     visitor->body_offset = 0;
     CHECK(run, wish->begun_ns > 0 && response->head.minor_version == 1);
@@ -199,10 +258,31 @@ static void answer_ends(struct visitor *visitor)
     visitor->head_size = 0;
 }
 
+/* The pieces of a body of several parts, as far as they are in these bytes. */
+static void take_pieces(struct visitor *visitor, const char *data, size_t size)
+{
+    struct sim_run *run = visitor->site->run;
+    while (size > 0) {
+        CHECK(run, visitor->piece < visitor->piece_count);
+        struct piece *piece = &visitor->pieces[visitor->piece];
+        const size_t taken = size < piece->size ? size : (size_t)piece->size;
+        CHECK(run, piece->is_text
+                       ? memcmp(piece->text + piece->offset, data, taken) == 0
+                       : sim_content_equal(visitor->body_content, piece->offset, data, taken));
+        piece->offset += taken;
+        piece->size -= taken;
+        visitor->piece += piece->size == 0;
+        data += taken;
+        size -= taken;
+    }
+}
+
 static void take_body(struct visitor *visitor, const char *data, size_t size)
 {
     struct sim_run *run = visitor->site->run;
-    if (visitor->body_status == 0) {
+    if (visitor->piece_count > 0) {
+        take_pieces(visitor, data, size);
+    } else if (visitor->body_status == 0) {
         CHECK(run, sim_content_equal(visitor->body_content, visitor->body_offset, data, size));
     } else if (visitor->body_offset == 0 && size >= 3) {
         char text[8];

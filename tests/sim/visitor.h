@@ -32,7 +32,7 @@ enum wish_kind {
     WISH_BAD,    /* is no request */
 };
 
-enum wish_range { WISH_ALL, WISH_FROM_TO, WISH_FROM, WISH_SUFFIX };
+enum wish_range { WISH_ALL, WISH_FROM_TO, WISH_FROM, WISH_SUFFIX, WISH_SEVERAL };
 
 struct wish {
     enum wish_kind kind;
@@ -42,11 +42,19 @@ struct wish {
     unsigned file;
     enum wish_range range;
     uint64_t first, last;
+    uint64_t others[2][2]; /* WISH_SEVERAL: first and last of two more */
     bool has_tag;
     uint64_t tag_size;
     int64_t tag_mtime_ns;
     size_t begin, head_end; /* in what is sent */
     int64_t begun_ns;       /* its first byte was sent; 0: not yet */
+};
+
+/* Of a body: content from `offset` on or, between two parts, text. */
+struct piece {
+    bool is_text;
+    uint64_t offset, size; /* what is left of it */
+    char text[200];
 };
 
 struct visitor {
@@ -69,7 +77,9 @@ struct visitor {
     size_t head_size;
     bool is_in_body;
     uint64_t body_content, body_offset, body_left;
-    int body_status; /* the body names this status; 0: it is content */
+    int body_status;                /* the body names this status; 0: it is content */
+    struct piece pieces[2 * 3 + 1]; /* of a body of several parts, in order */
+    unsigned piece_count, piece;    /* 0: it is content alone */
     uint64_t received;
     int64_t begun_ns, last_sent_ns, last_received_ns;
     bool is_pausing, is_deaf, was_deaf, is_silent, is_gone;

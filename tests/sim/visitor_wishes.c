@@ -82,16 +82,24 @@ static void say_bad(struct visitor *visitor, struct wish *wish)
 static void say_range(struct visitor *visitor, struct wish *wish, uint64_t size)
 {
     struct sim_run *run = visitor->site->run;
-    wish->range = (enum wish_range)draw(run, WISH_FROM_TO, WISH_SUFFIX);
+    wish->range = (enum wish_range)draw(run, WISH_FROM_TO, WISH_SEVERAL);
     wish->first = draw(run, 0, size + size / 8 + 1);
-    wish->last = wish->first + draw(run, 0, size);
+    wish->last = wish->first + draw(run, 0, wish->range == WISH_SEVERAL ? size / 4 : size);
     if (wish->range == WISH_SUFFIX)
         say(visitor, "Range: bytes=-%llu\r\n", (unsigned long long)wish->first);
     else if (wish->range == WISH_FROM)
         say(visitor, "Range: bytes=%llu-\r\n", (unsigned long long)wish->first);
     else
-        say(visitor, "Range: bytes=%llu-%llu\r\n", (unsigned long long)wish->first,
+        say(visitor, "Range: bytes=%llu-%llu", (unsigned long long)wish->first,
             (unsigned long long)wish->last);
+    for (unsigned index = 0; wish->range == WISH_SEVERAL && index < 2; index++) {
+        uint64_t *other = wish->others[index];
+        other[0] = draw(run, 0, size + size / 8 + 1);
+        other[1] = other[0] + draw(run, 0, size / 4);
+        say(visitor, ",%llu-%llu", (unsigned long long)other[0], (unsigned long long)other[1]);
+    }
+    if (wish->range == WISH_FROM_TO || wish->range == WISH_SEVERAL)
+        say(visitor, "\r\n");
 }
 
 /* Of a version that is or once was, or of none. */
