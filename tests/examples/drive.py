@@ -343,6 +343,180 @@ def check_files(program):
     assert wrong.returncode == 1 and wrong.stderr.count("\n") == 1, wrong
 
 
+def put(address, path, body, method="PUT", **fields):
+    """As ask, with a body, which may be an iterable: then it is chunked."""
+    connection = http.client.HTTPConnection(*address, timeout=TIMEOUT_S)
+    connection.request(method, path, body, {name.replace("_", "-"): value
+                                            for name, value in fields.items()})
+    answer = connection.getresponse()
+    text = answer.read()
+    connection.close()
+    return answer.status, text
+
+
+def eventually(condition, what):
+    """Within a second or so."""
+    for _ in range(100):
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError(what)
+
+
+def resident_most(process):
+    """In bytes; what it never had more of."""
+    with open(f"/proc/{process.pid}/status", encoding="ascii") as status:
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read())[1]) * 1024
+
+
+def check_upload_forms(address, folder):
+    files = [random.randbytes(size) for size in (0, 10, 2_000_000)]
+    parts = [b"--mill\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\nwater\r\n"]
+    parts += [b"--mill\r\nContent-Disposition: form-data; name=\"file\"; "
+              b"filename=\"../../evil%22\"\r\nContent-Type: text/plain\r\n\r\n" + data + b"\r\n"
+              for data in files]
+    parts += [b"--mill\r\nContent-Disposition: form-data; name=\"file\"; filename=\"\"\r\n\r\n\r\n"]
+    form = {"method": "POST", "Content_Type": "multipart/form-data; boundary=mill"}
+    status, text = put(address, "/", b"".join(parts) + b"--mill--\r\n", **form)
+    kept = json.loads(text)
+    assert status == 201 and [file["size"] for file in kept] == [len(data) for data in files], text
+    for file, data in zip(kept, files):
+        with open(f"{folder}/{file['name']}", "rb") as stored:
+            assert stored.read() == data
+    before = set(os.listdir(folder))
+    for body in (b"".join(parts), b"--mill\r\n\r\nx\r\n--mill--"):
+        assert put(address, "/", body, **form)[0] == 400
+    assert put(address, "/", b"a=b", "POST")[0] == 415
+    # the files before the end that never came were whole, and kept
+    assert len(set(os.listdir(folder)) - before) == len(files)
+
+
+def check_upload_without_room(program):
+    """On a disk of a mebibyte, where this user may mount one."""
+    with tempfile.TemporaryDirectory() as folder:
+        mount = f"mount -t tmpfs -o size=1m none {folder} && exec \"$@\""
+        begin = ["unshare", "--mount", "--map-root-user", "sh", "-c", mount, "sh"]
+        if subprocess.run(begin + ["true"], capture_output=True, check=False).returncode:
+            print("no disk can be mounted here: what happens when it is full was not tried")
+            return
+        with running(begin[0], *begin[1:], program, "--listen", "127.0.0.1:0", folder) as (
+                _, address):
+            for _ in range(3):  # nothing is left behind that would take the room
+                assert put(address, "/upload/large", random.randbytes(3_000_000))[0] == 507
+                assert put(address, "/upload/small", random.randbytes(500_000))[0] in (200, 201)
+
+
+def check_upload(program):
+    with tempfile.TemporaryDirectory(dir=os.getcwd()) as folder:
+        with open(f"{folder}/.upload-0123456789abcdef", "wb") as left:
+            left.write(b"by a run that was killed")
+        with running(program, "--listen", "127.0.0.1:0", "--size-max", "300000000", "--threads",
+                     "1", folder) as (process, address):
+            assert os.listdir(folder) == []
+            for size in (0, 1, 512 * 1024, 512 * 1024 + 1, 5_000_000):
+                data = random.randbytes(size)
+                for status in (201, 200):
+                    got, text = put(address, f"/upload/file{size}", data)
+                    assert got == status, (got, text)
+                    assert json.loads(text) == {"name": f"file{size}", "size": size}
+                    with open(f"{folder}/file{size}", "rb") as stored:
+                        assert stored.read() == data
+            data = random.randbytes(1_000_000)
+            pieces = [data[at:at + 12_345] for at in range(0, len(data), 12_345)]
+            status, text = put(address, "/upload", iter(pieces), "POST")
+            assert status == 201
+            with open(f"{folder}/{json.loads(text)['name']}", "rb") as stored:
+                assert stored.read() == data
+            for name in (".", "..%2fx", "a%2Fb", ".hidden", "x" * 256):
+                assert put(address, f"/upload/{name}", b"x")[0] == 400, name
+            assert b"multipart/form-data" in ask(address, "GET", "/")[2]
+            check_upload_forms(address, folder)
+
+            most = resident_most(process)
+            block = bytes(1 << 20)
+            assert put(address, "/upload/zeros", (block for _ in range(250)))[0] == 201
+            assert os.path.getsize(f"{folder}/zeros") == 250 << 20
+            assert resident_most(process) <= most + (2 << 20), "memory grows with the file"
+
+            names = set(os.listdir(folder))
+            assert put(address, "/upload/large", (block for _ in range(300)))[0] == 413
+            with connect(address) as connection:  # told before a byte of it is sent
+                connection.sendall(b"PUT /upload/large HTTP/1.1\r\nHost: x\r\n"
+                                   b"Content-Length: 300000001\r\n\r\n")
+                assert b" 413 " in connection.recv(1000)
+            with connect(address) as connection:
+                connection.sendall(b"PUT /upload/half HTTP/1.1\r\nHost: x\r\n"
+                                   b"Content-Length: 2000000\r\n\r\n" + bytes(1_000_000))
+                eventually(lambda: set(os.listdir(folder)) != names, "nothing was begun")
+            eventually(lambda: set(os.listdir(folder)) == names, "what broke off was left behind")
+    check_upload_without_room(program)
+    wrong = subprocess.run([program, "/nowhere"], capture_output=True, text=True, check=False)
+    assert wrong.returncode == 2 and wrong.stderr.count("\n") == 1, wrong
+
+
+@contextlib.contextmanager
+def subscribed(address, **fields):
+    """The lines of /ticks, as EventSource reads them."""
+    connection = http.client.HTTPConnection(*address, timeout=TIMEOUT_S)
+    connection.request("GET", "/ticks", headers=fields)
+    answer = connection.getresponse()
+    assert answer.status == 200 and answer.headers["Content-Type"] == "text/event-stream"
+    yield answer
+    connection.close()
+
+
+def next_event(answer):
+    """Its fields; {} for a comment, None at the end."""
+    event = {}
+    while line := answer.readline().decode():
+        if line == "\n":
+            return event
+        if not line.startswith(":"):
+            name, value = line.rstrip("\n").split(": ", 1)
+            event[name] = value
+    return None
+
+
+def next_tick(answer):
+    while not (event := next_event(answer)):
+        assert event is not None
+    assert event["event"] == "tick", event
+    return event
+
+
+def check_ticker(program):
+    with running(program, "--listen", "127.0.0.1:0", "--interval", "20") as (process, address):
+        assert b"EventSource" in ask(address, "GET", "/")[2]
+        with subscribed(address) as first, subscribed(address) as second:
+            ticks = [next_tick(first) for _ in range(10)]
+            numbers = [int(tick["data"]) for tick in ticks]
+            assert numbers == list(range(numbers[0], numbers[0] + 10)), numbers
+            while (other := next_tick(second))["data"] != ticks[-1]["data"]:
+                pass
+            assert other["id"] == ticks[-1]["id"]
+        time.sleep(0.1)  # some are missed, and sent to who comes back
+        with subscribed(address, **{"Last-Event-ID": ticks[4]["id"]}) as again:
+            assert [next_tick(again) for _ in range(5)] == ticks[5:]
+            assert [int(next_tick(again)["data"]) for _ in range(5)] == list(
+                range(numbers[-1] + 1, numbers[-1] + 6))
+        with subscribed(address, **{"Last-Event-ID": "of another run"}) as stranger:
+            assert next_event(stranger) == {}
+            assert next_event(stranger) == {"event": "gap", "data": ""}
+            assert next_tick(stranger)["data"] == "1"
+        with subscribed(address) as last:
+            next_tick(last)
+            process.send_signal(signal.SIGTERM)
+            while next_event(last) is not None:
+                pass  # the stream ends in good order, not with the connection
+    with running(program, "--listen", "127.0.0.1:0", "--interval", "60000", "--heartbeat", "50",
+                 "--slow", "cut", "--behind", "10") as (_, address):
+        with subscribed(address) as answer:
+            assert [next_event(answer) for _ in range(4)] == [{}, {}, {}, {}]
+    wrong = subprocess.run([program, "--slow", "never"], capture_output=True, text=True,
+                           check=False)
+    assert wrong.returncode == 2 and wrong.stderr.count("\n") == 1, wrong
+
+
 def main():
     name, program = sys.argv[-2:]
     globals()[f"check_{name}"](program)
