@@ -253,7 +253,8 @@ def simulator(suite, options):
 
 def command_suite(suite, options):
     """A program that speaks TAP."""
-    command = [part.format(build=options.build_dir, seconds=60 if options.long else 5)
+    command = [part.format(build=options.build_dir, seconds=60 if options.long else 5,
+                           requests=100000 if options.long else 2000)
                for part in suite.arguments["command"]]
     status, output = execute(options, suite, "command", command,
                              timeout_s=suite.arguments.get("timeout_s", 300) *
@@ -283,6 +284,10 @@ SUITES = (
           {"env": {"LEAT_ENGINE": "uring"}}),
     Suite("e2e-epoll", pytest_suite, "tests/e2e", "end to end on epoll",
           {"env": {"LEAT_ENGINE": "epoll"}}),
+    Suite("differential", command_suite, "tests/differential",
+          "generated requests to leat, nginx and Node: every difference is explained",
+          {"command": ("tests/differential/run.py", "--tap", "--build-dir", "{build}",
+                       "--requests", "{requests}")}),
     Suite("bench", meson_suite, "bench", "the benchmarks, small: do they run and hold roughly",
           {"labels": ("bench",), "serial": True}),
 )
