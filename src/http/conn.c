@@ -642,9 +642,9 @@ static void on_time(struct timer *timer)
         counter_add(&conn->server->timeouts, 1);
         conn_close(conn);
         break;
-    case CONN_SKIPPING:
+    case CONN_SKIPPING: /* it may not have read the response yet */
         counter_add(&conn->server->timeouts, 1);
-        conn_close(conn);
+        begin_linger(conn);
         break;
     case CONN_AWAITING:
         if (!conn->is_deferred)

@@ -30,6 +30,7 @@ static void begin_request(struct exchange *exchange)
     exchange->head_size = 0;
     exchange->reader = exchange->writer = NULL;
     exchange->request.head.method_text = slice_of(NULL, 0);
+    exchange->request.allocated = 0;
     exchange->request.match = NULL;
     exchange->request.deadline_ns = LEAT_FOREVER;
     exchange->request.body.state = BODY_DONE;

@@ -41,6 +41,7 @@ struct route_match;
 struct leat_http_request {
     struct http1_request head;
     struct arena arena; /* what goes with the request */
+    size_t allocated;   /* of it, by leat_http_alloc */
     struct body body;
     const struct route_match *match; /* the router's, in the arena; NULL: none */
     int64_t received_ns;             /* the head's last byte */

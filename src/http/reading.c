@@ -77,12 +77,19 @@ static int say_continue(struct conn *conn, int64_t deadline_ns)
     struct exchange *exchange = conn->exchange;
     if (!exchange->request.body.awaits_continue)
         return 0;
-    exchange->request.body.awaits_continue = false;
-    if (exchange->response.is_head_out)
+    if (exchange->response.is_head_out) {
+        exchange->request.body.awaits_continue = false;
         return 0;
+    }
     const struct leat_vector vector = {.data = text, .size = sizeof text - 1};
-    exchange->head_size += sizeof text - 1;
-    return conn_send(conn, &vector, 1, deadline_ns);
+    const uint64_t sent_before = exchange->sender.sent;
+    const int error = conn_send(conn, &vector, 1, deadline_ns);
+    exchange->head_size += exchange->sender.sent - sent_before;
+    /* Who has not been told keeps its body back, and what comes next is not the body. */
+    exchange->request.body.awaits_continue = error != 0;
+    if (error && exchange->sender.sent > sent_before)
+        leat_http_abort(&exchange->response); /* nothing can follow a part of it */
+    return error;
 }
 
 /* The window is over: was it enough? */
@@ -162,8 +169,7 @@ ssize_t leat_http_read(struct leat_http_request *request, void *data, size_t siz
     struct exchange *exchange = exchange_of_request(request);
     ASSERT(size > 0);
     const ssize_t result = read_some(exchange->conn, data, size, deadline_ns);
-    if (result < 0)
-        exchange->read_error = (int)result;
+    exchange->read_error = result < 0 ? (int)result : 0;
     const bool may_go_on = result >= 0 || result == -ECANCELED || result == -ETIMEDOUT;
     if (!may_go_on && body_is_open(&request->body)) {
         request->body.state = BODY_BROKEN;

@@ -72,10 +72,13 @@ int leat_http_peer(const struct leat_http_request *request, struct leat_address 
 
 void *leat_http_alloc(struct leat_http_request *request, size_t size)
 {
-    const size_t held = request->arena.size;
-    return held < EXCHANGE_ARENA_MAX && size <= EXCHANGE_ARENA_MAX - held
-               ? arena_alloc(&request->arena, size)
-               : NULL;
+    /* A body that was read as a whole is in the arena too, and has a limit of its own. */
+    const size_t taken = arena_rounded(size);
+    if (size > EXCHANGE_ARENA_MAX || taken > EXCHANGE_ARENA_MAX - request->allocated)
+        return NULL;
+    void *memory = arena_alloc(&request->arena, size);
+    request->allocated += memory ? taken : 0;
+    return memory;
 }
 
 char *leat_http_copy(struct leat_http_request *request, struct leat_slice text)

@@ -141,7 +141,9 @@ bool writing_end(struct leat_http_response *response)
     static const char last_chunk[] = "0\r\n", end_of_trailers[] = "\r\n";
     struct exchange *exchange = exchange_of_response(response);
     ASSERT(response->kind != RESPONSE_WHOLE);
-    if (response->is_broken || (response->left > 0 && !response->is_head_only))
+    /* Whose time was over has stopped anywhere: where the size was not told that must be seen. */
+    const bool is_cut = exchange->is_late && response->kind != RESPONSE_SIZED;
+    if (response->is_broken || ((response->left > 0 || is_cut) && !response->is_head_only))
         return false;
     exchange->vector_count = 0;
     exchange->to_send = exchange->vectors;

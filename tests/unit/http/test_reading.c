@@ -24,13 +24,33 @@ static const char *text_of(struct leat_http_request *request, const char *name)
     return text ? text : "-";
 }
 
-/* /all: the whole body comes back. /sum: read in pieces of 7 bytes, the count comes back, with
+/* /tired: its time is over when it reads. /again: reads once more after its own deadline, and says
+ * nothing. /big: reads all, and takes memory besides. /all: the whole body comes back. /sum: read in pieces of 7 bytes, the count comes back, with
  * a trailer. /slow: the same in the handler's own time. /late: read after a pause. Else: nothing is
  * read. */
 static void handler(struct leat_http_request *request, struct leat_http_response *response,
                     void *user)
 {
     const struct leat_slice path = leat_http_path(request);
+    char byte;
+    if (slice_equal(path, SLICE("/tired"))) {
+        leat_http_set_deadline(request, leat_after_ms(50));
+        (void)leat_sleep_ms(100);
+        seen.result = (int)leat_http_read(request, &byte, 1, LEAT_FOREVER);
+        return;
+    }
+    if (slice_equal(path, SLICE("/again"))) {
+        seen.result = (int)leat_http_read(request, &byte, 1, leat_after_ms(50));
+        assert_int_equal(leat_http_read(request, &byte, 1, LEAT_FOREVER), 1);
+        return;
+    }
+    if (slice_equal(path, SLICE("/big"))) {
+        struct leat_slice body;
+        leat_http_set_body_size_max(request, UINT64_MAX);
+        seen.result = leat_http_read_all(request, SIZE_MAX, LEAT_FOREVER, &body);
+        assert_non_null(leat_http_alloc(request, 1000 * 1000));
+        assert_null(leat_http_alloc(request, 100 * 1000));
+    }
     if (slice_equal(path, SLICE("/late")))
         (void)leat_sleep_ms(300);
     if (slice_equal(path, SLICE("/all")) || slice_equal(path, SLICE("/late"))) {
@@ -208,6 +228,55 @@ static void a_client_that_waits_is_told_to_continue(void **state)
     end(&world, &client);
 }
 
+/* Who was not told keeps its body back: what it sends next would be taken for the body. */
+static void who_was_not_told_to_continue_is_told_to_go(void **state)
+{
+    struct world world;
+    struct client client;
+    start(&world, &client);
+    client_say(&client, "POST /tired HTTP/1.1\r\nHost: mill\r\nContent-Length: 10\r\n"
+                        "Expect: 100-continue\r\n\r\n");
+    turns(&world, 100);
+    assert_int_equal(seen.result, -ECANCELED);
+    client_expect(&client, 503, NULL);
+    client_say(&client, GET("/next"));
+    turns(&world, 100);
+    client_expect_end(&client);
+    assert_int_equal(seen.records, 1);
+    end(&world, &client);
+}
+
+/* The handler's own deadline is not the client's fault. */
+static void a_read_may_be_tried_again(void **state)
+{
+    struct world world;
+    struct client client;
+    start(&world, &client);
+    client_say(&client, SIZED("/again", "1"));
+    turns(&world, 100);
+    assert_int_equal(seen.result, -ETIMEDOUT);
+    client_say(&client, "x");
+    turns(&world, 10);
+    client_expect(&client, 500, NULL);
+    end(&world, &client);
+}
+
+/* The body has a limit of its own, which is not that of leat_http_alloc. */
+static void a_large_body_leaves_memory(void **state)
+{
+    static char body[2 * 1024 * 1024];
+    struct world world;
+    struct client client;
+    start(&world, &client);
+    client_say(&client, SIZED("/big", "2097152"));
+    turns(&world, 1);
+    client_send(&client, body, sizeof body);
+    turns(&world, 1000);
+    assert_int_equal(seen.result, 0);
+    client_expect(&client, 200, "/big");
+    end(&world, &client);
+}
+
 static void what_is_too_large_is_told_so(void **state)
 {
     static char body[BODY_MAX + 1];
@@ -352,6 +421,12 @@ static void an_unread_body_is_skipped(void **state)
     turns(&world, BODY_MS + 100);
     client_expect(&client, 200, "/no");
     client_expect_end(&client);
+    /* What still comes is read away, for a reset would take the answer along. */
+    for (int index = 0; index < 5; index++) {
+        client_say(&client, "e");
+        turns(&world, 10);
+        assert_int_equal(client.outbox_size, 0);
+    }
     end(&world, &client);
 }
 
@@ -429,6 +504,9 @@ int main(void)
         cmocka_unit_test(a_handler_may_read_late),
         cmocka_unit_test(a_slow_reader_slows_the_client),
         cmocka_unit_test(a_client_that_waits_is_told_to_continue),
+        cmocka_unit_test(who_was_not_told_to_continue_is_told_to_go),
+        cmocka_unit_test(a_read_may_be_tried_again),
+        cmocka_unit_test(a_large_body_leaves_memory),
         cmocka_unit_test(what_is_too_large_is_told_so),
         cmocka_unit_test(what_says_that_it_is_too_large_is_told_at_once),
         cmocka_unit_test(malformed_chunks_are_told_so),

@@ -84,6 +84,11 @@ static void handler(struct leat_http_request *request, struct leat_http_response
         write_text(response, "hello");
         (void)leat_sleep_until(LEAT_FOREVER);
         write_text(response, "world");
+    } else if (is(request, "/late-returner")) {
+        leat_http_set_deadline(request, leat_after_ms(200));
+        leat_http_begin(response, 200, "text/plain", -1);
+        write_text(response, "hello");
+        (void)leat_sleep_until(LEAT_FOREVER);
     } else {
         leat_http_reply(response, 200, "text/plain", "next", 4);
     }
@@ -166,8 +171,13 @@ static void a_size_that_is_told_is_kept(void **state)
 /* The end of the stream must not look like the end of the body. */
 static void what_is_not_whole_is_broken_off(void **state)
 {
-    static const char *const texts[] = {GET("/short"), GET("/long"), GET("/abort"),
-                                        "GET /abort HTTP/1.0\r\n\r\n", GET("/late-writer")};
+    static const char *const texts[] = {GET("/short"),
+                                        GET("/long"),
+                                        GET("/abort"),
+                                        "GET /abort HTTP/1.0\r\n\r\n",
+                                        GET("/late-writer"),
+                                        GET("/late-returner"),
+                                        "GET /late-returner HTTP/1.0\r\n\r\n"};
     for (size_t index = 0; index < sizeof texts / sizeof *texts; index++) {
         struct world world;
         struct client client;
