@@ -65,6 +65,10 @@ struct leat_http_options {
     /* After a response's last byte, or when it can have no more: for logs. On the loop. */
     void (*on_done)(const struct leat_http_record *record, void *user);
     void *on_done_user;
+    /* Once, when a server that was closed has sent its last byte and is about to go: for a last
+     * look at its counters. On the loop. */
+    void (*on_closed)(struct leat_http_server *server, void *user);
+    void *on_closed_user;
 };
 
 /* What became of a request. Valid during the call. */

@@ -44,9 +44,9 @@ struct chunk {
 
 struct log_file {
     int fd;
-    unsigned references;  /* under the log's lock */
-    bool is_regular;      /* the rest is whose turn it is */
-    bool is_perhaps_torn; /* it may not end in a newline */
+    unsigned references; /* under the log's lock */
+    bool is_regular;
+    bool is_torn; /* it does not end in a newline; theirs whose turn it is */
 };
 
 struct leat_access_log {
@@ -94,6 +94,13 @@ static struct chunk *chunk_at(struct writer *writer, unsigned index)
 
 /* ---- The file -------------------------------------------------------------------------------- */
 
+/* Was a line cut off, with the process that wrote it? What we may not read is believed whole. */
+static bool ends_torn(const struct backend_sys *sys, int fd, uint64_t size)
+{
+    char last = '\n';
+    return size > 0 && sys->read(sys, fd, &last, 1, size - 1) == 1 && last != '\n';
+}
+
 static int open_file(const struct leat_access_log *log, struct log_file **ret_file)
 {
     struct log_file *file = malloc(sizeof *file);
@@ -109,7 +116,8 @@ static int open_file(const struct leat_access_log *log, struct log_file **ret_fi
         return error;
     }
     file->references = 1;
-    file->is_regular = file->is_perhaps_torn = stat.is_regular;
+    file->is_regular = stat.is_regular;
+    file->is_torn = stat.is_regular && ends_torn(log->sys, file->fd, stat.size);
     *ret_file = file;
     return 0;
 }
@@ -134,35 +142,20 @@ static void unref_file(struct leat_access_log *log, struct log_file *file)
     free(file);
 }
 
-/* Ends a line that was cut off, by a full disk or with its process. */
-static int mend(const struct backend_sys *sys, struct log_file *file)
-{
-    struct backend_stat stat;
-    int error = sys->stat(sys, file->fd, &stat);
-    char last = '\n';
-    /* What we may not read is believed to be whole. */
-    if (!error && stat.size > 0 && sys->read(sys, file->fd, &last, 1, stat.size - 1) == 1 &&
-        last != '\n') {
-        const ssize_t size = sys->append(sys, file->fd, "\n", 1, 0);
-        error = size < 0 ? (int)size : 0;
-    }
-    file->is_perhaps_torn = error != 0;
-    return error;
-}
-
 /* To a regular file. */
 static int write_to_file(const struct backend_sys *sys, struct log_file *file, struct chunk *chunk)
 {
     while (chunk->begin < chunk->end) {
-        const int error = file->is_perhaps_torn ? mend(sys, file) : 0;
-        if (error)
-            return error;
+        const ssize_t end = file->is_torn ? sys->append(sys, file->fd, "\n", 1, 0) : 0;
+        if (end < 0)
+            return (int)end;
+        file->is_torn = false;
         const char *data = chunk->data + chunk->begin;
         const size_t wanted = chunk->end - chunk->begin;
         const ssize_t size = sys->append(sys, file->fd, data, wanted, 0);
-        file->is_perhaps_torn = size != (ssize_t)wanted;
         if (size <= 0)
             return size < 0 ? (int)size : -EIO;
+        file->is_torn = data[size - 1] != '\n';
         const char *newline = memrchr(data, '\n', (size_t)size);
         if (newline)
             chunk->begin += (size_t)(newline + 1 - data);
@@ -494,6 +487,8 @@ void leat_access_log_destroy(struct leat_access_log *log)
 int leat_access_log_reopen(struct leat_access_log *log)
 {
     struct log_file *file;
+    if (!log->options.path)
+        return 0; /* standard output is what it was */
     const int error = open_file(log, &file);
     if (error)
         return error;

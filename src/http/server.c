@@ -142,6 +142,8 @@ static void try_free(struct leat_http_server *server)
 {
     if (!server->is_closing || server->listener_count > 0 || !list_is_empty(&server->conns))
         return;
+    if (server->options.on_closed)
+        server->options.on_closed(server, server->options.on_closed_user);
     loop_timer_stop(server->loop, &server->grace);
     pool_fini(&server->conn_pool);
     pool_fini(&server->exchange_pool);

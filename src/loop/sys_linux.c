@@ -337,11 +337,11 @@ static int sys_open_append(const struct backend_sys *sys, const char *path)
 static ssize_t sys_append(const struct backend_sys *sys, int fd, const void *data, size_t size,
                           int wait_ms)
 {
+    /* Asked before, for standard output may be a pipe that blocks: with room it takes PIPE_BUF. */
     struct pollfd room = {.fd = fd, .events = POLLOUT};
-    ssize_t result = outcome(TEMP_FAILURE_RETRY(write(fd, data, size)));
-    if (result == -EAGAIN && wait_ms > 0 && poll(&room, 1, wait_ms) == 1)
-        result = outcome(TEMP_FAILURE_RETRY(write(fd, data, size)));
-    return result;
+    if (poll(&room, 1, wait_ms) == 0)
+        return -EAGAIN;
+    return outcome(TEMP_FAILURE_RETRY(write(fd, data, size)));
 }
 
 static int sys_seal(const struct backend_sys *sys, int fd)
