@@ -32,7 +32,7 @@ EXPERIMENTS = {
     "idle": (idle.run_idle, (3, 0), (1, 0), "memory of 18,000 idle connections"),
     "waiting": (idle.run_waiting, (3, 0), (1, 0), "memory of 10,000 handlers that wait"),
     "rss": (idle.run_rss, (5, 2), (1, 0.3), "peak memory under 16 downloads"),
-    "upload": (upload.run, (11, 0), (1, 0), "1 GB to a file: CPU time and memory"),
+    "upload": (upload.run, (21, 0), (1, 0), "1 GB to a file: CPU time and memory"),
     "crowd": (slow.run, (11, 5), (1, 0.5), "500 clients beside 18,000 slow ones"),
     "replace": (replace.run, (50, 1.5), (2, 0.5), "SIGUSR2 under 5,000 requests/s"),
     "instructions": (instructions.run, (1, 0), (1, 0), "instructions a request (callgrind)"),

@@ -8,7 +8,6 @@
  *     GET /{path...}   the files below --root
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +22,6 @@ struct settings {
 };
 
 static char body[1024];
-static struct leat_loop *loop;
 static unsigned long answers[6]; /* by the status's first digit */
 
 /* Before and after, as a middleware that counts, times or logs. */
@@ -40,57 +38,28 @@ static void hello(struct leat_http_request *request, struct leat_http_response *
     leat_http_reply_static(response, 200, "text/plain", body, sizeof body);
 }
 
-static void wait(struct leat_http_request *request, struct leat_http_response *response, void *user)
+static void wait_ms(struct leat_http_request *request, struct leat_http_response *response,
+                    void *user)
 {
     leat_sleep_ms(atoi(leat_http_param(request, "ms")));
     leat_http_reply_static(response, 200, "text/plain", "waited\n", 7);
 }
 
-static void stop(int signal_number)
-{
-    leat_loop_stop(loop);
-}
-
-static int fail(const char *what, int error)
-{
-    fprintf(stderr, "router_1k: %s: %s\n", what, leat_error_text(error));
-    return 1;
-}
-
-static int serve(const struct leat_address *address, struct leat_http_router *router)
-{
-    struct leat_listener *listener;
-    struct leat_http_server *server;
-    int error = leat_listen(address, NULL, &listener);
-    if (error)
-        return fail("listen", error);
-    error = leat_http_server_create(
-        &(struct leat_http_options){.handler = leat_http_router_handle, .user = router}, &server);
-    if (error)
-        return fail("server", error);
-    leat_http_server_add(server, listener);
-    signal(SIGINT, stop);
-    signal(SIGTERM, stop);
-    leat_loop_run(loop);
-    leat_http_server_close(server, 0, 0);
-    leat_loop_run(loop);
-    return 0;
-}
-
-static int route_and_serve(const struct leat_address *address, struct leat_root *root)
+static int serve(const struct settings *settings, struct leat_root *root)
 {
     struct leat_http_router *router = leat_http_router_create();
     if (router == NULL)
-        return fail("router", -ENOMEM);
+        return -ENOMEM;
     leat_http_use(router, count, NULL);
     leat_http_get(router, "/1k", hello, NULL);
-    leat_http_get(router, "/wait/{ms}", wait, NULL);
+    leat_http_get(router, "/wait/{ms}", wait_ms, NULL);
     if (root != NULL)
         leat_http_files(router, "/", root);
-    const int error = leat_http_router_error(router, NULL);
-    const int status = error ? fail("route", error) : serve(address, router);
+    const int error = leat_http_run(
+        router, settings->listen,
+        &(struct leat_http_run_options){.threads = 1, .loop = {.engine = settings->engine}});
     leat_http_router_destroy(router);
-    return status;
+    return error;
 }
 
 static struct settings parse(int argc, char **argv)
@@ -113,21 +82,12 @@ int main(int argc, char **argv)
 {
     const struct settings settings = parse(argc, argv);
     memset(body, 'x', sizeof body);
-    struct leat_address address;
-    const char *reason;
-    if (leat_address_parse(settings.listen, &address, &reason)) {
-        fprintf(stderr, "router_1k: %s: %s\n", settings.listen, reason);
-        return 2;
-    }
     struct leat_root *root = NULL;
     int error = settings.root != NULL ? leat_root_open(settings.root, &root) : 0;
-    if (error)
-        return fail(settings.root, error);
-    error = leat_loop_create(&(struct leat_loop_options){.engine = settings.engine}, &loop);
-    if (error)
-        return fail("loop", error);
-    const int status = route_and_serve(&address, root);
-    leat_loop_destroy(loop);
+    if (!error)
+        error = serve(&settings, root);
     leat_root_close(root);
-    return status;
+    if (error)
+        fprintf(stderr, "router_1k: %s\n", leat_error_text(error));
+    return error ? 1 : 0;
 }

@@ -14,14 +14,14 @@ HEART_1K, HEART_1M, PEER = 1.05, 0.98, 1.0
 
 
 def table(lab, figures):
-    lab.say("    " + " " * 20 + "".join(f"{label:>13}" for label, _, _ in COLUMNS)
+    lab.say("    " + " " * 20 + "".join(f"{label:>15}" for label, _, _ in COLUMNS)
             + "   (medians; CPU of a request)")
     for name, rounds in figures.items():
         spread = paired.summary([figure["cpu_us"] for figure in rounds])["quartiles"]
         cells = [f"{spread[0]:.2f}-{spread[1]:.2f}" if key == "quartiles" else
                  format(statistics.median(figure[key] for figure in rounds), form)
                  for _, key, form in COLUMNS]
-        lab.say(f"    {name:20}" + "".join(f"{cell:>13}" for cell in cells))
+        lab.say(f"    {name:20}" + "".join(f"{cell:>15}" for cell in cells))
 
 
 def measure(lab, options, side):
