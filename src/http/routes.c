@@ -220,7 +220,8 @@ int routes_check_prefix(struct routes *routes, const char *prefix)
     const int error = parse_pattern(routes, prefix, &pattern);
     if (error)
         return error;
-    return pattern.segments[pattern.count - 1].kind == SEGMENT_REST ? -EINVAL : 0;
+    const struct pattern_segment *last = &pattern.segments[pattern.count - 1];
+    return last->kind == SEGMENT_REST || last->text.size == 0 ? -EINVAL : 0;
 }
 
 /* ---- Building -------------------------------------------------------------------------------- */

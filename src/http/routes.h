@@ -89,7 +89,7 @@ void routes_fini(struct routes *routes);
 int routes_add(struct routes *routes, const struct leat_http_route *spec,
                const struct leat_http_router *group);
 
-/* May patterns begin with this? It has no rest, and no name twice. 0 or -EINVAL. */
+/* May patterns begin with this, and go on with '/'? 0, -EINVAL, -ENOMEM. */
 int routes_check_prefix(struct routes *routes, const char *prefix);
 
 /* What is to be done about a request: answered by a route, or with a status. */

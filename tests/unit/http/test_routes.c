@@ -88,10 +88,11 @@ static const struct routes_answer *find(struct test *test, const char *method, c
     test->head.method = number_of(method);
     test->head.method_text = slice_from_text(method);
     /* Exactly as large as it is, so that ASan sees who reads on. */
-    char *exact = malloc(strlen(path) + 1);
+    const size_t size = strlen(path);
+    char *exact = malloc(size > 0 ? size : 1);
     assert_non_null(exact);
-    memcpy(exact, path, strlen(path));
-    test->head.path = slice_of(exact, strlen(path));
+    memcpy(exact, path, size);
+    test->head.path = slice_of(exact, size);
     routes_find(&test->routes, &test->head, &test->arena, &test->answer);
     free(exact);
     return &test->answer;
@@ -307,6 +308,8 @@ static void test_prefixes(void **state)
     assert_int_equal(routes_check_prefix(&test->routes, "/api/{version...}"), -EINVAL);
     assert_int_equal(routes_check_prefix(&test->routes, "/{a}/{a}"), -EINVAL);
     assert_int_equal(routes_check_prefix(&test->routes, "api"), -EINVAL);
+    assert_int_equal(routes_check_prefix(&test->routes, "/"), -EINVAL);
+    assert_int_equal(routes_check_prefix(&test->routes, "/api/"), -EINVAL);
     assert_int_equal(routes_check_prefix(&test->routes, "//"), -EINVAL);
 }
 
