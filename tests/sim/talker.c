@@ -141,14 +141,27 @@ struct leat_address local_address(uint16_t port)
     return address;
 }
 
-struct leat_listener *listen_at(struct sim_run *run, uint16_t port, int backlog)
+static struct leat_listener *listen_on(struct sim_run *run, const struct leat_address *address,
+                                       int backlog)
 {
-    const struct leat_address address = local_address(port);
     const struct leat_listen_options options = {.backlog = backlog};
     struct leat_listener *listener;
     int error;
-    while ((error = leat_listen(&address, &options, &listener)) == -EMFILE)
+    while ((error = leat_listen(address, &options, &listener)) == -EMFILE)
         CHECK(run, may_lack(run));
     CHECK(run, error == 0);
     return listener;
+}
+
+struct leat_listener *listen_at(struct sim_run *run, uint16_t port, int backlog)
+{
+    const struct leat_address address = local_address(port);
+    return listen_on(run, &address, backlog);
+}
+
+struct leat_listener *listen_anywhere(struct sim_run *run, int backlog)
+{
+    struct leat_address address = local_address(0);
+    address.v4.sin_addr.s_addr = htonl(INADDR_ANY);
+    return listen_on(run, &address, backlog);
 }

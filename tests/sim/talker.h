@@ -45,5 +45,7 @@ struct leat_address local_address(uint16_t port);
 
 /* leat_listen, asked again while the world has no descriptors. */
 struct leat_listener *listen_at(struct sim_run *run, uint16_t port, int backlog);
+/* The same on a free port of every host. */
+struct leat_listener *listen_anywhere(struct sim_run *run, int backlog);
 
 #endif

@@ -441,7 +441,7 @@ static bool dawdles(struct visitor *visitor)
 /* How far it sends for now. */
 static size_t send_limit(const struct visitor *visitor)
 {
-    size_t limit = visitor->out_size;
+    size_t limit = visitor->draft.size;
     if (visitor->is_polite && visitor->answered + 1 < visitor->wish_count)
         limit = visitor->wishes[visitor->answered + 1].begin;
     return limit < visitor->silent_at ? limit : visitor->silent_at;
@@ -468,7 +468,7 @@ static bool send_some(struct visitor *visitor)
         const size_t left = limit - visitor->sent;
         const size_t most = left < visitor->chunk_max ? left : visitor->chunk_max;
         const ssize_t count =
-            sim_peer_send(visitor->peer, visitor->out + visitor->sent, draw(run, 1, most));
+            sim_peer_send(visitor->peer, visitor->draft.data + visitor->sent, draw(run, 1, most));
         if (count < 0)
             return true; /* what is to be read is read, whatever became of this */
         visitor->sent += (size_t)count;
@@ -477,7 +477,7 @@ static bool send_some(struct visitor *visitor)
             return false;
     }
     visitor->is_silent |= visitor->sent == visitor->silent_at;
-    if (visitor->finishes && visitor->sent == visitor->out_size)
+    if (visitor->finishes && visitor->sent == visitor->draft.size)
         sim_peer_shutdown(visitor->peer);
     return true;
 }

@@ -8,6 +8,7 @@
 #ifndef TESTS_SIM_VISITOR_H
 #define TESTS_SIM_VISITOR_H
 
+#include "draft.h"
 #include "harness.h"
 #include "leat/address.h"
 #include "shelf.h"
@@ -60,8 +61,8 @@ struct piece {
 struct visitor {
     struct site *site;
     struct sim_peer *peer;
-    char *out;
-    size_t out_size, out_room, sent;
+    struct draft draft;
+    size_t sent;
     struct wish *wishes;
     unsigned wish_count, wish_room, answered;
     /* habits */

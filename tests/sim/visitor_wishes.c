@@ -2,43 +2,9 @@
 /*
  * What visitors wish for, and the bytes that ask for it.
  */
-#include <stdarg.h>
-#include <stdio.h>
-
 #include "visitor.h"
 
 enum { WISHES_MAX = 6, FLOOD_MAX = 300 };
-
-static void append(struct visitor *visitor, const char *data, size_t size)
-{
-    if (visitor->out_size + size > visitor->out_room) {
-        visitor->out_room = 2 * (visitor->out_size + size) + 1024;
-        visitor->out = realloc(visitor->out, visitor->out_room);
-        CHECK(visitor->site->run, visitor->out != NULL);
-    }
-    memcpy(visitor->out + visitor->out_size, data, size);
-    visitor->out_size += size;
-}
-
-__attribute__((format(printf, 2, 3))) static void say(struct visitor *visitor, const char *format,
-                                                      ...)
-{
-    char text[512];
-    va_list arguments;
-    va_start(arguments, format);
-    const int size = vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    CHECK(visitor->site->run, size >= 0 && (size_t)size < sizeof text);
-    append(visitor, text, (size_t)size);
-}
-
-static void say_filler(struct visitor *visitor, size_t size)
-{
-    char filler[1024];
-    memset(filler, 'a', sizeof filler);
-    for (; size > 0; size -= size < sizeof filler ? size : sizeof filler)
-        append(visitor, filler, size < sizeof filler ? size : sizeof filler);
-}
 
 /* ---- What is no request ---------------------------------------------------------------------- */
 
@@ -62,19 +28,19 @@ static void say_bad(struct visitor *visitor, struct wish *wish)
     wish->kind = WISH_BAD;
     wish->is_last = true;
     if (which < count) {
-        say(visitor, "%s", heads[which].text);
+        draft_say(&visitor->draft, "%s", heads[which].text);
         wish->status = heads[which].status;
     } else if (which == count) {
-        say(visitor, "GET /");
-        say_filler(visitor, 9000);
+        draft_say(&visitor->draft, "GET /");
+        draft_fill(&visitor->draft, 9000);
         wish->status = 414;
     } else {
-        say(visitor, "GET / HTTP/1.1\r\nHost: x\r\nX: ");
-        say_filler(visitor, 17000);
+        draft_say(&visitor->draft, "GET / HTTP/1.1\r\nHost: x\r\nX: ");
+        draft_fill(&visitor->draft, 17000);
         wish->status = 431;
     }
     if (draw_chance(run, 50)) /* the answer must be readable all the same */
-        say_filler(visitor, draw(run, 1, 30000));
+        draft_fill(&visitor->draft, draw(run, 1, 30000));
 }
 
 /* ---- Requests -------------------------------------------------------------------------------- */
@@ -86,20 +52,21 @@ static void say_range(struct visitor *visitor, struct wish *wish, uint64_t size)
     wish->first = draw(run, 0, size + size / 8 + 1);
     wish->last = wish->first + draw(run, 0, wish->range == WISH_SEVERAL ? size / 4 : size);
     if (wish->range == WISH_SUFFIX)
-        say(visitor, "Range: bytes=-%llu\r\n", (unsigned long long)wish->first);
+        draft_say(&visitor->draft, "Range: bytes=-%llu\r\n", (unsigned long long)wish->first);
     else if (wish->range == WISH_FROM)
-        say(visitor, "Range: bytes=%llu-\r\n", (unsigned long long)wish->first);
+        draft_say(&visitor->draft, "Range: bytes=%llu-\r\n", (unsigned long long)wish->first);
     else
-        say(visitor, "Range: bytes=%llu-%llu", (unsigned long long)wish->first,
-            (unsigned long long)wish->last);
+        draft_say(&visitor->draft, "Range: bytes=%llu-%llu", (unsigned long long)wish->first,
+                  (unsigned long long)wish->last);
     for (unsigned index = 0; wish->range == WISH_SEVERAL && index < 2; index++) {
         uint64_t *other = wish->others[index];
         other[0] = draw(run, 0, size + size / 8 + 1);
         other[1] = other[0] + draw(run, 0, size / 4);
-        say(visitor, ",%llu-%llu", (unsigned long long)other[0], (unsigned long long)other[1]);
+        draft_say(&visitor->draft, ",%llu-%llu", (unsigned long long)other[0],
+                  (unsigned long long)other[1]);
     }
     if (wish->range == WISH_FROM_TO || wish->range == WISH_SEVERAL)
-        say(visitor, "\r\n");
+        draft_say(&visitor->draft, "\r\n");
 }
 
 /* Of a version that is or once was, or of none. */
@@ -110,8 +77,8 @@ static void say_tag(struct visitor *visitor, struct wish *wish, const struct she
     wish->has_tag = true;
     wish->tag_size = version->size + draw_chance(run, 20);
     wish->tag_mtime_ns = version->mtime_ns;
-    say(visitor, "If-None-Match: \"x\", \"%llx-%llx\"\r\n", (unsigned long long)wish->tag_mtime_ns,
-        (unsigned long long)wish->tag_size);
+    draft_say(&visitor->draft, "If-None-Match: \"x\", \"%llx-%llx\"\r\n",
+              (unsigned long long)wish->tag_mtime_ns, (unsigned long long)wish->tag_size);
 }
 
 /* The target, and what it should be answered with. */
@@ -123,17 +90,17 @@ static void say_target(struct visitor *visitor, struct wish *wish)
     if (what < 50) {
         wish->kind = WISH_FILE;
         wish->file = (unsigned)draw(run, 0, SHELF_FILES - 1);
-        say(visitor, "/%s", visitor->site->shelf.files[wish->file].path);
+        draft_say(&visitor->draft, "/%s", visitor->site->shelf.files[wish->file].path);
     } else if (what < 75) {
         wish->kind = WISH_MEMORY;
         wish->content = draw(run, 0, 50);
         wish->size = draw(run, 0, draw_chance(run, 20) ? 60000 : 3000);
-        say(visitor, "/m/%u/%u", (unsigned)wish->content, (unsigned)wish->size);
+        draft_say(&visitor->draft, "/m/%u/%u", (unsigned)wish->content, (unsigned)wish->size);
     } else if (what < 90) {
         wish->kind = WISH_STATIC;
         wish->content = SITE_STATIC_CONTENT;
         wish->size = draw(run, 0, draw_chance(run, 15) ? SITE_STATIC_SIZE : 12000);
-        say(visitor, "/s/%u", (unsigned)wish->size);
+        draft_say(&visitor->draft, "/s/%u", (unsigned)wish->size);
     } else {
         static const struct {
             const char *target;
@@ -143,22 +110,22 @@ static void say_target(struct visitor *visitor, struct wish *wish)
         const size_t index = draw(run, 0, sizeof cases / sizeof *cases - 1);
         wish->kind = WISH_STATUS;
         wish->status = cases[index].status;
-        say(visitor, "%s", cases[index].target);
+        draft_say(&visitor->draft, "%s", cases[index].target);
     }
 }
 
 static void say_query(struct visitor *visitor)
 {
     struct sim_run *run = visitor->site->run;
-    say(visitor, "?");
+    draft_say(&visitor->draft, "?");
     if (draw_chance(run, 20))
-        say(visitor, "w=%u&", (unsigned)draw(run, 0, 100));
+        draft_say(&visitor->draft, "w=%u&", (unsigned)draw(run, 0, 100));
     if (draw_chance(run, 10))
-        say(visitor, "o&");
+        draft_say(&visitor->draft, "o&");
     if (draw_chance(run, 10))
-        say(visitor, "t&");
+        draft_say(&visitor->draft, "t&");
     if (draw_chance(run, 20))
-        say(visitor, "x=%u&", (unsigned)draw(run, 0, 40));
+        draft_say(&visitor->draft, "x=%u&", (unsigned)draw(run, 0, 40));
 }
 
 /* A body that nobody reads, in a connection that ends with the answer: the answer gets through. */
@@ -166,10 +133,10 @@ static void say_body(struct visitor *visitor, struct wish *wish)
 {
     struct sim_run *run = visitor->site->run;
     const size_t size = draw(run, 1, draw_chance(run, 30) ? 150000 : 3000);
-    say(visitor, "Connection: close\r\nContent-Length: %zu\r\n\r\n", size);
+    draft_say(&visitor->draft, "Connection: close\r\nContent-Length: %zu\r\n\r\n", size);
     wish->is_last = true;
-    wish->head_end = visitor->out_size;
-    say_filler(visitor, size);
+    wish->head_end = visitor->draft.size;
+    draft_fill(&visitor->draft, size);
 }
 
 static void say_request(struct visitor *visitor, struct wish *wish)
@@ -177,11 +144,11 @@ static void say_request(struct visitor *visitor, struct wish *wish)
     struct sim_run *run = visitor->site->run;
     const bool is_old = draw_chance(run, 3), has_body = draw_chance(run, 3);
     wish->is_head = !has_body && draw_chance(run, 10);
-    say(visitor, "%s ", has_body ? "POST" : wish->is_head ? "HEAD" : "GET");
+    draft_say(&visitor->draft, "%s ", has_body ? "POST" : wish->is_head ? "HEAD" : "GET");
     say_target(visitor, wish);
     if (draw_chance(run, 40))
         say_query(visitor);
-    say(visitor, " HTTP/1.%d\r\nHost: example.org\r\n", is_old ? 0 : 1);
+    draft_say(&visitor->draft, " HTTP/1.%d\r\nHost: example.org\r\n", is_old ? 0 : 1);
     if (wish->kind == WISH_FILE && has_body) {
         wish->kind = WISH_STATUS;
         wish->status = 405;
@@ -193,13 +160,13 @@ static void say_request(struct visitor *visitor, struct wish *wish)
             say_tag(visitor, wish, file);
     }
     if (draw_chance(run, 5)) {
-        say(visitor, "Connection: close\r\n");
+        draft_say(&visitor->draft, "Connection: close\r\n");
         wish->is_last = true;
     }
     if (draw_chance(run, 10)) {
-        say(visitor, "X-Filler: ");
-        say_filler(visitor, draw(run, 0, 3000));
-        say(visitor, "\r\n");
+        draft_say(&visitor->draft, "X-Filler: ");
+        draft_fill(&visitor->draft, draw(run, 0, 3000));
+        draft_say(&visitor->draft, "\r\n");
     }
     wish->is_last |= is_old;
     if (has_body && wish->kind == WISH_STATUS && wish->status != 405 && wish->status != 500 &&
@@ -208,8 +175,8 @@ static void say_request(struct visitor *visitor, struct wish *wish)
     if (has_body) {
         say_body(visitor, wish);
     } else {
-        say(visitor, "\r\n");
-        wish->head_end = visitor->out_size;
+        draft_say(&visitor->draft, "\r\n");
+        wish->head_end = visitor->draft.size;
     }
 }
 
@@ -220,12 +187,12 @@ static void say_flood(struct visitor *visitor, struct wish *wish, bool is_first)
     wish->status = 200;
     wish->content = visitor->wish_count;
     wish->size = draw(visitor->site->run, 0, 40);
-    say(visitor,
-        "GET /m/%u/%u%s HTTP/1.1\r\nHost: example.org\r\nX-Filler: ", (unsigned)wish->content,
-        (unsigned)wish->size, is_first ? "?w=80" : "");
-    say_filler(visitor, draw(visitor->site->run, 0, 500));
-    say(visitor, "\r\n\r\n");
-    wish->head_end = visitor->out_size;
+    draft_say(&visitor->draft,
+              "GET /m/%u/%u%s HTTP/1.1\r\nHost: example.org\r\nX-Filler: ", (unsigned)wish->content,
+              (unsigned)wish->size, is_first ? "?w=80" : "");
+    draft_fill(&visitor->draft, draw(visitor->site->run, 0, 500));
+    draft_say(&visitor->draft, "\r\n\r\n");
+    wish->head_end = visitor->draft.size;
 }
 
 static void make_wishes(struct visitor *visitor)
@@ -238,12 +205,12 @@ static void make_wishes(struct visitor *visitor)
     CHECK(run, visitor->wishes != NULL);
     while (visitor->wish_count < visitor->wish_room) {
         struct wish *wish = &visitor->wishes[visitor->wish_count];
-        wish->begin = visitor->out_size;
+        wish->begin = visitor->draft.size;
         if (is_flood) {
             say_flood(visitor, wish, visitor->wish_count == 0);
         } else if (draw_chance(run, 4)) {
             say_bad(visitor, wish);
-            wish->head_end = visitor->out_size;
+            wish->head_end = visitor->draft.size;
         } else {
             say_request(visitor, wish);
         }
@@ -256,25 +223,26 @@ static void make_wishes(struct visitor *visitor)
 void visitor_init(struct visitor *visitor, struct site *site)
 {
     struct sim_run *run = site->run;
-    *visitor = (struct visitor){.site = site, .silent_at = SIZE_MAX, .deaf_at = SIZE_MAX};
+    *visitor = (struct visitor){
+        .site = site, .draft = {.run = run}, .silent_at = SIZE_MAX, .deaf_at = SIZE_MAX};
     make_wishes(visitor);
     visitor->is_polite = draw_chance(run, 50);
     visitor->finishes = draw_chance(run, 15);
     visitor->waits = draw_chance(run, 20);
-    visitor->chunk_max = visitor->out_size > 4000 || draw_chance(run, 60) ? 4096 : 40;
+    visitor->chunk_max = visitor->draft.size > 4000 || draw_chance(run, 60) ? 4096 : 40;
     visitor->read_max = draw_chance(run, 20) ? 700 : 16384;
     visitor->dawdle_chance = draw_chance(run, 30) ? 20 : 1;
     const uint64_t quirk = draw(run, 0, 99);
     if (quirk < 8)
-        visitor->silent_at = draw(run, 0, visitor->out_size - 1);
+        visitor->silent_at = draw(run, 0, visitor->draft.size - 1);
     else if (quirk < 14)
         visitor->deaf_at = draw(run, 0, draw_chance(run, 50) ? 300 : 50000);
     else if (quirk < 22)
-        visitor->vanish_at = draw(run, 1, draw_chance(run, 50) ? visitor->out_size * 2 : 300000);
+        visitor->vanish_at = draw(run, 1, draw_chance(run, 50) ? visitor->draft.size * 2 : 300000);
 }
 
 void visitor_fini(struct visitor *visitor)
 {
-    free(visitor->out);
+    draft_fini(&visitor->draft);
     free(visitor->wishes);
 }
