@@ -501,6 +501,50 @@ static void the_last_file_counts(void **state)
     world_fini(&world);
 }
 
+static void reply_with_page(struct leat_http_request *request, struct leat_http_response *response,
+                            int status, void *user)
+{
+    const struct world *world = user;
+    if (status != 412) /* which stays without a body then */
+        assert_int_equal(leat_http_reply_file(request, response, world->root, "inside"), 0);
+    assert_int_equal(leat_http_add_field(response, "X-Error", "seen"), 0);
+}
+
+/* An error's reply may be a file itself: then that is what is told of. */
+static void an_error_page_is_a_file(void **state)
+{
+    static const struct {
+        const char *target, *fields;
+        unsigned tags;
+    } cases[] = {
+        {"/missing?twice", "", 1},
+        {"/file", "Range: bytes=5000-\r\n", 1},
+        {"/file?twice", "If-Match: \"a\"\r\n", 1},
+    };
+    struct world world;
+    world_init(&world, SIM_CALM, 1);
+    assert_int_equal(sim_file_add(world.sim, "root/file", 1, SIZE), 0);
+    assert_int_equal(sim_file_add(world.sim, "root/large.mp4", 2, LARGE_SIZE), 0);
+    assert_int_equal(sim_file_add(world.sim, "root/inside", 3, 10), 0);
+    assert_int_equal(leat_root_open("root", &world.root), 0);
+    world_serve(&world, &(struct leat_http_options){.handler = handler,
+                                                    .user = &world,
+                                                    .on_error = reply_with_page,
+                                                    .on_error_user = &world});
+    for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
+        struct client client;
+        struct answer answer;
+        ask(&world, &client, "GET", cases[index].target, cases[index].fields, &answer);
+        unsigned tags = 0;
+        for (unsigned line = 0; line < answer.response.head.line_count; line++)
+            tags += answer.response.head.lines[line].field == HTTP1_FIELD_ETAG;
+        assert_int_equal(tags, cases[index].tags);
+        assert_true(has_field(&answer, "X-Error", "seen"));
+        client_close(&client);
+    }
+    world_fini(&world);
+}
+
 /* ---- What there is --------------------------------------------------------------------------- */
 
 static void what_can_not_be_served_has_its_status(void **state)
@@ -650,6 +694,7 @@ int main(void)
         cmocka_unit_test(large_files_arrive_whole),
         cmocka_unit_test(a_full_head_makes_no_wrong_answer),
         cmocka_unit_test(the_last_file_counts),
+        cmocka_unit_test(an_error_page_is_a_file),
         cmocka_unit_test(what_can_not_be_served_has_its_status),
         cmocka_unit_test(paths_longer_than_any_file_are_not_there),
         cmocka_unit_test(a_file_that_shrinks_is_never_padded),
