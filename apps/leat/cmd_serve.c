@@ -3,58 +3,69 @@
  * leat serve: options, workers, signals. The main thread only waits for signals.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "commands.h"
+#include "notify.h"
 #include "options.h"
+#include "privileges.h"
+#include "replace.h"
+#include "sandbox.h"
 #include "site.h"
 #include "site_flags.h"
+#include "sockets.h"
+#include "supervise.h"
 #include "worker.h"
 
-enum { THREADS_MAX = 256, WATCHDOG_MS = 1000, SYSTEMD_FIRST_FD = 3 };
+enum { THREADS_MAX = SOCKETS_AN_ADDRESS_MAX, WATCHDOG_MS = 1000 };
+
+/* The process, from its flags to its end. */
+struct serve {
+    struct worker_settings settings;
+    struct site site;
+    struct leat_address addresses[SOCKETS_ADDRESSES_MAX]; /* of --listen */
+    unsigned address_count;
+    const char *user; /* NULL: stay who we are */
+    int sandbox_mode;
+    long grace_ms, replace_grace_ms;
+
+    struct program program;
+    struct inheritance inheritance; /* of the process that this one replaces */
+    struct sockets sockets;
+    struct worker workers[THREADS_MAX];
+    char sandbox[SANDBOX_TEXT_SIZE]; /* what is in force, for people */
+    bool is_confined;
+};
 
 static int take_address(const char *text, void *target, char *ret_error, size_t ret_error_size)
 {
-    struct worker_settings *settings = target;
+    struct serve *serve = target;
     const char *reason;
-    if (settings->address_count == WORKER_ADDRESSES_MAX) {
+    if (serve->address_count == SOCKETS_ADDRESSES_MAX) {
         snprintf(ret_error, ret_error_size, "--listen can be given %d times at most",
-                 WORKER_ADDRESSES_MAX);
+                 SOCKETS_ADDRESSES_MAX);
         return -1;
     }
-    if (leat_address_parse(text, &settings->addresses[settings->address_count], &reason)) {
+    if (leat_address_parse(text, &serve->addresses[serve->address_count], &reason)) {
         snprintf(ret_error, ret_error_size, "--listen '%s': %s", text, reason);
         return -1;
     }
-    settings->address_count++;
+    serve->address_count++;
     return 0;
 }
 
-/* sd_listen_fds(3): sockets that systemd has opened for us. */
-static void take_systemd_sockets(struct worker_settings *settings)
+static int take_text(const char *text, void *target, char *ret_error, size_t ret_error_size)
 {
-    const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
-    if (!pid || !count || atol(pid) != getpid())
-        return;
-    for (int index = 0; index < atoi(count) && settings->address_count < WORKER_ADDRESSES_MAX;
-         index++) {
-        struct leat_address *address = &settings->addresses[settings->address_count];
-        struct sockaddr_storage storage;
-        socklen_t size = sizeof storage;
-        const int fd = SYSTEMD_FIRST_FD + index;
-        if (getsockname(fd, (struct sockaddr *)&storage, &size) != 0 ||
-            leat_address_from_sockaddr((struct sockaddr *)&storage, size, address) != 0)
-            continue;
-        settings->inherited_fds[settings->address_count++] = fd;
-    }
-    unsetenv("LISTEN_PID");
-    unsetenv("LISTEN_FDS");
+    *(const char **)target = text;
+    return 0;
 }
 
 /* Of the cores we may run on, which a container or taskset may have made fewer. */
@@ -65,35 +76,36 @@ static long core_count(void)
     return count < THREADS_MAX ? count : THREADS_MAX;
 }
 
-static enum options_result parse(int argc, char **argv, struct worker_settings *settings,
-                                 struct site *site)
+static enum options_result parse(int argc, char **argv, struct serve *serve)
 {
     static const char *const pages[] = {"library", "plain", "off", NULL};
     static const char *const engines[] = {"auto", "uring", "epoll", NULL};
+    static const char *const sandboxes[] = {"auto", "on", "off", NULL};
+    struct worker_settings *settings = &serve->settings;
     long threads = core_count(), connections = 16384, backlog = 4096;
     long idle_ms = 75000, head_ms = 10000, send_ms = 60000;
     int engine = LEAT_ENGINE_AUTO;
     /* clang-format off */
     const struct option options[] = {
         {.name = "listen", .value = "ADDR:PORT", .kind = OPTION_CALL, .take = take_address,
-         .target = settings,
+         .target = serve,
          .help = "also [::]:8080, unix:/path; may repeat (default: 127.0.0.1:8080)"},
         {.name = "root", .value = "NAME=DIR", .kind = OPTION_CALL, .take = site_take_root,
-         .target = site, .help = "/NAME/ shows DIR; may repeat"},
+         .target = &serve->site, .help = "/NAME/ shows DIR; may repeat"},
         {.name = "index", .value = "FILE|off", .kind = OPTION_CALL, .take = site_take_index,
-         .target = site, .help = "stands for a folder that has it (default: index.html)"},
+         .target = &serve->site, .help = "stands for a folder that has it (default: index.html)"},
         {.name = "listing", .value = "library|plain|off", .kind = OPTION_CHOICE,
-         .target = &site->pages, .choices = pages,
+         .target = &serve->site.pages, .choices = pages,
          .help = "the page of other folders; off: 403 (default: library)"},
         {.name = "dotfiles", .value = "on|off", .kind = OPTION_SWITCH,
-         .target = &site->shows_dotfiles,
+         .target = &serve->site.shows_dotfiles,
          .help = "names that begin with a dot are there (default: off)"},
         {.name = "follow-symlinks", .value = "on|off", .kind = OPTION_SWITCH,
-         .target = &site->follow_symlinks, .help = "out of the folders, too (default: off)"},
+         .target = &serve->site.follow_symlinks, .help = "out of the folders, too (default: off)"},
         {.name = "cors", .value = "ORIGIN|*", .kind = OPTION_CALL, .take = site_take_origin,
-         .target = site, .help = "whose scripts may read answers; may repeat"},
+         .target = &serve->site, .help = "whose scripts may read answers; may repeat"},
         {.name = "timing-allow-origin", .value = "ORIGIN|*", .kind = OPTION_CALL,
-         .take = site_take_timing_origin, .target = site,
+         .take = site_take_timing_origin, .target = &serve->site,
          .help = "whose scripts may read how long answers took"},
         {.name = "threads", .value = "N", .kind = OPTION_COUNT, .target = &threads, .min = 1,
          .max = THREADS_MAX, .help = "workers, a loop each (default: the number of cores)"},
@@ -113,6 +125,16 @@ static enum options_result parse(int argc, char **argv, struct worker_settings *
         {.name = "steer-by-cpu", .value = "on|off", .kind = OPTION_SWITCH,
          .target = &settings->steer_by_cpu,
          .help = "a connection goes to the thread of its core (default: off)"},
+        {.name = "grace-ms", .value = "MS", .kind = OPTION_COUNT, .target = &serve->grace_ms,
+         .min = 0, .max = 86400000, .help = "for what is in work at SIGTERM (default: 10000)"},
+        {.name = "replace-grace-ms", .value = "MS", .kind = OPTION_COUNT,
+         .target = &serve->replace_grace_ms, .min = 0, .max = 86400000,
+         .help = "likewise at SIGUSR2, when replaced (default: 3600000)"},
+        {.name = "user", .value = "NAME[:GROUP]", .kind = OPTION_CALL, .take = take_text,
+         .target = &serve->user, .help = "who to be once the addresses are open"},
+        {.name = "sandbox", .value = "auto|on|off", .kind = OPTION_CHOICE,
+         .target = &serve->sandbox_mode, .choices = sandboxes,
+         .help = "give up what serving does not need (default: auto)"},
         {0},
     };
     /* clang-format on */
@@ -123,12 +145,12 @@ static enum options_result parse(int argc, char **argv, struct worker_settings *
         .summary = "Serves the files below DIR (default: the current folder) over HTTP.",
         .options = options,
         .tuning = &tuning,
-        .positional = &site->main.directory,
+        .positional = &serve->site.main.directory,
         .positional_max = 1,
     };
     const enum options_result result = options_parse(&set, argc, argv);
-    if (!site->main.directory && site->root_count == 0)
-        site->main.directory = ".";
+    if (!serve->site.main.directory && serve->site.root_count == 0)
+        serve->site.main.directory = ".";
     settings->thread_count = (unsigned)threads;
     settings->engine = (enum leat_engine)engine;
     settings->backlog = (int)backlog;
@@ -153,9 +175,9 @@ static void raise_descriptor_limit(void)
     }
 }
 
-static const char *remedy(const struct worker *worker)
+static const char *remedy(int error)
 {
-    switch (-worker->error) {
+    switch (-error) {
     case EADDRINUSE:
         return "; another server listens there: choose another with --listen ADDR:PORT";
     case EACCES: return "; ports below 1024 need privileges, folders permission";
@@ -168,12 +190,80 @@ static const char *remedy(const struct worker *worker)
     }
 }
 
-/* Starts all, or stops and joins what was started. Returns how many run. */
-static unsigned start_workers(struct worker *workers, struct worker_settings *settings)
+/* ---- Starting -------------------------------------------------------------------------------- */
+
+/* A socket that got the number of a closed standard stream would be written to. */
+static void hold_standard_streams(void)
 {
-    for (unsigned index = 0; index < settings->thread_count; index++) {
-        struct worker *worker = &workers[index];
-        int error = worker_start(worker, settings, index);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            abort();
+}
+
+static int open_sockets(struct serve *serve)
+{
+    const struct sockets_options options = {.tuning = &serve->settings.tuning,
+                                            .backlog = serve->settings.backlog,
+                                            .worker_count = serve->settings.thread_count};
+    unsigned index;
+    if (serve->address_count == 0 && serve->sockets.count == 0)
+        leat_address_parse("127.0.0.1:8080", &serve->addresses[serve->address_count++], NULL);
+    const int error =
+        sockets_open(&serve->sockets, serve->addresses, serve->address_count, &options, &index);
+    if (error) {
+        char text[LEAT_ADDRESS_TEXT_SIZE];
+        fprintf(stderr, "leat serve: %s: %s%s\n",
+                leat_address_format(&serve->addresses[index], text), leat_error_text(error),
+                remedy(error));
+    }
+    return error;
+}
+
+static int enter_sandbox(struct serve *serve)
+{
+    struct sandbox_options options = {.mode = (enum sandbox_mode)serve->sandbox_mode,
+                                      .program = serve->program.path};
+    options.reads_everywhere = serve->site.follow_symlinks;
+    if (serve->site.main.directory)
+        options.readable[options.readable_count++] = serve->site.main.directory;
+    for (unsigned index = 0; index < serve->site.root_count; index++)
+        options.readable[options.readable_count++] = serve->site.roots[index].directory;
+    for (unsigned index = 0; index < serve->sockets.count; index++) {
+        const struct socket_group *group = &serve->sockets.groups[index];
+        if (group->is_asked_for && leat_address_family(&group->address) == AF_UNIX)
+            options.removable[options.removable_count++] = group->address.local.sun_path;
+    }
+    const int result = sandbox_enter(&options, serve->sandbox);
+    if (result < 0)
+        fprintf(stderr, "leat serve: --sandbox on: this host has no %s\n", serve->sandbox);
+    serve->is_confined = result > 0;
+    return result < 0 ? -1 : 0;
+}
+
+/* The process becomes as little as will do. Who replaces another was born so: a second sandbox
+ * within the first would gain nothing, and the kernel allows only so many. */
+static int give_up_privileges(struct serve *serve)
+{
+    char error[256];
+    const bool is_successor = serve->inheritance.is_successor;
+    if (serve->user && !(is_successor && geteuid() != 0) &&
+        privileges_drop(serve->user, error, sizeof error) != 0) {
+        fprintf(stderr, "leat serve: %s\n", error);
+        return -1;
+    }
+    if (!serve->inheritance.sandbox[0])
+        return enter_sandbox(serve);
+    snprintf(serve->sandbox, sizeof serve->sandbox, "%s", serve->inheritance.sandbox);
+    serve->is_confined = true;
+    return 0;
+}
+
+/* Starts all, or stops and joins what was started. */
+static int start_workers(struct serve *serve)
+{
+    for (unsigned index = 0; index < serve->settings.thread_count; index++) {
+        struct worker *worker = &serve->workers[index];
+        int error = worker_start(worker, &serve->settings, index);
         if (error) {
             worker->error = error;
             snprintf(worker->what, sizeof worker->what, "a thread");
@@ -183,101 +273,117 @@ static unsigned start_workers(struct worker *workers, struct worker_settings *se
         if (!worker->error)
             continue;
         fprintf(stderr, "leat serve: %s: %s%s\n", worker->what, leat_error_text(worker->error),
-                remedy(worker));
+                remedy(worker->error));
         for (unsigned other = 0; other < index; other++) {
-            worker_stop(&workers[other]);
-            worker_join(&workers[other]);
+            worker_stop(&serve->workers[other], 0, 0);
+            worker_join(&serve->workers[other]);
         }
-        return 0;
+        return -1;
     }
-    return settings->thread_count;
+    return 0;
 }
 
-static void report_start(const struct worker *workers, const struct worker_settings *settings)
+static void report_start(struct serve *serve)
 {
+    const char *engine = serve->workers[0].engine;
     const bool is_fallback =
-        settings->engine == LEAT_ENGINE_AUTO && strcmp(workers[0].engine, "epoll") == 0;
-    fprintf(stderr, "leat serve: engine %s%s\n", workers[0].engine,
-            is_fallback ? " (this host refuses io_uring; leat doctor tells why)" : "");
-    for (unsigned index = 0; index < settings->address_count; index++) {
-        const struct leat_address *address = &settings->addresses[index];
+        serve->settings.engine == LEAT_ENGINE_AUTO && strcmp(engine, "epoll") == 0;
+    fprintf(stderr, "leat serve: engine %s%s; sandbox: %s\n", engine,
+            is_fallback ? " (this host refuses io_uring; leat doctor tells why)" : "",
+            serve->sandbox);
+    for (unsigned index = 0; index < serve->sockets.count; index++) {
+        const struct leat_address *address = &serve->sockets.groups[index].address;
         char text[LEAT_ADDRESS_TEXT_SIZE];
         leat_address_format(address, text);
         const bool is_unix = leat_address_family(address) == AF_UNIX;
         printf("listening on %s%s\n", is_unix ? "" : "http://", text);
     }
     fflush(stdout);
+    if (serve->inheritance.is_successor)
+        replace_report_ready(&serve->inheritance); /* who tells the service manager of us */
+    else
+        notify_manager("READY=1\nSTATUS=Serving %s, engine %s",
+                       serve->site.main.directory ? serve->site.main.directory
+                                                  : serve->site.roots[0].directory,
+                       engine);
 }
 
-/* The unix sockets that we made; those of systemd stay. */
-static void remove_sockets(const struct worker_settings *settings, unsigned inherited_count)
+/* As whom they will be read. */
+static int open_site(struct serve *serve)
 {
-    for (unsigned index = inherited_count; index < settings->address_count; index++) {
-        const struct leat_address *address = &settings->addresses[index];
-        const bool is_ours = settings->inherited_fds[index] > 0;
-        if (is_ours && leat_address_family(address) == AF_UNIX && address->local.sun_path[0])
-            unlink(address->local.sun_path);
+    const char *directory;
+    const int error = site_open(&serve->site, &directory);
+    if (error)
+        fprintf(stderr, "leat serve: %s: %s%s\n", directory, leat_error_text(error),
+                remedy(error));
+    return error;
+}
+
+static int start(struct serve *serve)
+{
+    if (open_sockets(serve) != 0 || give_up_privileges(serve) != 0 || open_site(serve) != 0)
+        return -1;
+    serve->settings.site = &serve->site;
+    serve->settings.sockets = &serve->sockets;
+    serve->settings.ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (serve->settings.ended_fd < 0) {
+        fprintf(stderr, "leat serve: an eventfd: %s\n", leat_error_text(-errno));
+        return -1;
     }
+    return start_workers(serve);
+}
+
+static int run(struct serve *serve)
+{
+    const struct tuning_flags flags = {&serve->settings.tuning, TUNING_FLAGS_SERVER};
+    if (tuning_flags_check(&flags, "leat serve", stderr) != 0)
+        return EXIT_WRONG_USE;
+    raise_descriptor_limit();
+    supervise_prepare();
+    if (start(serve) != 0) {
+        sockets_abandon(&serve->sockets);
+        return EXIT_WRONG_USE;
+    }
+    leat_watchdog(WATCHDOG_MS, report_held_loop, NULL);
+    report_start(serve);
+    const struct supervision supervision = {
+        .workers = serve->workers,
+        .settings = &serve->settings,
+        .sockets = &serve->sockets,
+        .program = &serve->program,
+        .sandbox = serve->is_confined ? serve->sandbox : "",
+        .grace_ms = serve->grace_ms,
+        .replace_grace_ms = serve->replace_grace_ms,
+    };
+    const int status = supervise(&supervision);
+    site_close(&serve->site);
+    leat_watchdog(0, NULL, NULL);
+    return status;
 }
 
 int cmd_serve(int argc, char **argv)
 {
-    static struct worker workers[THREADS_MAX];
-    static struct site site = {.index = "index.html"};
-    struct worker_settings settings = {.site = &site, .tuning = LEAT_TUNING_DEFAULT};
-    take_systemd_sockets(&settings);
-    const unsigned inherited_count = settings.address_count;
-    switch (parse(argc, argv, &settings, &site)) {
+    static struct serve serve = {
+        .settings = {.tuning = LEAT_TUNING_DEFAULT},
+        .site = {.index = "index.html"},
+        .grace_ms = 10 * 1000,
+        .replace_grace_ms = 60 * 60 * 1000,
+    };
+    hold_standard_streams();
+    replace_inherit(&serve.inheritance);
+    sockets_take_inherited(&serve.sockets);
+    switch (parse(argc, argv, &serve)) {
     case OPTIONS_HELPED: return 0;
     case OPTIONS_WRONG: return EXIT_WRONG_USE;
     case OPTIONS_GO: break;
     }
-    if (settings.address_count == 0) {
-        const char *reason;
-        leat_address_parse("127.0.0.1:8080", &settings.addresses[settings.address_count++],
-                           &reason);
-    }
-    const struct tuning_flags flags = {&settings.tuning, TUNING_FLAGS_SERVER};
-    if (tuning_flags_check(&flags, "leat serve", stderr) != 0)
-        return EXIT_WRONG_USE;
-    raise_descriptor_limit();
-
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    const char *directory;
-    const int error = site_open(&site, &directory);
+    /* main() has handed on its own array, less the program's name. */
+    const int error = program_init(&serve.program, argv - 1);
     if (error) {
-        fprintf(stderr, "leat serve: %s: %s; name a folder that exists\n", directory,
-                leat_error_text(error));
+        fprintf(stderr, "leat serve: its own path: %s\n", leat_error_text(error));
         return EXIT_WRONG_USE;
     }
-    if (start_workers(workers, &settings) == 0) {
-        remove_sockets(&settings, inherited_count);
-        return EXIT_WRONG_USE;
-    }
-    leat_watchdog(WATCHDOG_MS, report_held_loop, NULL);
-    report_start(workers, &settings);
-
-    int signal_number;
-    while (sigwait(&signals, &signal_number) != 0)
-        ;
-    for (unsigned index = 0; index < settings.thread_count; index++)
-        worker_stop(&workers[index]);
-    pthread_sigmask(SIG_UNBLOCK, &signals, NULL); /* a second signal ends it at once */
-    int status = 0;
-    for (unsigned index = 0; index < settings.thread_count; index++) {
-        worker_join(&workers[index]);
-        if (workers[index].error) {
-            fprintf(stderr, "leat serve: %s: %s\n", workers[index].what,
-                    leat_error_text(workers[index].error));
-            status = 1;
-        }
-    }
-    site_close(&site);
-    leat_watchdog(0, NULL, NULL);
-    remove_sockets(&settings, inherited_count);
+    const int status = run(&serve);
+    program_fini(&serve.program);
     return status;
 }

@@ -5,22 +5,13 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "site.h"
-
-enum {
-    STOP_GRACE_MS = 10 * 1000,
-    /* The kernel takes a killed process's rings apart after the process is gone, and its listeners
-     * with them: who is started anew at once finds the address in use for a moment longer. */
-    CLAIM_ATTEMPTS = 20,
-    CLAIM_PAUSE_US = 50 * 1000,
-};
 
 struct start {
     struct worker *worker;
@@ -34,78 +25,47 @@ static int fail(struct worker *worker, int error, const char *what)
     return error;
 }
 
-/* A socket left behind by a server that was killed refuses connections, and may go. */
-static void remove_stale_socket(const struct leat_address *address)
+/* Steering counts the sockets of the address, which need not be as many as there are workers. */
+static int listen_on(struct worker *worker, const struct socket_group *group, unsigned position)
 {
-    struct stat status;
-    const char *path = address->local.sun_path;
-    if (leat_address_family(address) != AF_UNIX || path[0] == '\0' || stat(path, &status) != 0 ||
-        !S_ISSOCK(status.st_mode))
-        return;
-    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return;
-    if (connect(fd, &address->base, address->size) != 0 && errno == ECONNREFUSED)
-        unlink(path);
-    close(fd);
-}
-
-/* The first worker of several listens alone for a moment: with REUSEPORT it would share a port with
- * any other server of the same user that does so too, and nobody would be told. */
-static int claim_address(struct leat_address *address, const struct leat_listen_options *options)
-{
-    struct leat_listen_options alone = *options;
-    alone.reuse_port = false;
-    struct leat_listener *listener;
-    const int error = leat_listen(address, &alone, &listener);
-    if (error)
-        return error;
-    *address = *leat_listener_address(listener);
-    leat_listener_close(listener);
-    return 0;
-}
-
-static int listen_once(struct worker *worker, unsigned index, struct leat_listener **ret_listener)
-{
-    struct worker_settings *settings = worker->settings;
-    struct leat_address *address = &settings->addresses[index];
-    int *inherited_fd = &settings->inherited_fds[index];
-    const bool is_unix = *inherited_fd == 0 && leat_address_family(address) == AF_UNIX;
-    struct leat_listen_options options = {
+    const struct worker_settings *settings = worker->settings;
+    const struct leat_listen_options options = {
         .tuning = &settings->tuning,
         .backlog = settings->backlog,
-        .reuse_port = settings->thread_count > 1,
+        .reuse_port = group->count > 1,
         .steer_by_cpu = settings->steer_by_cpu,
-        .steer_count = settings->thread_count,
+        .steer_count = group->count,
+        .inherited_fd = fcntl(group->fds[position], F_DUPFD_CLOEXEC, SOCKETS_FIRST_FD),
     };
-    int error = 0;
-    if (*inherited_fd > 0) {
-        options.inherited_fd = dup(*inherited_fd);
-        if (options.inherited_fd < 0)
-            return -errno;
-    } else if (worker->index == 0 && is_unix) {
-        remove_stale_socket(address);
-    } else if (worker->index == 0 && options.reuse_port) {
-        error = claim_address(address, &options);
-    }
-    if (!error)
-        error = leat_listen(address, &options, ret_listener);
-    if (!error && worker->index == 0) {
-        *address = *leat_listener_address(*ret_listener);
-        if (is_unix)
-            *inherited_fd = leat_listener_fd(*ret_listener);
-    }
+    struct leat_listener *listener;
+    if (options.inherited_fd < 0)
+        return -errno;
+    int error = leat_listen(&group->address, &options, &listener);
+    if (error)
+        return error;
+    error = leat_http_server_add(worker->server, listener);
+    if (error)
+        leat_listener_close(listener);
     return error;
 }
 
-static int listen_on(struct worker *worker, unsigned index, struct leat_listener **ret_listener)
+/* Workers beyond the sockets of an address share one; where there are fewer workers than sockets,
+ * as may be after the process was replaced, some serve several. */
+static int listen_on_all(struct worker *worker)
 {
-    int error = listen_once(worker, index, ret_listener);
-    for (int count = 1; error == -EADDRINUSE && count < CLAIM_ATTEMPTS; count++) {
-        usleep(CLAIM_PAUSE_US);
-        error = listen_once(worker, index, ret_listener);
+    const struct worker_settings *settings = worker->settings;
+    for (unsigned index = 0; index < settings->sockets->count; index++) {
+        const struct socket_group *group = &settings->sockets->groups[index];
+        ASSERT(group->count > 0);
+        for (unsigned position = sockets_first(group, worker->index); position < group->count;
+             position += settings->thread_count) {
+            char text[LEAT_ADDRESS_TEXT_SIZE];
+            const int error = listen_on(worker, group, position);
+            if (error)
+                return fail(worker, error, leat_address_format(&group->address, text));
+        }
     }
-    return error;
+    return 0;
 }
 
 static int start_serving(struct worker *worker)
@@ -117,16 +77,14 @@ static int start_serving(struct worker *worker)
     int error = leat_http_server_create(&options, &worker->server);
     if (error)
         return fail(worker, error, "the server");
-    for (unsigned index = 0; !error && index < settings->address_count; index++) {
-        struct leat_listener *listener;
-        char text[LEAT_ADDRESS_TEXT_SIZE];
-        error = listen_on(worker, index, &listener);
-        if (!error)
-            error = leat_http_server_add(worker->server, listener);
-        if (error)
-            fail(worker, error, leat_address_format(&settings->addresses[index], text));
-    }
-    return error;
+    return listen_on_all(worker);
+}
+
+/* The main thread is told. */
+static void report_end(const struct worker *worker)
+{
+    const uint64_t one = 1;
+    (void)!write(worker->settings->ended_fd, &one, sizeof one);
 }
 
 static void *run(void *arg)
@@ -147,12 +105,12 @@ static void *run(void *arg)
     sem_post(&start->is_decided); /* `start` is gone from here on */
 
     error = leat_loop_run(worker->loop);
-    if (error) {
+    if (error) { /* what still runs on this loop cannot be ended: it goes with the process */
         fail(worker, error, "the loop");
-        kill(getpid(), SIGTERM); /* the main thread ends the others */
-        return NULL; /* what still runs on this loop cannot be ended: it goes with the process */
+    } else {
+        leat_loop_destroy(worker->loop);
     }
-    leat_loop_destroy(worker->loop);
+    report_end(worker);
     return NULL;
 }
 
@@ -172,13 +130,15 @@ int worker_start(struct worker *worker, struct worker_settings *settings, unsign
 static void stop_now(struct task *task)
 {
     struct worker *worker = CONTAINER_OF(task, struct worker, stop_task);
-    leat_http_server_close(worker->server, 0, leat_after_ms(STOP_GRACE_MS));
+    leat_http_server_close(worker->server, worker->idle_ns, worker->grace_ns);
 }
 
-void worker_stop(struct worker *worker)
+void worker_stop(struct worker *worker, int64_t idle_ns, int64_t grace_ns)
 {
     if (worker->error)
         return;
+    worker->idle_ns = idle_ns;
+    worker->grace_ns = grace_ns;
     worker->stop_task.run = stop_now;
     loop_post(worker->loop, &worker->stop_task);
 }

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The process gives up what it does not need, so that a bug in it reaches less: files by Landlock,
+ * rare system calls by seccomp. Main thread, before there are others and before there are rings;
+ * what is given up stays so, in the program that replaces this one as well.
+ *
+ * What is left: reading below the roots; making files beside the log and removing unix sockets;
+ * starting a program from the folder of this one with the libraries it has now. docs/operations.md
+ * says why the list of system calls is one of refusals.
+ */
+#ifndef LEAT_SANDBOX_H
+#define LEAT_SANDBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum sandbox_mode { SANDBOX_AUTO, SANDBOX_ON, SANDBOX_OFF };
+
+enum { SANDBOX_PATHS_MAX = 64, SANDBOX_TEXT_SIZE = 64 };
+
+struct sandbox_options {
+    enum sandbox_mode mode;
+    /* Symbolic links are followed out of the roots: with AUTO reading is then left alone. */
+    bool reads_everywhere;
+    const char *program; /* its path */
+    /* Folders to read below. What is not there is left out, as in the lists below. */
+    const char *readable[SANDBOX_PATHS_MAX];
+    size_t readable_count;
+    /* Files to write to, which may have to be made anew; their folders are opened for that. */
+    const char *writable[SANDBOX_PATHS_MAX];
+    size_t writable_count;
+    /* Unix sockets to remove in the end. */
+    const char *removable[SANDBOX_PATHS_MAX];
+    size_t removable_count;
+};
+
+/* Says what came of it in `ret_text`, such as "landlock, seccomp", or "off". 1: something is given
+ * up, 0: nothing; -1: the mode is ON and something is missing, which ret_text names. */
+int sandbox_enter(const struct sandbox_options *options, char ret_text[SANDBOX_TEXT_SIZE]);
+
+#endif
