@@ -84,6 +84,16 @@ def test_so_does_a_range_of_it(serve, big, folder, tmp_path):
     check(calls_on(trace(server, tmp_path, action), big), 9999000)
 
 
+def test_so_do_several(serve, big, folder, tmp_path):
+    server = serve(folder, "--threads", "1")
+
+    def action():
+        answer = server.get("/film.mp4", fields=["Range: bytes=0-99,5000000-9999999,-7"])
+        assert answer.status == 206 and answer.length > 5000106
+
+    check(calls_on(trace(server, tmp_path, action), big), 100 + 5000000 + 7)
+
+
 def test_a_small_file_rides_behind_its_head(serve, folder, tmp_path):
     """What a sendfile of its own would cost more than: one read of it, one send for all."""
     (folder / "small.vtt").write_bytes(b"WEBVTT\n" * 100)
