@@ -266,9 +266,10 @@ static void upload_body(struct leat_http_request *request, struct leat_http_resp
 static void upload_form(struct leat_http_request *request, struct leat_http_response *response,
                         void *user)
 {
+    static const struct leat_http_multipart_options options = {.buffer_size = BLOCK_SIZE / 2};
     struct leat_http_multipart *multipart;
     struct leat_http_part part;
-    if (leat_http_multipart_begin(request, NULL, &multipart))
+    if (leat_http_multipart_begin(request, &options, &multipart))
         return;
     json_t *files = json_array();
     int status = 201, result;

@@ -213,7 +213,8 @@ void leat_http_error_as_problem(struct leat_http_request *request,
                                 struct leat_http_response *response, int status, void *user);
 
 /* Adds Set-Cookie (RFC 6265, section 4.1). -EINVAL when name, value, path or domain are not what it
- * allows there, -LEAT_E_LIMIT as leat_http_add_field. */
+ * allows there, or browsers would refuse it: SameSite=None without Secure, a name with __Host- or
+ * __Secure- without what that promises. -LEAT_E_LIMIT as leat_http_add_field. */
 enum leat_http_same_site {
     LEAT_HTTP_SAME_SITE_UNSET,
     LEAT_HTTP_SAME_SITE_LAX,

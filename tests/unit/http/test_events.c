@@ -468,6 +468,38 @@ static void nothing_is_lost_in_silence(void **state)
     }
 }
 
+/* Connections stall and break, time jumps: the hub ends with nobody in it, and the world has nothing
+ * to complain of. */
+static void a_hub_outlives_every_trouble(void **state)
+{
+    enum { CLIENTS = 8, SEEDS = 10 };
+    for (size_t profile = 0; profile < sim_profile_count; profile++) {
+        for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+            static const struct leat_events_options options = {.kept_max = KEPT};
+            struct world world;
+            struct client clients[CLIENTS];
+            if (sim_profiles[profile].accept_error)
+                continue; /* there might be no listener */
+            start_with(&world, &sim_profiles[profile], seed, &options);
+            hub.options.policy = seed % 2 ? LEAT_EVENTS_SKIP : LEAT_EVENTS_CUT;
+            for (unsigned index = 0; index < CLIENTS; index++) {
+                subscribe(&clients[index], &world, "");
+                clients[index].is_deaf = index % 3 == 0;
+            }
+            publish_numbers(&world, 0, 40);
+            client_close(&clients[0]);
+            turns(&world, HEARTBEAT_MS);
+            leat_events_close(hub.events);
+            turns(&world, 2 * SEND_MS);
+            for (unsigned index = 1; index < CLIENTS; index++)
+                client_close(&clients[index]);
+            turns(&world, 2 * SEND_MS);
+            assert_int_equal(subscribers(), 0);
+            end(&world);
+        }
+    }
+}
+
 /* ---- Ends ------------------------------------------------------------------------------------ */
 
 static void a_hub_that_closes_ends_its_streams(void **state)
@@ -565,6 +597,7 @@ int main(void)
         cmocka_unit_test(who_takes_nothing_is_given_up),
         cmocka_unit_test(who_is_gone_is_noticed),
         cmocka_unit_test(nothing_is_lost_in_silence),
+        cmocka_unit_test(a_hub_outlives_every_trouble),
         cmocka_unit_test(a_hub_that_closes_ends_its_streams),
         cmocka_unit_test(a_hub_may_be_destroyed_in_use),
         cmocka_unit_test(a_server_that_closes_ends_streams_too),
