@@ -55,14 +55,15 @@ def big(folder):
     return path
 
 
-def check(calls, size):
+def check(calls, size, parts=1):
     sent = sum(result for name, _, result in calls if name == "sendfile" and result > 0)
     assert sent == size
     probes = [call for call in calls if call[0] in ("preadv2", "pread64")]
     others = {name for name, _, _ in calls} - {"sendfile", "preadv2", "pread64"}
     assert not others, others
     assert all(result <= 1 for _, _, result in probes), "more than a byte was read"
-    assert len(probes) <= 2 * (size // MIB + 1), f"{len(probes)} probes"
+    # Two a window of 1 MiB; a part may lie in one window more than it fills.
+    assert len(probes) <= 2 * (size // MIB + 2 * parts - 1), f"{len(probes)} probes"
 
 
 def test_a_film_goes_out_by_sendfile_alone(serve, big, folder, tmp_path):
@@ -91,7 +92,7 @@ def test_so_do_several(serve, big, folder, tmp_path):
         answer = server.get("/film.mp4", fields=["Range: bytes=0-99,5000000-9999999,-7"])
         assert answer.status == 206 and answer.length > 5000106
 
-    check(calls_on(trace(server, tmp_path, action), big), 100 + 5000000 + 7)
+    check(calls_on(trace(server, tmp_path, action), big), 100 + 5000000 + 7, parts=3)
 
 
 def test_a_small_file_rides_behind_its_head(serve, folder, tmp_path):
