@@ -103,7 +103,8 @@ def run(lab, options):
         lab.say(f"    most above idle in any round: {above:.2f} MB, target <= "
                 f"{MEMORY_TARGET / 1e6:.0f}: {'met' if flat else 'NOT MET'}")
         results.append({"title": title, "rounds": figures, "cpu_s_per_gb": cost,
-                        "cpu_to_nginx_as_it_comes": loose, "above_mb": above, "met": cost["met"] and flat})
+                        "cpu_to_nginx_as_it_comes": loose, "above_mb": above,
+                        "met": cost["met"] and flat})
         if not uses_engine:
             break
     return results
