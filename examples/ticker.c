@@ -4,8 +4,8 @@
  * publishes a tick now and then, as server-sent events at /ticks; the page at / shows them.
  *
  * The first fiber ticks, which never waits for a subscriber. Who was cut off comes back with
- * Last-Event-ID and is sent what it missed; who is more than N ticks behind misses the oldest and is
- * told how many (skip), or is cut off, whereupon its browser comes back by itself (cut).
+ * Last-Event-ID and is sent what it missed; who is more than N ticks behind misses the oldest and
+ * is told how many (skip), or is cut off, whereupon its browser comes back by itself (cut).
  */
 #include <getopt.h>
 #include <inttypes.h>

@@ -205,8 +205,8 @@ static void end(struct upload *upload)
     free(upload->blocks[1]);
 }
 
-/* Receives a file and keeps it: 201 or 200, another status that tells what is wrong, or 0: what came
- * from the client was, and the server will say so. */
+/* Receives a file and keeps it: 201 or 200, another status that tells what is wrong, or 0: what
+ * came from the client was, and the server will say so. */
 static int take_file(struct upload *upload, source_fn read, void *source)
 {
     const int error = receive(upload, read, source);

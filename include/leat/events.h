@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Server-sent events (WHATWG HTML standard, section 9.2): a response that goes on, as EventSource in
- * browsers reads it. One response is written with leat_event_begin and leat_event_send. A hub sends
- * the same events to any number of them:
+ * Server-sent events (WHATWG HTML standard, section 9.2): a response that goes on, as EventSource
+ * in browsers reads it. One response is written with leat_event_begin and leat_event_send. A hub
+ * sends the same events to any number of them:
  *
  *     publish --> | kept events, oldest first | --> serve, in the fiber of each subscriber
  *

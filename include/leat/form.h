@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What clients send beside paths and fields: queries, cookies, forms, uploads. Everything comes
- * decoded and zero-terminated, in memory that goes with the request, and is the client's word alone:
- * bytes that may be no UTF-8, names that may hold "../" or line ends. Never make a path of them.
+ * decoded and zero-terminated, in memory that goes with the request, and is the client's word
+ * alone: bytes that may be no UTF-8, names that may hold "../" or line ends. Never make a path of
+ * them.
  *
- * A small form is read as a whole, whichever way it was encoded; an upload part by part, in a buffer
- * of one size, no faster than it is asked for. After an error a handler may return without a reply:
- * the client is told with the status named at the error.
+ * A small form is read as a whole, whichever way it was encoded; an upload part by part, in a
+ * buffer of one size, no faster than it is asked for. After an error a handler may return without a
+ * reply: the client is told with the status named at the error.
  */
 #ifndef LEAT_FORM_H
 #define LEAT_FORM_H
@@ -85,8 +86,8 @@ struct leat_http_part {
 };
 
 /* `options` may be NULL. The whole may still be larger than the request's body_size_max: see
- * leat_http_set_body_size_max. -EMEDIUMTYPE: it is another type, or without a boundary that RFC 2046
- * allows (415); -ENOMEM. It needs no end: it goes with the request. */
+ * leat_http_set_body_size_max. -EMEDIUMTYPE: it is another type, or without a boundary that RFC
+ * 2046 allows (415); -ENOMEM. It needs no end: it goes with the request. */
 int leat_http_multipart_begin(struct leat_http_request *request,
                               const struct leat_http_multipart_options *options,
                               struct leat_http_multipart **ret_multipart);

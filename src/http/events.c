@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Server-sent events. A hub is a ring of counted texts, numbered for ever, and a line of subscribers
- * who wait for the next number. A subscriber is a number and a fiber: what it was not sent yet is
- * the ring from there on, so a slow one costs no memory and publishing the same, however many are
- * slow. What is being sent is held, for the ring may drop it meanwhile.
+ * Server-sent events. A hub is a ring of counted texts, numbered for ever, and a line of
+ * subscribers who wait for the next number. A subscriber is a number and a fiber: what it was not
+ * sent yet is the ring from there on, so a slow one costs no memory and publishing the same,
+ * however many are slow. What is being sent is held, for the ring may drop it meanwhile.
  */
 #include "leat/events.h"
 
@@ -311,8 +311,8 @@ static uint64_t first_for(const struct subscriber *subscriber)
     return within > events->first ? within : events->first;
 }
 
-/* Where it begins. Who comes back from longer ago than is kept was not slow: the policy is for those
- * who are being served. */
+/* Where it begins. Who comes back from longer ago than is kept was not slow: the policy is for
+ * those who are being served. */
 static int begin_where_it_was(struct subscriber *subscriber, struct leat_slice last_id)
 {
     const struct leat_events *events = subscriber->events;

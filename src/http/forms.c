@@ -2,7 +2,8 @@
 /*
  * Queries, cookies, forms. Forms that fit in memory are decoded where they were received: what is
  * decoded never grows, and each text has a byte behind it ('=', '&', a delimiter) that it can be
- * terminated with. Streamed ones pass through one buffer, which is filled when all of it is used up.
+ * terminated with. Streamed ones pass through one buffer, which is filled when all of it is used
+ * up.
  */
 #include "leat/form.h"
 

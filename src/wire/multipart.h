@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * multipart/form-data (RFC 7578) in its framing of RFC 2046, section 5.1, strictly: what two readers
- * could take for different parts is refused. The preamble and what follows the last delimiter are
- * passed over, and parts do not nest.
+ * multipart/form-data (RFC 7578) in its framing of RFC 2046, section 5.1, strictly: what two
+ * readers could take for different parts is refused. The preamble and what follows the last
+ * delimiter are passed over, and parts do not nest.
  *
  *   PREAMBLE --delimiter--> BEHIND --line end--> HEAD --empty line--> BODY
  *                             | ^                                      |

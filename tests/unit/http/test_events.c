@@ -468,8 +468,8 @@ static void nothing_is_lost_in_silence(void **state)
     }
 }
 
-/* Connections stall and break, time jumps: the hub ends with nobody in it, and the world has nothing
- * to complain of. */
+/* Connections stall and break, time jumps: the hub ends with nobody in it, and the world has
+ * nothing to complain of. */
 static void a_hub_outlives_every_trouble(void **state)
 {
     enum { CLIENTS = 8, SEEDS = 10 };
