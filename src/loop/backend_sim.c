@@ -374,8 +374,16 @@ int sim_fd_open(struct sim *sim, struct sim_object *object)
         sim->fds_used++;
     sim->fds[slot] = object;
     sim->fds_open++;
+    object->open_count++;
     object->fd = SIM_FD_BASE + (int)slot;
     return object->fd;
+}
+
+int sim_share(struct sim *sim, int fd)
+{
+    struct sim_object *object = sim_object(sim, fd, "share");
+    ASSERT(object && object->kind == SIM_LISTENER);
+    return sim_fd_open(sim, object);
 }
 
 struct sim_object *sim_object(struct sim *sim, int fd, const char *call)
@@ -388,13 +396,14 @@ struct sim_object *sim_object(struct sim *sim, int fd, const char *call)
     return NULL;
 }
 
-void sim_fd_close(struct sim *sim, struct sim_object *object)
+bool sim_fd_close(struct sim *sim, struct sim_object *object, int fd)
 {
-    sim_ops_check_close(sim, object);
-    ASSERT(sim->fds_open > 0);
-    sim->fds[object->fd - SIM_FD_BASE] = NULL;
+    sim_ops_check_close(sim, fd);
+    ASSERT(sim->fds_open > 0 && object->open_count > 0);
+    sim->fds[fd - SIM_FD_BASE] = NULL;
     sim->fds_open--;
-    sim_trace(sim, "close", object->fd, 0, NULL, 0);
+    sim_trace(sim, "close", fd, 0, NULL, 0);
+    return --object->open_count == 0;
 }
 
 static void sim_close(struct backend *backend, int fd)
@@ -408,8 +417,8 @@ static void sim_close(struct backend *backend, int fd)
                  fd - SIM_FD_BASE);
         return;
     }
-    sim_fd_close(sim, object);
-    sim_net_close(sim, object);
+    if (sim_fd_close(sim, object, fd))
+        sim_net_close(sim, object);
 }
 
 /* ---- Birth and end --------------------------------------------------------------------------- */

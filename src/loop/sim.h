@@ -96,6 +96,9 @@ int64_t sim_lateness_ns(const struct sim *sim);
 uint64_t sim_read_errors(const struct sim *sim); /* of the disk, so far */
 unsigned sim_open_count(const struct sim *sim);  /* descriptors of the program */
 
+/* Another descriptor of a listening socket, as a process has it that took over from another. */
+int sim_share(struct sim *sim, int fd);
+
 /* Calls fn(sim, user) at an instant of the world, in wait(). */
 typedef void (*sim_call_fn)(struct sim *sim, void *user);
 void sim_at(struct sim *sim, int64_t at_ns, sim_call_fn fn, void *user);

@@ -784,7 +784,8 @@ static void sys_close(const struct backend_sys *sys, int fd)
         sim_fail(sim, "descriptor %d is no file; backend_sys.close is for files", fd - SIM_FD_BASE);
         return;
     }
-    sim_fd_close(sim, object);
+    if (!sim_fd_close(sim, object, fd))
+        return;
     list_remove(&object->accept_node);
     object->kind = SIM_CLOSED;
 }

@@ -425,12 +425,12 @@ void sim_ops_deliver(struct sim *sim, uint64_t token)
 
 /* ---- At the end of a descriptor, and of the world -------------------------------------------- */
 
-void sim_ops_check_close(struct sim *sim, const struct sim_object *object)
+void sim_ops_check_close(struct sim *sim, int fd)
 {
     for (uint32_t slot = 0; slot < sim->record_count; slot++) {
         const struct sim_record *record = sim->records[slot];
-        if (record->state != RECORD_FREE && record->object == object)
-            sim_fail(sim, "descriptor %d is closed while its %s is BUSY", object->fd - SIM_FD_BASE,
+        if (record->state != RECORD_FREE && record->object && record->fd == fd)
+            sim_fail(sim, "descriptor %d is closed while its %s is BUSY", fd - SIM_FD_BASE,
                      sim_kind_name(record->kind));
     }
 }

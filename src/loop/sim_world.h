@@ -113,7 +113,8 @@ struct sim_option {
 
 struct sim_object {
     enum sim_kind kind;
-    int fd;                /* -1: a peer, or not accepted yet */
+    int fd;                /* the latest; -1: a peer, or not accepted yet */
+    unsigned open_count;   /* descriptors of it */
     struct list_node node; /* in sim->objects */
     struct list_node waiting;
     struct sim_flow *in, *out;
@@ -212,7 +213,8 @@ void sim_make_ready(struct sim *sim, uint64_t token, struct offload_job *job);
 struct sim_object *sim_object_new(struct sim *sim, enum sim_kind kind);
 int sim_fd_open(struct sim *sim, struct sim_object *object); /* the descriptor, or -EMFILE */
 struct sim_object *sim_object(struct sim *sim, int fd, const char *call);
-void sim_fd_close(struct sim *sim, struct sim_object *object);
+/* Was it the object's last? */
+bool sim_fd_close(struct sim *sim, struct sim_object *object, int fd);
 
 /* ---- sim_ops.c ------------------------------------------------------------------------------- */
 
@@ -223,7 +225,7 @@ void sim_ops_cancel(struct sim *sim, struct op *op);
 void sim_ops_deliver(struct sim *sim, uint64_t token);
 /* Every BUSY op is what it was. */
 void sim_ops_check(struct sim *sim);
-void sim_ops_check_close(struct sim *sim, const struct sim_object *object);
+void sim_ops_check_close(struct sim *sim, int fd);
 /* What waits, in words. */
 void sim_ops_list(struct sim *sim, char *text, size_t size);
 /* Something may have changed for the ops that wait on the object. */

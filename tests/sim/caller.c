@@ -12,7 +12,7 @@
 #include "office.h"
 #include "wire/http1.h"
 
-enum { PAUSE_MAX_US = 15000 };
+enum { PAUSE_MAX_US = 15000, ATTEMPTS_MAX = 20 };
 
 static int64_t now_of(const struct caller *caller)
 {
@@ -62,9 +62,10 @@ static void check_persistence(struct caller *caller, const struct errand *errand
     const struct office *office = caller->office;
     struct sim_run *run = office->run;
     const unsigned requests_max = office->options.requests_max;
-    const bool is_at_limit = requests_max > 0 && caller->answered + 1 == requests_max;
+    const unsigned before = caller->answered - caller->first;
+    const bool is_at_limit = requests_max > 0 && before + 1 == requests_max;
     const bool closes = response->head.says_close;
-    CHECK(run, requests_max == 0 || caller->answered < requests_max);
+    CHECK(run, requests_max == 0 || before < requests_max);
     if (errand->is_last || is_at_limit || must_end_after_body(errand))
         CHECK(run, closes);
     else if (closes)
@@ -350,7 +351,7 @@ static void check_end(struct caller *caller)
     struct sim_run *run = office->run;
     struct errand *next = next_of(caller);
     const struct errand *last =
-        caller->answered > 0 ? &caller->errands[caller->answered - 1] : NULL;
+        caller->answered > caller->first ? &caller->errands[caller->answered - 1] : NULL;
     const unsigned asked = count_asked(caller);
     if (has_broken_answer(caller))
         return;
@@ -365,7 +366,9 @@ static void check_end(struct caller *caller)
         return;
     const bool has_begun = next && next->begun_ns > 0;
     if (office->closed_ns > 0 && has_begun && now_of(caller) >= office->idle_until_ns) {
-        /* It may not have known that its time was over; but whom the server has heard of it hears. */
+        /* It may not have known that its time was over; but whom the server has heard of it hears,
+         * and who asks as soon as it is connected is heard. */
+        CHECK(run, !office->has_successor || caller->received > 0);
         const int64_t travel_ns = OFFICE_SLACK_MS * LEAT_NS_PER_MS;
         CHECK(run, next->begun_ns + travel_ns >= office->idle_until_ns || caller->has_finished);
         return;
@@ -378,6 +381,28 @@ static void check_end(struct caller *caller)
     CHECK(run, is_idle_end(caller));
 }
 
+static void begin(struct sim *sim, void *user);
+
+/* What was not answered was not begun, and may be asked for again, over another connection. */
+static void come_back(struct caller *caller)
+{
+    struct sim_run *run = caller->office->run;
+    for (unsigned index = caller->answered; index < caller->count; index++) {
+        struct errand *errand = &caller->errands[index];
+        CHECK(run, errand->handled == 0 && errand->taken == 0);
+        errand->begun_ns = errand->head_ns = errand->end_ns = 0;
+    }
+    CHECK(run, ++caller->attempts < ATTEMPTS_MAX);
+    caller->first = caller->answered;
+    caller->sent = caller->errands[caller->first].begin;
+    caller->received = 0;
+    caller->last_sent_ns = caller->last_received_ns = 0;
+    caller->is_last_seen = caller->has_finished = caller->was_reset = false;
+    caller->is_gone = false;
+    sim_at(run->sim, now_of(caller) + (int64_t)draw(run, 0, PAUSE_MAX_US) * LEAT_NS_PER_US, begin,
+           caller);
+}
+
 /* `result` of the last recv: 0 or an error. */
 static void on_end(struct caller *caller, ssize_t result)
 {
@@ -388,9 +413,12 @@ static void on_end(struct caller *caller, ssize_t result)
         CHECK(run, !next->is_broken && next->has_returned);
         answer_ends(caller);
     }
-    if (is_kind(caller))
+    const bool is_fine = is_kind(caller);
+    if (is_fine)
         check_end(caller);
     gone(caller);
+    if (is_fine && caller->office->has_successor && caller->answered < caller->count)
+        come_back(caller);
 }
 
 static void vanish(struct caller *caller)
@@ -436,7 +464,7 @@ static size_t send_limit(const struct caller *caller)
     size_t limit = caller->draft.size;
     if (caller->is_polite && caller->answered + 1 < caller->count)
         limit = caller->errands[caller->answered + 1].begin;
-    for (unsigned index = 0; index < caller->count; index++) {
+    for (unsigned index = caller->first; index < caller->count; index++) {
         const struct errand *errand = &caller->errands[index];
         if (errand->waits && !errand->is_continued && errand->head_end < limit)
             limit = errand->head_end;

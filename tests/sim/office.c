@@ -28,6 +28,7 @@ static void on_done(const struct leat_http_record *record, void *user)
     struct sim_run *run = office->run;
     office->records++;
     office->sent += record->sent;
+    office->duration_ns += (uint64_t)record->duration_ns;
     office->statuses[record->status / 100]++;
     CHECK(run, record->duration_ns >= 0 && leat_address_family(record->peer) != AF_UNSPEC);
     CHECK(run, record->status > 0 || record->is_broken);
@@ -80,26 +81,44 @@ void office_check_records(const struct office *office)
         CHECK(office->run, office->working[host] == 0);
 }
 
-void office_check_counters(const struct office *office, struct leat_http_server *server,
-                           bool is_quiet)
+/* The server is about to go. */
+static void on_closed(struct leat_http_server *server, void *user)
+{
+    struct office *office = user;
+    struct leat_http_counters *sum = &office->counted, counters;
+    leat_http_server_counters(server, &counters);
+    CHECK(office->run, counters.connections_now == 0);
+    sum->connections += counters.connections;
+    sum->requests += counters.requests;
+    sum->errors += counters.errors;
+    sum->bytes_sent += counters.bytes_sent;
+    sum->durations_ns += counters.durations_ns;
+    for (unsigned index = 0; index < 6; index++)
+        sum->statuses[index] += counters.statuses[index];
+    for (unsigned index = 0; index < LEAT_HTTP_DURATION_BUCKETS; index++)
+        sum->durations[index] += counters.durations[index];
+    office->server_count--;
+}
+
+void office_check_counters(const struct office *office)
 {
     struct sim_run *run = office->run;
-    struct leat_http_counters counters;
+    const struct leat_http_counters *counted = &office->counted;
     uint64_t lasted = 0;
-    leat_http_server_counters(server, &counters);
+    CHECK(run, office->server_count == 0);
     for (unsigned index = 0; index < LEAT_HTTP_DURATION_BUCKETS; index++)
-        lasted += counters.durations[index];
+        lasted += counted->durations[index];
     for (unsigned index = 0; index < 6; index++)
-        CHECK(run, counters.statuses[index] == office->statuses[index]);
-    CHECK(run, lasted == office->records && counters.bytes_sent == office->sent);
-    CHECK(run, counters.requests >= office->handled && counters.errors >= office->requests_refused);
-    CHECK(run, counters.connections_now <= counters.connections);
-    CHECK(run, counters.connections <= office->caller_count);
-    if (!is_quiet || counters.connections_now > 0)
-        return;
-    CHECK(run, counters.requests == office->handled + office->requests_refused);
-    CHECK(run, counters.requests + office->heads_refused == office->records);
-    CHECK(run, counters.errors == office->requests_refused + office->heads_refused);
+        CHECK(run, counted->statuses[index] == office->statuses[index]);
+    CHECK(run, lasted == office->records && counted->bytes_sent == office->sent);
+    CHECK(run, counted->durations_ns == office->duration_ns);
+    CHECK(run, counted->requests == office->handled + office->requests_refused);
+    CHECK(run, counted->requests + office->heads_refused == office->records);
+    CHECK(run, counted->errors == office->requests_refused + office->heads_refused);
+    uint64_t connected = 0;
+    for (unsigned index = 0; index < office->caller_count; index++)
+        connected += office->callers[index].attempts + 1;
+    CHECK(run, counted->connections <= connected);
 }
 
 /* ---- The server ------------------------------------------------------------------------------ */
@@ -135,6 +154,8 @@ static void draw_options(struct office *office)
         .on_error_user = office,
         .on_done = on_done,
         .on_done_user = office,
+        .on_closed = on_closed,
+        .on_closed_user = office,
     };
     if (draw_chance(run, 20))
         office->options.requests_max = (unsigned)draw(run, 1, 4);
@@ -188,18 +209,41 @@ struct leat_http_server *office_open(struct office *office)
      * page: handlers that send any pieces of one cold file are then told wrong now and then. */
     office->has_files = run->sys->resident(run->sys, office->files[0]->fd, 0, 1) >= 0;
     CHECK(run, leat_http_server_create(&office->options, &server) == 0);
+    office->server_count++;
     return server;
 }
 
 void office_close(struct office *office, struct leat_http_server *server, int64_t idle_ms,
                   int64_t grace_ms)
 {
-    if (office->closed_ns == 0) {
+    const int64_t idle_until_ns = leat_after_ms(idle_ms);
+    if (office->closed_ns == 0)
         office->closed_ns = leat_now_ns();
-        office->idle_until_ns = leat_after_ms(idle_ms);
-    }
+    if (office->idle_until_ns == 0 || office->idle_until_ns > idle_until_ns)
+        office->idle_until_ns = idle_until_ns;
     office->grace_ns = leat_after_ms(grace_ms);
-    leat_http_server_close(server, leat_after_ms(idle_ms), office->grace_ns);
+    leat_http_server_close(server, idle_until_ns, office->grace_ns);
+}
+
+bool office_is_empty(const struct office *office)
+{
+    for (unsigned index = 0; index < office->caller_count; index++)
+        if (!office->callers[index].is_gone)
+            return false;
+    return true;
+}
+
+void office_invite(struct office *office, unsigned count, uint64_t most_ms)
+{
+    struct sim_run *run = office->run;
+    const int64_t now_ns = leat_now_ns();
+    CHECK(run, count <= OFFICE_CALLERS_MAX && office->caller_count == 0);
+    office->caller_count = count;
+    for (unsigned index = 0; index < count; index++) {
+        caller_init(&office->callers[index], office);
+        caller_begin_at(&office->callers[index],
+                        now_ns + (int64_t)draw(run, 0, most_ms) * LEAT_NS_PER_MS);
+    }
 }
 
 void office_fini(struct office *office)

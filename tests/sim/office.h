@@ -116,6 +116,7 @@ struct caller {
     size_t sent;
     struct errand errands[ERRANDS_MAX];
     unsigned count, answered;
+    unsigned first, attempts; /* errand of this connection; connections so far */
     /* habits */
     bool is_polite;  /* asks again only when it was answered */
     bool finishes;   /* shuts its side when all is sent */
@@ -154,11 +155,14 @@ struct office {
     struct caller callers[OFFICE_CALLERS_MAX];
     struct errand *errands[OFFICE_CALLERS_MAX * ERRANDS_MAX + 1]; /* by number */
     unsigned working[OFFICE_HOSTS];                               /* handlers */
-    /* The end. */
-    int64_t closed_ns, idle_until_ns, grace_ns; /* 0: it is open */
+    /* The end, of any server. */
+    int64_t closed_ns, idle_until_ns,
+        grace_ns; /* the earliest, but the latest grace; 0: it is open */
     /* What the log says. */
-    uint64_t records, heads_refused, requests_refused, handled, sent;
+    uint64_t records, heads_refused, requests_refused, handled, sent, duration_ns;
     uint64_t statuses[6];
+    struct leat_http_counters counted; /* by the servers that have gone */
+    unsigned server_count;             /* of those that are there */
 };
 
 /* Draws the server's limits, and opens the files. */
@@ -169,10 +173,13 @@ struct leat_http_server *office_open(struct office *office);
 /* Closes it gently, and notes that. */
 void office_close(struct office *office, struct leat_http_server *server, int64_t idle_ms,
                   int64_t grace_ms);
-/* What the server has counted is what the log says. `is_quiet`: no connection is left. */
-void office_check_counters(const struct office *office, struct leat_http_server *server,
-                           bool is_quiet);
-/* When all is over: records agree with what the handlers have replied and the callers have seen. */
+/* Callers come, each at some time from now on. */
+void office_invite(struct office *office, unsigned count, uint64_t most_ms);
+/* Have all gone? */
+bool office_is_empty(const struct office *office);
+/* When all is over: what the servers have counted is what the log says, */
+void office_check_counters(const struct office *office);
+/* and records agree with what the handlers have replied and the callers have seen. */
 void office_check_records(const struct office *office);
 
 /* errand.c: draws the next of a caller's errands, and writes what asks for it. */

@@ -16,27 +16,6 @@ struct upload {
     int64_t over_ns; /* by then the server must have gone */
 };
 
-static bool have_all_gone(const struct office *office)
-{
-    for (unsigned index = 0; index < office->caller_count; index++)
-        if (!office->callers[index].is_gone)
-            return false;
-    return true;
-}
-
-static void begin_callers(struct office *office)
-{
-    struct sim_run *run = office->run;
-    const int64_t now_ns = leat_now_ns();
-    office->caller_count = (unsigned)draw(run, 1, OFFICE_CALLERS_MAX);
-    for (unsigned index = 0; index < office->caller_count; index++) {
-        const uint64_t most_ms = draw_chance(run, 20) ? 3000 : 100;
-        caller_init(&office->callers[index], office);
-        caller_begin_at(&office->callers[index],
-                        now_ns + (int64_t)draw(run, 0, most_ms) * LEAT_NS_PER_MS);
-    }
-}
-
 static void upload_main(void *arg)
 {
     struct upload *upload = arg;
@@ -47,13 +26,13 @@ static void upload_main(void *arg)
     office->address.v4.sin_addr.s_addr = local_address(0).v4.sin_addr.s_addr;
     upload->server = office_open(office);
     CHECK(run, leat_http_server_add(upload->server, listener) == 0);
-    begin_callers(office);
+    office_invite(office, (unsigned)draw(run, 1, OFFICE_CALLERS_MAX),
+                  draw_chance(run, 20) ? 3000 : 100);
     const int64_t close_ns = draw_chance(run, 50)
                                  ? leat_now_ns() + (int64_t)draw(run, 0, 1500000) * LEAT_NS_PER_US
                                  : LEAT_FOREVER;
-    while (!have_all_gone(office) && leat_now_ns() < close_ns)
+    while (!office_is_empty(office) && leat_now_ns() < close_ns)
         CHECK(run, leat_sleep_ms(20) == 0);
-    office_check_counters(office, upload->server, have_all_gone(office));
     /* Enough time for all that is under way, or not. */
     const int64_t grace_ms = (int64_t)draw(run, 0, draw_chance(run, 50) ? 60000 : 2000);
     const int64_t idle_ms = (int64_t)draw(run, 0, 2500);
@@ -68,6 +47,7 @@ static void run_upload(struct sim_run *run)
     office_init(&upload->office, run, false);
     run_fiber(run, upload_main, upload);
     CHECK(run, sim_now_ns(run->sim) <= upload->over_ns + 3 * sim_lateness_ns(run->sim));
+    office_check_counters(&upload->office);
     office_check_records(&upload->office);
     sim_allow_blocking(run->sim, true);
     office_fini(&upload->office);

@@ -6,9 +6,19 @@
 #include "harness.h"
 
 extern const struct scenario scenario_ops, scenario_timers, scenario_fibers, scenario_echo,
-    scenario_relay, scenario_gather, scenario_disk, scenario_http, scenario_upload;
+    scenario_relay, scenario_gather, scenario_disk, scenario_http, scenario_upload,
+    scenario_handover;
 
 const struct scenario *const scenarios[] = {
-    &scenario_ops,    &scenario_timers, &scenario_fibers, &scenario_echo,   &scenario_relay,
-    &scenario_gather, &scenario_disk,   &scenario_http,   &scenario_upload, NULL,
+    &scenario_ops,
+    &scenario_timers,
+    &scenario_fibers,
+    &scenario_echo,
+    &scenario_relay,
+    &scenario_gather,
+    &scenario_disk,
+    &scenario_http,
+    &scenario_upload,
+    &scenario_handover,
+    NULL,
 };
