@@ -86,11 +86,10 @@ struct leat_events_serve_options {
 };
 
 /* The handler of a subscriber: begins the response and sends it what is published, until the client
- * goes, the hub closes, or the server does (then with the next event or heartbeat). Who comes back
- * begins behind his Last-Event-ID; where that is not kept, with an event "gap" without data and all
- * that is. `options` may be NULL. 0: the hub or the server has closed, or HEAD was asked for.
- * -LEAT_E_LIMIT: cut off by the policy, or replied to with 503; or what leat_http_write says. The
- * handler then returns. */
+ * goes, or the hub or the server closes. Who comes back begins behind his Last-Event-ID; where that
+ * is not kept, with an event "gap" without data and all that is. `options` may be NULL. 0: the hub
+ * or the server has closed, or HEAD was asked for. -LEAT_E_LIMIT: cut off by the policy, or replied
+ * to with 503; or what leat_http_write says. The handler then returns. */
 int leat_events_serve(struct leat_events *events, struct leat_http_request *request,
                       struct leat_http_response *response,
                       const struct leat_events_serve_options *options);

@@ -247,6 +247,7 @@ void leat_events_counters(const struct leat_events *events,
 
 struct subscriber {
     struct list_node node; /* in events->waiters while it waits */
+    struct server_guest guest;
     struct fiber *fiber;
     struct leat_events *events;
     struct leat_http_response *response;
@@ -269,7 +270,14 @@ static void leave_line(void *user)
     fiber_wake(subscriber->fiber);
 }
 
-/* 0: something has been published, or the hub has closed; -ETIMEDOUT, -ECANCELED. */
+static void server_closes(struct server_guest *guest)
+{
+    struct subscriber *subscriber = CONTAINER_OF(guest, struct subscriber, guest);
+    if (!list_is_empty(&subscriber->node))
+        leave_line(subscriber);
+}
+
+/* 0: something has been published, or hub or server close; -ETIMEDOUT, -ECANCELED. */
 static int wait_for_event(struct subscriber *subscriber, int64_t deadline_ns)
 {
     list_push_back(&subscriber->events->waiters, &subscriber->node);
@@ -381,7 +389,7 @@ static int step(struct subscriber *subscriber, bool is_server_closing, int64_t *
 static int serve(struct subscriber *subscriber, struct leat_slice last_id)
 {
     struct leat_http_response *response = subscriber->response;
-    const struct leat_http_server *server = exchange_of_response(response)->conn->server;
+    struct leat_http_server *server = exchange_of_response(response)->conn->server;
     int result = leat_event_begin(response, send_deadline(subscriber));
     if (result || response->is_head_only)
         return result;
@@ -391,12 +399,14 @@ static int serve(struct subscriber *subscriber, struct leat_slice last_id)
                                  send_deadline(subscriber));
     if (!result)
         result = begin_where_it_was(subscriber, last_id);
+    if (result)
+        return result;
     int64_t heartbeat_ns = leat_after_ms(subscriber->options.heartbeat_ms);
-    while (result >= 0) {
+    list_push_back(&server->guests, &subscriber->guest.node);
+    do
         result = step(subscriber, server->is_closing, &heartbeat_ns);
-        if (result == 0)
-            return 0;
-    }
+    while (result > 0);
+    list_remove(&subscriber->guest.node);
     return result;
 }
 
@@ -409,8 +419,10 @@ int leat_events_serve(struct leat_events *events, struct leat_http_request *requ
         (void)leat_http_reply_error(response, 503);
         return events->is_closed ? 0 : -LEAT_E_LIMIT;
     }
-    struct subscriber subscriber = {
-        .fiber = fiber_current(), .events = events, .response = response};
+    struct subscriber subscriber = {.fiber = fiber_current(),
+                                    .events = events,
+                                    .response = response,
+                                    .guest.on_close = server_closes};
     if (options)
         subscriber.options = *options;
     if (!subscriber.options.heartbeat_ms)

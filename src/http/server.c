@@ -91,6 +91,7 @@ int leat_http_server_create(const struct leat_http_options *options,
     }
     timer_init(&server->grace, on_grace_over);
     list_init(&server->conns);
+    list_init(&server->guests);
     pool_init(&server->conn_pool, &(struct pool_options){.object_size = sizeof(struct conn)});
     pool_init(&server->exchange_pool,
               &(struct pool_options){.object_size = sizeof(struct exchange)});
@@ -178,6 +179,10 @@ void leat_http_server_close(struct leat_http_server *server, int64_t idle_ns, in
         conn_end(CONTAINER_OF(node, struct conn, node), true);
     }
     server->is_closing = true;
+    LIST_FOR_EACH (node, &server->guests) {
+        struct server_guest *guest = CONTAINER_OF(node, struct server_guest, node);
+        guest->on_close(guest);
+    }
     try_free(server);
 }
 

@@ -22,6 +22,13 @@ enum {
     SERVER_REFUSALS_MAX = 64,
 };
 
+/* A handler that waits for what may never come, and wants to be told when the server begins to
+ * close. It leaves the list by itself, not in the call. */
+struct server_guest {
+    struct list_node node; /* in server->guests */
+    void (*on_close)(struct server_guest *guest);
+};
+
 struct leat_http_server {
     struct leat_loop *loop;
     struct leat_http_options options; /* with the defaults put in */
@@ -30,7 +37,7 @@ struct leat_http_server {
     bool is_over;          /* the grace is: nothing new may begin */
     int64_t idle_until_ns; /* while closing: how long who asks for nothing may stay */
     struct timer grace;
-    struct list_node conns;
+    struct list_node conns, guests;
     struct crowd crowd; /* with connections_per_address_max alone */
     struct pool conn_pool, exchange_pool;
     unsigned conn_count, refusal_count;
