@@ -81,8 +81,8 @@ static bool find_part(const struct wish *wish, uint64_t size, uint64_t *ret_firs
     return size > 0 && *ret_first < size && (wish->range != WISH_SUFFIX || wish->first > 0);
 }
 
-/* Which parts are wished for; none: they can not be had. What a set of ranges comes to is known from
- * tests of its own (wire/range). */
+/* Which parts are wished for; none: they can not be had. What a set of ranges comes to has a test
+ * of its own (wire/range). */
 static void find_parts(const struct wish *wish, uint64_t size, struct range_set *ret_set)
 {
     char text[160];
