@@ -383,6 +383,13 @@ def check_upload_forms(address, folder):
     for file, data in zip(kept, files):
         with open(f"{folder}/{file['name']}", "rb") as stored:
             assert stored.read() == data
+    # as curl sends it
+    largest = f"{folder}/{kept[-1]['name']}"
+    url = "http://%s:%d/" % address
+    sent = subprocess.run(["curl", "-sSf", "-F", "note=<" + largest, "-F", "file=@" + largest, url],
+                          capture_output=True, check=True)
+    with open(f"{folder}/{json.loads(sent.stdout)[0]['name']}", "rb") as stored:
+        assert stored.read() == files[-1]
     before = set(os.listdir(folder))
     for body in (b"".join(parts), b"--mill\r\n\r\nx\r\n--mill--"):
         assert put(address, "/", body, **form)[0] == 400
