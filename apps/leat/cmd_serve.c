@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "admin.h"
 #include "commands.h"
 #include "notify.h"
 #include "options.h"
@@ -36,11 +37,16 @@ struct serve {
     const char *user; /* NULL: stay who we are */
     int sandbox_mode;
     long grace_ms, replace_grace_ms;
+    const char *log_path; /* "off", "-": standard output */
+    int log_format;
+    bool has_admin;
 
     struct program program;
     struct inheritance inheritance; /* of the process that this one replaces */
     struct sockets sockets;
     struct worker workers[THREADS_MAX];
+    struct leat_access_log *log; /* NULL: none */
+    struct admin admin;
     char sandbox[SANDBOX_TEXT_SIZE]; /* what is in force, for people */
     bool is_confined;
 };
@@ -62,6 +68,19 @@ static int take_address(const char *text, void *target, char *ret_error, size_t 
     return 0;
 }
 
+static int take_admin(const char *text, void *target, char *ret_error, size_t ret_error_size)
+{
+    struct serve *serve = target;
+    const char *reason = "it takes ADDR:PORT";
+    if (leat_address_parse(text, &serve->admin.address, &reason) != 0 ||
+        leat_address_family(&serve->admin.address) == AF_UNIX) {
+        snprintf(ret_error, ret_error_size, "--admin '%s': %s", text, reason);
+        return -1;
+    }
+    serve->has_admin = true;
+    return 0;
+}
+
 static int take_text(const char *text, void *target, char *ret_error, size_t ret_error_size)
 {
     *(const char **)target = text;
@@ -80,6 +99,7 @@ static enum options_result parse(int argc, char **argv, struct serve *serve)
 {
     static const char *const pages[] = {"library", "plain", "off", NULL};
     static const char *const engines[] = {"auto", "uring", "epoll", NULL};
+    static const char *const log_formats[] = {"combined", "json", NULL};
     static const char *const sandboxes[] = {"auto", "on", "off", NULL};
     struct worker_settings *settings = &serve->settings;
     long threads = core_count(), connections = 16384, backlog = 4096;
@@ -125,6 +145,13 @@ static enum options_result parse(int argc, char **argv, struct serve *serve)
         {.name = "steer-by-cpu", .value = "on|off", .kind = OPTION_SWITCH,
          .target = &settings->steer_by_cpu,
          .help = "a connection goes to the thread of its core (default: off)"},
+        {.name = "access-log", .value = "FILE|-|off", .kind = OPTION_CALL, .take = take_text,
+         .target = &serve->log_path, .help = "a line a request; -: standard output (default: off)"},
+        {.name = "log-format", .value = "combined|json", .kind = OPTION_CHOICE,
+         .target = &serve->log_format, .choices = log_formats,
+         .help = "of the access log (default: combined)"},
+        {.name = "admin", .value = "ADDR:PORT", .kind = OPTION_CALL, .take = take_admin,
+         .target = serve, .help = "/metrics, /healthz, /debug/fibers; keep it private"},
         {.name = "grace-ms", .value = "MS", .kind = OPTION_COUNT, .target = &serve->grace_ms,
          .min = 0, .max = 86400000, .help = "for what is in work at SIGTERM (default: 10000)"},
         {.name = "replace-grace-ms", .value = "MS", .kind = OPTION_COUNT,
@@ -208,15 +235,25 @@ static int open_sockets(struct serve *serve)
     unsigned index;
     if (serve->address_count == 0 && serve->sockets.count == 0)
         leat_address_parse("127.0.0.1:8080", &serve->addresses[serve->address_count++], NULL);
-    const int error =
+    const struct leat_address *wanted = &serve->admin.address;
+    int error =
         sockets_open(&serve->sockets, serve->addresses, serve->address_count, &options, &index);
+    if (error)
+        wanted = &serve->addresses[index];
+    else if (serve->has_admin)
+        error = sockets_open_apart(&serve->sockets, wanted, ADMIN_BACKLOG,
+                                   serve->inheritance.is_successor, &serve->admin.socket);
     if (error) {
         char text[LEAT_ADDRESS_TEXT_SIZE];
-        fprintf(stderr, "leat serve: %s: %s%s\n",
-                leat_address_format(&serve->addresses[index], text), leat_error_text(error),
-                remedy(error));
+        fprintf(stderr, "leat serve: %s: %s%s\n", leat_address_format(wanted, text),
+                leat_error_text(error), remedy(error));
     }
     return error;
+}
+
+static bool has_log_file(const struct serve *serve)
+{
+    return strcmp(serve->log_path, "off") != 0 && strcmp(serve->log_path, "-") != 0;
 }
 
 static int enter_sandbox(struct serve *serve)
@@ -233,6 +270,8 @@ static int enter_sandbox(struct serve *serve)
         if (group->is_asked_for && leat_address_family(&group->address) == AF_UNIX)
             options.removable[options.removable_count++] = group->address.local.sun_path;
     }
+    if (has_log_file(serve))
+        options.writable[options.writable_count++] = serve->log_path;
     const int result = sandbox_enter(&options, serve->sandbox);
     if (result < 0)
         fprintf(stderr, "leat serve: --sandbox on: this host has no %s\n", serve->sandbox);
@@ -258,6 +297,14 @@ static int give_up_privileges(struct serve *serve)
     return 0;
 }
 
+static void abandon_workers(struct serve *serve, unsigned count)
+{
+    for (unsigned index = 0; index < count; index++) {
+        worker_stop(&serve->workers[index], 0, 0);
+        worker_join(&serve->workers[index]);
+    }
+}
+
 /* Starts all, or stops and joins what was started. */
 static int start_workers(struct serve *serve)
 {
@@ -274,12 +321,63 @@ static int start_workers(struct serve *serve)
             continue;
         fprintf(stderr, "leat serve: %s: %s%s\n", worker->what, leat_error_text(worker->error),
                 remedy(worker->error));
-        for (unsigned other = 0; other < index; other++) {
-            worker_stop(&serve->workers[other], 0, 0);
-            worker_join(&serve->workers[other]);
-        }
+        abandon_workers(serve, index);
         return -1;
     }
+    return 0;
+}
+
+/* In a thread of the pool. */
+static void report_log_trouble(int error, uint64_t dropped, void *user)
+{
+    const struct serve *serve = user;
+    if (error)
+        fprintf(stderr, "leat serve: --access-log %s: %s; %llu lines were dropped so far\n",
+                serve->log_path, leat_error_text(error), (unsigned long long)dropped);
+    else
+        fprintf(stderr, "leat serve: --access-log %s: it is written; %llu lines were dropped\n",
+                serve->log_path, (unsigned long long)dropped);
+}
+
+/* As whom it will be opened again. */
+static int open_log(struct serve *serve)
+{
+    const struct leat_access_log_options options = {
+        .path = has_log_file(serve) ? serve->log_path : NULL,
+        .format = (enum leat_access_log_format)serve->log_format,
+        .on_trouble = report_log_trouble,
+        .user = serve,
+    };
+    if (strcmp(serve->log_path, "off") == 0)
+        return 0;
+    const int error = leat_access_log_create(&options, &serve->log);
+    if (error) {
+        fprintf(stderr, "leat serve: --access-log %s: %s\n", serve->log_path,
+                leat_error_text(error));
+        return error;
+    }
+    serve->settings.http.on_done = leat_access_log_write;
+    serve->settings.http.on_done_user = serve->log;
+    return 0;
+}
+
+static int start_admin(struct serve *serve)
+{
+    struct admin *admin = &serve->admin;
+    char text[LEAT_ADDRESS_TEXT_SIZE];
+    if (!serve->has_admin)
+        return 0;
+    admin->workers = serve->workers;
+    admin->worker_count = serve->settings.thread_count;
+    admin->log = serve->log;
+    const int error = admin_start(admin);
+    leat_address_format(&admin->socket->address, text);
+    if (error) {
+        fprintf(stderr, "leat serve: --admin %s: %s\n", text, leat_error_text(error));
+        abandon_workers(serve, serve->settings.thread_count);
+        return error;
+    }
+    fprintf(stderr, "leat serve: admin on http://%s\n", text);
     return 0;
 }
 
@@ -294,6 +392,8 @@ static void report_start(struct serve *serve)
     for (unsigned index = 0; index < serve->sockets.count; index++) {
         const struct leat_address *address = &serve->sockets.groups[index].address;
         char text[LEAT_ADDRESS_TEXT_SIZE];
+        if (serve->sockets.groups[index].is_apart)
+            continue;
         leat_address_format(address, text);
         const bool is_unix = leat_address_family(address) == AF_UNIX;
         printf("listening on %s%s\n", is_unix ? "" : "http://", text);
@@ -314,14 +414,16 @@ static int open_site(struct serve *serve)
     const char *directory;
     const int error = site_open(&serve->site, &directory);
     if (error)
-        fprintf(stderr, "leat serve: %s: %s%s\n", directory, leat_error_text(error),
-                remedy(error));
+        fprintf(stderr, "leat serve: %s: %s%s\n", directory, leat_error_text(error), remedy(error));
     return error;
 }
 
 static int start(struct serve *serve)
 {
-    if (open_sockets(serve) != 0 || give_up_privileges(serve) != 0 || open_site(serve) != 0)
+    if (serve->has_admin)
+        process_files_open(&serve->admin.files);
+    if (open_sockets(serve) != 0 || give_up_privileges(serve) != 0 || open_site(serve) != 0 ||
+        open_log(serve) != 0)
         return -1;
     serve->settings.site = &serve->site;
     serve->settings.sockets = &serve->sockets;
@@ -330,7 +432,25 @@ static int start(struct serve *serve)
         fprintf(stderr, "leat serve: an eventfd: %s\n", leat_error_text(-errno));
         return -1;
     }
-    return start_workers(serve);
+    return start_workers(serve) == 0 && start_admin(serve) == 0 ? 0 : -1;
+}
+
+static void on_hup(void *user)
+{
+    const struct serve *serve = user;
+    const int error = serve->log ? leat_access_log_reopen(serve->log) : 0;
+    if (error)
+        fprintf(stderr, "leat serve: --access-log %s: %s; the old file is still in use\n",
+                serve->log_path, leat_error_text(error));
+}
+
+static void on_end(bool is_replaced, void *user)
+{
+    struct serve *serve = user;
+    if (serve->has_admin && is_replaced)
+        admin_release(&serve->admin);
+    else if (serve->has_admin)
+        admin_drain(&serve->admin);
 }
 
 static int run(struct serve *serve)
@@ -354,8 +474,15 @@ static int run(struct serve *serve)
         .sandbox = serve->is_confined ? serve->sandbox : "",
         .grace_ms = serve->grace_ms,
         .replace_grace_ms = serve->replace_grace_ms,
+        .on_hup = on_hup,
+        .on_end = on_end,
+        .user = serve,
     };
     const int status = supervise(&supervision);
+    if (serve->has_admin)
+        admin_stop(&serve->admin);
+    if (status == EXIT_SUCCESS) /* else a loop that has failed may have lines of it */
+        leat_access_log_destroy(serve->log);
     site_close(&serve->site);
     leat_watchdog(0, NULL, NULL);
     return status;
@@ -366,6 +493,7 @@ int cmd_serve(int argc, char **argv)
     static struct serve serve = {
         .settings = {.tuning = LEAT_TUNING_DEFAULT},
         .site = {.index = "index.html"},
+        .log_path = "off",
         .grace_ms = 10 * 1000,
         .replace_grace_ms = 60 * 60 * 1000,
     };

@@ -218,6 +218,39 @@ int sockets_open(struct sockets *sockets, const struct leat_address *addresses, 
     return 0;
 }
 
+/* Searched from the end, for it was opened last. */
+static struct socket_group *find_apart(struct sockets *sockets, struct leat_address address)
+{
+    const bool any_port = leat_address_port(&address) == 0;
+    for (unsigned index = sockets->count; index-- > 0;) {
+        struct socket_group *group = &sockets->groups[index];
+        if (any_port)
+            leat_address_set_port(&address, leat_address_port(&group->address));
+        if (!group->is_asked_for && leat_address_equal(&group->address, &address))
+            return group;
+    }
+    return NULL;
+}
+
+int sockets_open_apart(struct sockets *sockets, const struct leat_address *address, int backlog,
+                       bool is_successor, const struct socket_group **ret_group)
+{
+    const struct leat_tuning tuning = LEAT_TUNING_DEFAULT;
+    const struct sockets_options options = {
+        .tuning = &tuning, .backlog = backlog, .worker_count = 1};
+    ASSERT(!is_unix(address));
+    struct socket_group *group = is_successor ? find_apart(sockets, *address) : NULL;
+    if (!group) {
+        const int error = open_address(sockets, address, &options);
+        if (error)
+            return error;
+        group = &sockets->groups[sockets->count - 1];
+    }
+    group->is_asked_for = group->is_apart = true;
+    *ret_group = group;
+    return 0;
+}
+
 /* ---- Life ------------------------------------------------------------------------------------ */
 
 static void remove_path(const struct leat_address *address)

@@ -24,6 +24,7 @@ struct socket_group {
     struct leat_address address;
     bool is_asked_for; /* by --listen; its unix path is ours to remove */
     bool is_new;       /* opened here, not inherited */
+    bool is_apart;     /* not for the workers */
     unsigned count;
     int fds[SOCKETS_AN_ADDRESS_MAX];
 };
@@ -48,6 +49,11 @@ void sockets_take_inherited(struct sockets *sockets);
  * than SOCKETS_ADDRESSES_MAX, with those inherited. */
 int sockets_open(struct sockets *sockets, const struct leat_address *addresses, unsigned count,
                  const struct sockets_options *options, unsigned *ret_index);
+
+/* The same for one that workers do not listen on: the administrator's, no unix socket. After
+ * sockets_open. Who takes over from another process finds it among what that has handed over. */
+int sockets_open_apart(struct sockets *sockets, const struct leat_address *address, int backlog,
+                       bool is_successor, const struct socket_group **ret_group);
 
 /* Which of a group's sockets a worker listens on: sockets_first(), and from there on each
  * worker_count-th while there are such. Workers that find none for themselves share one. */

@@ -55,6 +55,13 @@ static void stop_workers(const struct reign *reign, int64_t idle_ms, int64_t gra
         worker_stop(&supervision->workers[index], leat_after_ms(idle_ms), leat_after_ms(grace_ms));
 }
 
+static void tell_end(const struct reign *reign, bool is_replaced)
+{
+    const struct supervision *supervision = reign->supervision;
+    if (supervision->on_end)
+        supervision->on_end(is_replaced, supervision->user);
+}
+
 static void end_gently(struct reign *reign)
 {
     ASSERT(reign->state != ENDING);
@@ -62,6 +69,7 @@ static void end_gently(struct reign *reign)
     reign->state = ENDING;
     if (was_serving) {
         notify_manager("STOPPING=1");
+        tell_end(reign, false);
         replace_abandon(&reign->replacement);
         stop_workers(reign, END_IDLE_MS, reign->supervision->grace_ms);
     } else { /* the workers know already, and of a longer grace */
@@ -117,6 +125,7 @@ static void look_at_successor(struct reign *reign)
         fprintf(stderr, "leat serve: process %d has taken over; %d ends with its connections\n",
                 (int)replacement->pid, (int)getpid());
         reign->state = REPLACED;
+        tell_end(reign, true);
         stop_workers(reign, supervision->settings->http.idle_timeout_ms,
                      supervision->replace_grace_ms);
         break;

@@ -30,6 +30,9 @@ struct supervision {
     int64_t replace_grace_ms; /* SIGUSR2: likewise */
     /* SIGHUP: to open anew what may have been moved away. NULL: nothing. */
     void (*on_hup)(void *user);
+    /* It serves no more: it ends with what is in work, or another has taken its place. NULL:
+     * nothing. */
+    void (*on_end)(bool is_replaced, void *user);
     void *user;
 };
 

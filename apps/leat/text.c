@@ -4,6 +4,8 @@
  */
 #include "text.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,6 +61,21 @@ static struct leat_slice take_character(struct leat_slice *piece)
     const struct leat_slice taken = size > 0 ? slice_of(piece->data, size) : SLICE("\xef\xbf\xbd");
     *piece = slice_after(*piece, size > 0 ? size : 1);
     return taken;
+}
+
+void text_add_format(struct text *text, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    const int size = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    char *place = size < 0 ? NULL : reserve(text, (size_t)size + 1); /* the zero byte is not kept */
+    if (!place)
+        return;
+    va_start(arguments, format);
+    vsnprintf(place, (size_t)size + 1, format, arguments);
+    va_end(arguments);
+    text->size += (size_t)size;
 }
 
 void text_add_html(struct text *text, struct leat_slice piece)

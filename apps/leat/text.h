@@ -20,6 +20,8 @@ struct text {
 void text_fini(struct text *text);
 void text_add(struct text *text, struct leat_slice piece);
 void text_add_literal(struct text *text, const char *piece);
+void text_add_format(struct text *text, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 /* Escaped for HTML content and quoted attributes. What is no UTF-8, as names of files may be,
  * becomes U+FFFD. */
 void text_add_html(struct text *text, struct leat_slice piece);

@@ -57,6 +57,8 @@ static int listen_on_all(struct worker *worker)
     for (unsigned index = 0; index < settings->sockets->count; index++) {
         const struct socket_group *group = &settings->sockets->groups[index];
         ASSERT(group->count > 0);
+        if (group->is_apart)
+            continue;
         for (unsigned position = sockets_first(group, worker->index); position < group->count;
              position += settings->thread_count) {
             char text[LEAT_ADDRESS_TEXT_SIZE];
@@ -68,15 +70,27 @@ static int listen_on_all(struct worker *worker)
     return 0;
 }
 
+static void keep_counters(struct leat_http_server *server, void *user)
+{
+    struct worker *worker = user;
+    pthread_mutex_lock(&worker->lock);
+    leat_http_server_counters(server, &worker->last_counters);
+    worker->has_server = false;
+    pthread_mutex_unlock(&worker->lock);
+}
+
 static int start_serving(struct worker *worker)
 {
     struct worker_settings *settings = worker->settings;
     struct leat_http_options options = settings->http;
+    options.on_closed = keep_counters;
+    options.on_closed_user = worker;
     options.handler = site_handle;
     options.user = (void *)settings->site;
     int error = leat_http_server_create(&options, &worker->server);
     if (error)
         return fail(worker, error, "the server");
+    worker->has_server = true;
     return listen_on_all(worker);
 }
 
@@ -99,12 +113,18 @@ static void *run(void *arg)
         return NULL;
     }
     worker->engine = leat_loop_engine(worker->loop);
+    worker->has_loop = true;
     error = start_serving(worker);
-    if (error && worker->server)
+    if (error && worker->has_server)
         leat_http_server_close(worker->server, 0, 0);
     sem_post(&start->is_decided); /* `start` is gone from here on */
 
     error = leat_loop_run(worker->loop);
+    pthread_mutex_lock(&worker->lock);
+    worker->has_loop = false;
+    pthread_mutex_unlock(&worker->lock);
+    if (!error) /* what was posted meanwhile */
+        error = leat_loop_run(worker->loop);
     if (error) { /* what still runs on this loop cannot be ended: it goes with the process */
         fail(worker, error, "the loop");
     } else {
@@ -117,6 +137,7 @@ static void *run(void *arg)
 int worker_start(struct worker *worker, struct worker_settings *settings, unsigned index)
 {
     *worker = (struct worker){.settings = settings, .index = index};
+    pthread_mutex_init(&worker->lock, NULL);
     struct start start = {.worker = worker};
     sem_init(&start.is_decided, 0, 0);
     const int error = pthread_create(&worker->thread, NULL, run, &start);
@@ -146,4 +167,34 @@ void worker_stop(struct worker *worker, int64_t idle_ns, int64_t grace_ns)
 void worker_join(struct worker *worker)
 {
     pthread_join(worker->thread, NULL);
+}
+
+/* ---- For the admin's thread ------------------------------------------------------------------ */
+
+bool worker_post(struct worker *worker, struct task *task)
+{
+    pthread_mutex_lock(&worker->lock);
+    const bool has_loop = worker->has_loop;
+    if (has_loop)
+        loop_post(worker->loop, task);
+    pthread_mutex_unlock(&worker->lock);
+    return has_loop;
+}
+
+void worker_counters(struct worker *worker, struct leat_http_counters *ret_counters)
+{
+    pthread_mutex_lock(&worker->lock);
+    if (worker->has_server)
+        leat_http_server_counters(worker->server, ret_counters);
+    else
+        *ret_counters = worker->last_counters;
+    pthread_mutex_unlock(&worker->lock);
+}
+
+const char *worker_running(struct worker *worker)
+{
+    pthread_mutex_lock(&worker->lock);
+    const char *name = worker->has_loop ? atomic_load(&worker->loop->running_name) : NULL;
+    pthread_mutex_unlock(&worker->lock);
+    return name;
 }

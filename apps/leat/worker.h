@@ -34,7 +34,10 @@ struct worker {
     struct leat_loop *loop;
     struct leat_http_server *server;
     struct task stop_task;
-    int64_t idle_ns, grace_ns; /* of the stop */
+    pthread_mutex_t lock; /* for other threads: the loop and the server are there as long as said */
+    bool has_loop, has_server;
+    struct leat_http_counters last_counters; /* of a server that has gone */
+    int64_t idle_ns, grace_ns;               /* of the stop */
     const char *engine;
     /* How the start went: 0, or an error and what it was about. */
     int error;
@@ -47,5 +50,14 @@ int worker_start(struct worker *worker, struct worker_settings *settings, unsign
 /* From another thread, once: ends what is idle at the one instant, what is in work at the other. */
 void worker_stop(struct worker *worker, int64_t idle_ns, int64_t grace_ns);
 void worker_join(struct worker *worker);
+
+/* ---- For the admin's thread ------------------------------------------------------------------ */
+
+/* The task runs on the worker's loop soon. False: that has ended. */
+bool worker_post(struct worker *worker, struct task *task);
+/* Of its server, or the last of them when it has gone. */
+void worker_counters(struct worker *worker, struct leat_http_counters *ret_counters);
+/* The name of the fiber that runs there now; NULL: none. */
+const char *worker_running(struct worker *worker);
 
 #endif

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See admin.h. A probe is what is asked of a worker; it travels to the worker's loop and back, and
+ * belongs to the loop it is on. Its inquiry is on the stack of the fiber that waits, who takes it
+ * out of them when he waits no more: those that come home later are freed there.
+ */
+#include "admin.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <semaphore.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "fiber/fiber.h"
+#include "loop/offload.h"
+#include "metrics.h"
+#include "text.h"
+
+enum {
+    HELD_MS = 1000,
+    CONNECTIONS_MAX = 64,
+    FIBERS_MAX = 256, /* of a worker that are listed: each takes it some microseconds */
+    CLOSE_GRACE_MS = 1000,
+};
+
+struct inquiry {
+    struct fiber *fiber;
+    unsigned pending;
+};
+
+struct probe {
+    struct task task;
+    struct admin *admin;
+    struct worker *worker;
+    struct inquiry *inquiry; /* NULL: nobody waits any more */
+    bool is_asked, is_answered;
+    bool wants_fibers;
+    struct worker_view view;
+    struct text fibers;
+};
+
+/* ---- Asking the workers ---------------------------------------------------------------------- */
+
+static void free_probe(struct probe *probe)
+{
+    text_fini(&probe->fibers);
+    free(probe);
+}
+
+/* On the admin's loop. */
+static void come_home(struct task *task)
+{
+    struct probe *probe = CONTAINER_OF(task, struct probe, task);
+    struct inquiry *inquiry = probe->inquiry;
+    if (!inquiry) {
+        free_probe(probe);
+        return;
+    }
+    probe->is_answered = true;
+    ASSERT(inquiry->pending > 0);
+    if (--inquiry->pending == 0)
+        fiber_wake(inquiry->fiber);
+}
+
+struct listing {
+    struct text *text;
+    int64_t now_ns;
+    unsigned count;
+};
+
+static bool list_fiber(const struct fiber_info *info, void *user)
+{
+    struct listing *listing = user;
+    if (listing->count == FIBERS_MAX) {
+        text_add_literal(listing->text, "  and more\n");
+        return false;
+    }
+    listing->count++;
+    text_add_format(listing->text, "  %-24s %-8s %8.3f s  stack %zu of %zu", info->name,
+                    info->state, (double)(listing->now_ns - info->since_ns) / 1e9, info->stack_used,
+                    info->stack_size);
+    if (info->deadline_ns != LEAT_FOREVER)
+        text_add_format(listing->text, "  until in %.3f s",
+                        (double)(info->deadline_ns - listing->now_ns) / 1e9);
+    text_add_literal(listing->text, info->is_cancelled ? "  cancelled\n" : "\n");
+    return true;
+}
+
+/* On the worker's loop. */
+static void look(struct task *task)
+{
+    struct probe *probe = CONTAINER_OF(task, struct probe, task);
+    worker_view_read(probe->worker, &probe->view);
+    if (probe->wants_fibers) {
+        struct listing listing = {.text = &probe->fibers, .now_ns = leat_now_ns()};
+        fiber_each(probe->worker->loop, list_fiber, &listing);
+    }
+    task->run = come_home;
+    loop_post(probe->admin->loop, task);
+}
+
+static void give_up(void *user)
+{
+    fiber_wake(user);
+}
+
+/* Asks all workers that have a loop, and waits for their answers, but no longer than a loop may be
+ * held. False: no memory. */
+static bool ask_all(struct admin *admin, struct probe **probes, bool wants_fibers)
+{
+    struct inquiry inquiry = {.fiber = fiber_current()};
+    const int64_t deadline_ns = leat_after_ms(HELD_MS);
+    for (unsigned index = 0; index < admin->worker_count; index++) {
+        struct probe *probe = probes[index] = calloc(1, sizeof *probe);
+        if (!probe)
+            break;
+        probe->task.run = look;
+        probe->admin = admin;
+        probe->worker = &admin->workers[index];
+        probe->wants_fibers = wants_fibers;
+        probe->inquiry = &inquiry;
+        probe->is_asked = worker_post(probe->worker, &probe->task);
+        inquiry.pending += probe->is_asked;
+    }
+    int error = 0;
+    while (inquiry.pending > 0 && !error)
+        error = fiber_park(deadline_ns, give_up, inquiry.fiber);
+    for (unsigned index = 0; index < admin->worker_count && probes[index]; index++)
+        probes[index]->inquiry = NULL; /* nobody waits any more */
+    return probes[admin->worker_count - 1] != NULL;
+}
+
+static bool is_held(const struct probe *probe)
+{
+    return probe->is_asked && !probe->is_answered;
+}
+
+/* Those still on their way are freed when they come home. */
+static void let_go(struct admin *admin, struct probe **probes)
+{
+    for (unsigned index = 0; index < admin->worker_count && probes[index]; index++)
+        if (!is_held(probes[index]))
+            free_probe(probes[index]);
+    free(probes);
+}
+
+/* All probes; NULL, and 503, without memory. */
+static struct probe **inquire(struct admin *admin, bool wants_fibers,
+                              struct leat_http_response *response)
+{
+    struct probe **probes = calloc(admin->worker_count, sizeof *probes);
+    if (probes && ask_all(admin, probes, wants_fibers))
+        return probes;
+    if (probes)
+        let_go(admin, probes);
+    (void)leat_http_reply_error(response, 503);
+    return NULL;
+}
+
+static void reply_text(struct leat_http_response *response, int status, const char *media_type,
+                       struct text *text)
+{
+    (void)leat_http_add_field(response, "Cache-Control", "no-store");
+    if (text->has_failed)
+        (void)leat_http_reply_error(response, 503);
+    else
+        (void)leat_http_reply(response, status, media_type, text->data, text->size);
+    text_fini(text);
+}
+
+/* ---- The pages ------------------------------------------------------------------------------- */
+
+static void show_metrics(struct leat_http_request *request, struct leat_http_response *response,
+                         void *user)
+{
+    struct admin *admin = user;
+    const unsigned count = admin->worker_count;
+    struct worker_view *views = leat_http_alloc(request, count * sizeof *views);
+    struct leat_http_counters *counters = leat_http_alloc(request, count * sizeof *counters);
+    bool *held = leat_http_alloc(request, count * sizeof *held);
+    struct leat_access_log_counters log;
+    struct process_stats process;
+    if (!views || !counters || !held) {
+        (void)leat_http_reply_error(response, 503);
+        return;
+    }
+    struct probe **probes = inquire(admin, false, response);
+    if (!probes)
+        return;
+    for (unsigned index = 0; index < count; index++) {
+        held[index] = is_held(probes[index]);
+        views[index] = (struct worker_view){0};
+        if (probes[index]->is_answered)
+            views[index] = probes[index]->view;
+        worker_counters(&admin->workers[index], &counters[index]);
+    }
+    let_go(admin, probes);
+    process_stats_read(&admin->files, &process);
+    if (admin->log)
+        leat_access_log_counters(admin->log, &log);
+    const struct metrics metrics = {
+        .views = views,
+        .counters = counters,
+        .is_held = held,
+        .count = count,
+        .engine = admin->workers[0].engine,
+        .offload_depth = offload_depth(),
+        .log = admin->log ? &log : NULL,
+        .process = &process,
+    };
+    struct text text = {0};
+    metrics_write(&text, &metrics);
+    reply_text(response, 200, "text/plain; version=0.0.4; charset=utf-8", &text);
+}
+
+static void show_health(struct leat_http_request *request, struct leat_http_response *response,
+                        void *user)
+{
+    struct admin *admin = user;
+    struct probe **probes = inquire(admin, false, response);
+    if (!probes)
+        return;
+    struct text text = {0};
+    int status = 200;
+    if (atomic_load(&admin->is_draining)) {
+        status = 503;
+        text_add_literal(&text, "draining\n");
+    }
+    for (unsigned index = 0; index < admin->worker_count; index++) {
+        if (!is_held(probes[index]))
+            continue;
+        status = 503;
+        text_add_format(&text, "worker %u is held\n", index);
+    }
+    let_go(admin, probes);
+    if (status == 200)
+        text_add_literal(&text, "ok\n");
+    reply_text(response, status, "text/plain", &text);
+}
+
+static void show_fibers(struct leat_http_request *request, struct leat_http_response *response,
+                        void *user)
+{
+    struct admin *admin = user;
+    struct probe **probes = inquire(admin, true, response);
+    if (!probes)
+        return;
+    struct text text = {0};
+    for (unsigned index = 0; index < admin->worker_count; index++) {
+        const struct probe *probe = probes[index];
+        if (!probe->is_asked) {
+            text_add_format(&text, "worker %u has ended\n", index);
+        } else if (!probe->is_answered) {
+            /* A literal (leat/fiber.h), so that it may be read from here. */
+            const char *name = worker_running(probe->worker);
+            text_add_format(&text, "worker %u is held by %s\n", index, name ? name : "loop");
+        } else {
+            text_add_format(&text, "worker %u: %llu fibers\n", index,
+                            (unsigned long long)probe->view.fibers);
+            text_add(&text, (struct leat_slice){probe->fibers.data, probe->fibers.size});
+        }
+    }
+    let_go(admin, probes);
+    reply_text(response, 200, "text/plain", &text);
+}
+
+static int make_router(struct admin *admin)
+{
+    const char *pattern;
+    admin->router = leat_http_router_create();
+    if (!admin->router)
+        return -ENOMEM;
+    (void)leat_http_get(admin->router, "/metrics", show_metrics, admin);
+    (void)leat_http_get(admin->router, "/healthz", show_health, admin);
+    (void)leat_http_get(admin->router, "/debug/fibers", show_fibers, admin);
+    return leat_http_router_error(admin->router, &pattern);
+}
+
+/* ---- The thread ------------------------------------------------------------------------------ */
+
+static int start_serving(struct admin *admin)
+{
+    const struct leat_http_options options = {
+        .handler = leat_http_router_handle,
+        .user = admin->router,
+        .connections_max = CONNECTIONS_MAX,
+    };
+    const struct leat_listen_options listen = {
+        .backlog = ADMIN_BACKLOG,
+        .inherited_fd = fcntl(admin->socket->fds[0], F_DUPFD_CLOEXEC, SOCKETS_FIRST_FD),
+    };
+    struct leat_listener *listener;
+    if (listen.inherited_fd < 0)
+        return -errno;
+    int error = leat_listen(NULL, &listen, &listener);
+    if (error)
+        return error;
+    error = leat_http_server_create(&options, &admin->server);
+    if (!error)
+        error = leat_http_server_add(admin->server, listener);
+    if (error)
+        leat_listener_close(listener);
+    return error;
+}
+
+static void close_server(struct admin *admin)
+{
+    if (admin->server)
+        leat_http_server_close(admin->server, 0, leat_after_ms(CLOSE_GRACE_MS));
+    admin->server = NULL;
+}
+
+struct start {
+    struct admin *admin;
+    sem_t is_decided;
+    int error;
+};
+
+static void *run(void *arg)
+{
+    struct start *start = arg;
+    struct admin *admin = start->admin;
+    /* Seldom used: no ring for it. */
+    const struct leat_loop_options options = {.engine = LEAT_ENGINE_EPOLL};
+    int error = leat_loop_create(&options, &admin->loop);
+    if (error) {
+        start->error = error;
+        sem_post(&start->is_decided);
+        return NULL;
+    }
+    error = start_serving(admin);
+    if (error)
+        close_server(admin);
+    else
+        loop_timer_start(admin->loop, &admin->keep, LEAT_FOREVER - 1);
+    start->error = error;
+    sem_post(&start->is_decided); /* `start` is gone from here on */
+    if (leat_loop_run(admin->loop) == 0)
+        leat_loop_destroy(admin->loop);
+    return NULL;
+}
+
+static void never(struct timer *timer)
+{
+    (void)timer;
+}
+
+int admin_start(struct admin *admin)
+{
+    struct start start = {.admin = admin};
+    timer_init(&admin->keep, never);
+    int error = make_router(admin);
+    if (error)
+        goto destroy_router;
+    sem_init(&start.is_decided, 0, 0);
+    error = -pthread_create(&admin->thread, NULL, run, &start);
+    if (!error) {
+        while (sem_wait(&start.is_decided) != 0)
+            ;
+        error = start.error;
+        if (error)
+            pthread_join(admin->thread, NULL);
+    }
+    sem_destroy(&start.is_decided);
+    if (!error)
+        return 0;
+destroy_router:
+    leat_http_router_destroy(admin->router);
+    return error;
+}
+
+void admin_drain(struct admin *admin)
+{
+    atomic_store(&admin->is_draining, true);
+}
+
+static void release(struct task *task)
+{
+    close_server(CONTAINER_OF(task, struct admin, release_task));
+}
+
+void admin_release(struct admin *admin)
+{
+    admin->release_task.run = release;
+    loop_post(admin->loop, &admin->release_task);
+}
+
+static void stop(struct task *task)
+{
+    struct admin *admin = CONTAINER_OF(task, struct admin, stop_task);
+    close_server(admin);
+    loop_timer_stop(admin->loop, &admin->keep);
+}
+
+void admin_stop(struct admin *admin)
+{
+    admin->stop_task.run = stop;
+    loop_post(admin->loop, &admin->stop_task);
+    pthread_join(admin->thread, NULL);
+    leat_http_router_destroy(admin->router);
+    process_files_close(&admin->files);
+}

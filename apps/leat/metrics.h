@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The metrics of `leat serve`, as Prometheus reads them (text format 0.0.4). What is a loop's own
+ * is looked at on that loop (worker_view_read); the page is made of such views anywhere.
+ */
+#ifndef LEAT_METRICS_H
+#define LEAT_METRICS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "http/gauges.h"
+#include "leat/leat.h"
+#include "process_stats.h"
+#include "text.h"
+#include "worker.h"
+
+/* A moment of a worker. */
+struct worker_view {
+    bool is_known; /* the loop has answered; without that all below is 0 */
+    uint64_t fibers, fibers_peak, fiber_switches, fibers_spawned, stacks, stacks_idle;
+    uint64_t turns, messages, operations, timers, jobs;
+    uint64_t conns, exchanges;
+    uint64_t file_hits, file_misses, file_revalidations, file_evictions, file_entries;
+    size_t connections[CONN_STATES];
+};
+
+/* On the worker's loop. */
+void worker_view_read(const struct worker *worker, struct worker_view *ret_view);
+
+struct metrics {
+    const struct worker_view *views; /* of each worker */
+    const struct leat_http_counters *counters;
+    const bool *is_held; /* its loop should have answered */
+    unsigned count;
+    const char *engine;
+    unsigned offload_depth;
+    const struct leat_access_log_counters *log; /* NULL: there is none */
+    const struct process_stats *process;
+};
+
+void metrics_write(struct text *text, const struct metrics *metrics);
+
+#endif
