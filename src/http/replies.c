@@ -44,16 +44,16 @@ static int reply_long_text(struct leat_http_response *response, int status, size
 int leat_http_reply_text(struct leat_http_response *response, int status, const char *format, ...)
 {
     char text[SMALL_TEXT];
-    va_list arguments;
+    va_list arguments, again;
     va_start(arguments, format);
+    va_copy(again, arguments);
     const int size = vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    if (size < 0)
-        return -EINVAL;
-    if ((size_t)size < sizeof text)
-        return leat_http_reply(response, status, text_type, text, (size_t)size);
-    va_start(arguments, format);
-    const int error = reply_long_text(response, status, (size_t)size, format, arguments);
+    int error = -EINVAL;
+    if (size >= 0 && (size_t)size < sizeof text)
+        error = leat_http_reply(response, status, text_type, text, (size_t)size);
+    else if (size >= 0)
+        error = reply_long_text(response, status, (size_t)size, format, again);
+    va_end(again);
     va_end(arguments);
     return error;
 }

@@ -54,6 +54,7 @@ static bool is_domain_char(char c)
 
 static bool is_all(struct leat_slice text, bool (*is_allowed)(char c))
 {
+    ASSERT(text.data || text.size == 0);
     for (size_t index = 0; index < text.size; index++)
         if (!is_allowed(text.data[index]))
             return false;

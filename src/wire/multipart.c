@@ -384,7 +384,9 @@ static const char *put_extended(struct output *output, struct leat_slice text)
         const int low = high >= 0 ? chars_hex(text.data[2]) : -1;
         if (is_code && low < 0)
             return NULL;
-        const char c = is_code ? (char)(high << 4 | low) : text.data[0];
+        char c = text.data[0];
+        if (is_code)
+            c = (char)(high << 4 | low);
         if (c == '\0')
             return NULL;
         *at++ = c;
