@@ -120,3 +120,49 @@ def test_names_reach_the_player(serve, media, browser):
     assert browser.execute_script(
         "return document.querySelector('video').getAttribute('aria-label')") == odd
     assert browser.get_log("browser") == []
+
+
+# A range with a field that must be asked about beforehand, and what of the answer a page may see.
+FETCH = """
+const [url, done] = arguments;
+fetch(url, {headers: {'Range': 'bytes=0-9,5000-5009', 'X-Player': '1'}})
+  .then(async answer => done([answer.status, answer.headers.get('Content-Type'),
+                              answer.headers.get('Accept-Ranges'),
+                              (await answer.arrayBuffer()).byteLength,
+                              performance.getEntriesByName(url).pop().responseStart > 0]))
+  .catch(error => done(String(error)));
+"""
+
+
+def test_a_page_from_elsewhere_reads_along_if_it_may(serve, media, browser):
+    page = serve(media)
+    browser.get(page.url)
+    film = "/watercourse.mp4?cors"
+    refused = browser.execute_async_script(FETCH, serve(media).url + film)
+    assert "Failed to fetch" in refused
+    others = serve(media, "--cors", "https://player.example", "--cors", "http://b.example")
+    assert "Failed to fetch" in browser.execute_async_script(FETCH, others.url + film)
+    for flags in (["--cors", "*"], ["--cors", page.url],
+                  ["--cors", "https://player.example", "--cors", page.url]):
+        server = serve(media, "--timing-allow-origin", page.url, *flags)
+        status, kind, ranges, size, has_timing = browser.execute_async_script(
+            FETCH, server.url + film)
+        assert (status, ranges, has_timing) == (206, "bytes", True)
+        assert kind.startswith("multipart/byteranges") and 200 < size < 400
+
+
+def test_a_download_is_saved_under_its_name(serve, folder, browser, tmp_path):
+    name = "Die Mühle – 水車.txt"
+    (folder / name).write_text("content")
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    browser.execute_cdp_cmd("Browser.setDownloadBehavior",
+                            {"behavior": "allow", "downloadPath": str(saved)})
+    server = serve(folder)
+    browser.get(server.url)
+    browser.execute_script("location.href = document.querySelector('li a').href + '?download'")
+    deadline = time.monotonic() + 10
+    while not (saved / name).exists():
+        assert time.monotonic() < deadline, list(saved.iterdir())
+        time.sleep(0.05)
+    assert (saved / name).read_text() == "content"
