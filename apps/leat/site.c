@@ -212,8 +212,7 @@ void site_handle(struct leat_http_request *request, struct leat_http_response *r
         return;
     }
     if (!leat_http_is_get(request)) {
-        (void)leat_http_add_field(response, "Allow", "GET, HEAD, OPTIONS");
-        (void)leat_http_reply_error(response, 405);
+        (void)leat_http_reply_not_allowed(request, response, "GET, HEAD, OPTIONS");
         return;
     }
     const int status = find_place(site, request, &place);

@@ -89,8 +89,9 @@ struct leat_http_record {
 /* Bounds of the buckets of leat_http_counters.durations, in microseconds; the last has none. */
 #define LEAT_HTTP_DURATIONS_US(X)                                                                  \
     X(50)                                                                                          \
-    X(100) X(250) X(500) X(1000) X(2500) X(5000) X(10000) X(25000) X(50000) X(100000) X(250000)    \
-        X(500000) X(1000000) X(2500000) X(10000000)
+    X(100)                                                                                         \
+    X(250) X(500) X(1000) X(2500) X(5000) X(10000) X(25000) X(50000) X(100000) X(250000) X(500000) \
+        X(1000000) X(2500000) X(10000000)
 enum { LEAT_HTTP_DURATION_BUCKETS = 17 };
 
 /* By what the server did with them; all but connections_now grow for ever. */
@@ -198,6 +199,11 @@ int leat_http_reply_json(struct leat_http_response *response, int status, struct
 int leat_http_redirect(struct leat_http_response *response, int status, const char *location);
 /* A short text that names the status, or what options.on_error makes of it. */
 int leat_http_reply_error(struct leat_http_response *response, int status);
+
+/* The method is not for this resource: 405 with Allow, which is a list such as "GET, HEAD"; or 501 for
+ * one that nobody knows (RFC 9110, sections 9.1 and 15.5.6). */
+int leat_http_reply_not_allowed(struct leat_http_request *request,
+                                struct leat_http_response *response, const char *allow);
 
 /* Problem details (RFC 9457) as application/problem+json. All but the status may be NULL: `type`
  * is then about:blank, `title` the status's text. `extensions` is borrowed. */

@@ -112,6 +112,7 @@ void conn_end(struct conn *conn, bool is_gentle)
 static void begin_linger(struct conn *conn)
 {
     give_exchange(conn);
+    intake_fini(&conn->intake);
     if (conn->is_peer_done || conn->stream.ops->finish(&conn->stream) != 0) {
         conn_close(conn);
         return;
@@ -268,6 +269,13 @@ static void refuse_head(struct conn *conn, int status)
     exchange->request.received_ns = conn->stream.loop->now_ns;
     exchange->request.head.method_text = slice_of(NULL, 0);
     reply_ourselves(conn, status);
+    /* A TLS handshake (RFC 8446, section 5.1): people are told what they did. */
+    static const char tls[] = "400 Bad Request: this port speaks plain HTTP, not TLS\n";
+    const char *input = exchange->input + exchange->input_begin;
+    if (status == 400 && input[0] == 0x16 && exchange->rest - exchange->input_begin >= 2 &&
+        input[1] == 3)
+        response_set(&exchange->response, status, SLICE("text/plain; charset=utf-8"), tls,
+                     sizeof tls - 1);
 }
 
 /* What no handler can answer: 0, or the status that does. An https target is not for a plain

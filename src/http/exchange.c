@@ -158,6 +158,8 @@ void exchange_finish(struct exchange *exchange, const char *date)
     struct leat_http_response *response = &exchange->response;
     ASSERT(response->status > 0 && !response->is_head_out);
     const struct http1_head *head = &exchange->request.head.head;
+    if (response->status == 205 && response->kind == RESPONSE_WHOLE) /* RFC 9110, 15.3.6 */
+        response_set(response, 205, slice_of(NULL, 0), NULL, 0);
     const unsigned start = put_start(exchange, date);
     put_last_fields(response, head->minor_version == 0);
     const bool has_body = response->kind == RESPONSE_WHOLE && response->size > 0 &&

@@ -221,10 +221,8 @@ int leat_http_reply_file(struct leat_http_request *request, struct leat_http_res
 {
     if (response->kind != RESPONSE_WHOLE)
         return -EALREADY;
-    if (!leat_http_is_get(request)) {
-        (void)leat_http_add_field(response, "Allow", "GET, HEAD");
-        return leat_http_reply_error(response, 405);
-    }
+    if (!leat_http_is_get(request))
+        return leat_http_reply_not_allowed(request, response, "GET, HEAD");
     struct leat_file *file;
     const int error = leat_file_open(root, path, leat_after_ms(OPEN_TIMEOUT_MS), &file);
     if (error)

@@ -235,3 +235,12 @@ int leat_http_reply_error(struct leat_http_response *response, int status)
     response->in_error_hook = false;
     return 0;
 }
+
+int leat_http_reply_not_allowed(struct leat_http_request *request,
+                                struct leat_http_response *response, const char *allow)
+{
+    const int status = request->head.method == HTTP1_METHOD_OTHER ? 501 : 405;
+    /* Without room for what is allowed it must not be a 405. */
+    const int error = status == 405 ? leat_http_add_field(response, "Allow", allow) : 0;
+    return leat_http_reply_error(response, error ? 503 : status);
+}

@@ -272,17 +272,21 @@ static void reply_to_stray(struct leat_http_request *request, struct leat_http_r
                            void *user)
 {
     const struct stray *stray = user;
-    int status = stray->answer.status;
-    if (status == 204 || status == 405) {
-        const char *allow =
-            routes_allow(&stray->router->routes, stray->answer.methods, &request->arena);
-        if (!allow || leat_http_add_field(response, "Allow", allow) != 0)
-            status = 503; /* it must say what is allowed (RFC 9110, section 15.5.6) */
+    const int status = stray->answer.status;
+    if (status != 204 && status != 405) {
+        (void)leat_http_reply_error(response, status);
+        return;
     }
-    if (status == 204)
+    const char *allow =
+        routes_allow(&stray->router->routes, stray->answer.methods, &request->arena);
+    if (!allow) /* it must be said (RFC 9110, section 15.5.6) */
+        (void)leat_http_reply_error(response, 503);
+    else if (status == 405)
+        (void)leat_http_reply_not_allowed(request, response, allow);
+    else if (leat_http_add_field(response, "Allow", allow) == 0)
         (void)leat_http_reply(response, 204, NULL, NULL, 0);
     else
-        (void)leat_http_reply_error(response, status);
+        (void)leat_http_reply_error(response, 503);
 }
 
 static void apply_limits(const struct route *route, struct leat_http_request *request)

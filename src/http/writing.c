@@ -26,7 +26,7 @@ int leat_http_begin(struct leat_http_response *response, int status, const char 
     if (error)
         return error;
     response_set(response, status, kept, NULL, 0);
-    const bool has_content = status != 204 && status != 304;
+    const bool has_content = status != 204 && status != 205 && status != 304;
     if (size >= 0 || !has_content) {
         response->kind = RESPONSE_SIZED;
         response->size = has_content ? (uint64_t)size : 0;

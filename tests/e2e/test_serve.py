@@ -194,13 +194,18 @@ def test_the_etag_survives_a_restart(serve, media):
 # ----------------------------------------------------------------------------- methods and names
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "BREW"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 @pytest.mark.parametrize("target", [FILM, "/"])
 def test_files_can_only_be_read(serve, media, method, target):
     answer = serve(media).get(target, method=method)
     assert answer.status == 405
     assert {name.strip() for name in answer.get("Allow").split(",")} == \
         {"GET", "HEAD", "OPTIONS"}
+
+
+def test_methods_that_nobody_knows_are_not_implemented(serve, media):
+    answer = serve(media).get(FILM, method="BREW")
+    assert answer.status == 501
 
 
 @pytest.mark.parametrize("name, media_type", [

@@ -496,23 +496,45 @@ static void refusing_has_a_limit_too(void **state)
 static void an_answer_waits_for_a_client_that_still_sends(void **state)
 {
     static char body[10 * 1024 * 1024];
+    /* In the second case the overflow is full, and receiving has stopped, when the answer goes. */
+    static const char *const paths[] = {"/p", "/slow"};
+    for (size_t index = 0; index < sizeof paths / sizeof *paths; index++) {
+        struct world world;
+        struct client client;
+        char head[128];
+        start(&world);
+        client_open(&client, &world);
+        client.is_deaf = true;
+        snprintf(head, sizeof head,
+                 "POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n", paths[index]);
+        client_say(&client, head);
+        turns(&world, 1);
+        client_send(&client, body, sizeof body);
+        turns(&world, 500);
+        assert_int_equal(client.outbox_size, 0);
+        client.is_deaf = false;
+        client_receive(&client);
+        client_expect(&client, 200, paths[index]);
+        client_expect_end(&client);
+        client_shut(&client);
+        turns(&world, 10);
+        assert_int_equal(counters_of(&world).connections_now, 0);
+        client_close(&client);
+        world_fini(&world);
+    }
+}
+
+/* A browser's https:// on the plain port: people are told what they did. */
+static void tls_on_the_plain_port_is_named(void **state)
+{
     struct world world;
     struct client client;
     start(&world);
     client_open(&client, &world);
-    client.is_deaf = true;
-    client_say(&client, "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n");
-    turns(&world, 1);
-    client_send(&client, body, sizeof body);
-    turns(&world, 500);
-    assert_int_equal(client.outbox_size, 0);
-    client.is_deaf = false;
-    client_receive(&client);
-    client_expect(&client, 200, "/p");
-    client_expect_end(&client);
-    client_shut(&client);
+    client_send(&client, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11);
     turns(&world, 10);
-    assert_int_equal(counters_of(&world).connections_now, 0);
+    client_expect(&client, 400, "400 Bad Request: this port speaks plain HTTP, not TLS\n");
+    client_expect_end(&client);
     client_close(&client);
     world_fini(&world);
 }
@@ -693,6 +715,7 @@ int main(void)
         cmocka_unit_test(the_newcomer_beyond_the_limit_is_told_so),
         cmocka_unit_test(refusing_has_a_limit_too),
         cmocka_unit_test(an_answer_waits_for_a_client_that_still_sends),
+        cmocka_unit_test(tls_on_the_plain_port_is_named),
         cmocka_unit_test(lingering_is_bounded),
         cmocka_unit_test(clients_may_vanish_at_any_time),
         cmocka_unit_test(a_server_ends_gently),

@@ -112,6 +112,17 @@ static void no_content_has_neither_length_nor_body(void **state)
     }
 }
 
+/* RFC 9110, section 15.3.6. */
+static void reset_content_has_no_body(void **state)
+{
+    struct test *test = *state;
+    assert_int_equal(leat_http_reply(test->response, 205, "text/plain", "no", 2), 0);
+    expect_sent(test, "HTTP/1.1 205 Reset Content\r\n"
+                      "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+                      "Content-Length: 0\r\n"
+                      "\r\n");
+}
+
 static void connection_says_what_the_client_can_not_know(void **state)
 {
     static const struct {
@@ -330,6 +341,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_empty_body_has_a_length, set_up, tear_down),
         cmocka_unit_test_setup_teardown(head_has_the_fields_and_no_body, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_content_has_neither_length_nor_body, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(reset_content_has_no_body, set_up, tear_down),
         cmocka_unit_test_setup_teardown(connection_says_what_the_client_can_not_know, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(an_error_names_its_status, set_up, tear_down),
