@@ -150,7 +150,7 @@ static const char *parse_version(const struct parse *parse, const char *at, cons
 
 /* Why these transfer codings are not ours. Without chunked at the end, or with it twice, nobody can
  * tell where the body ends: 400 (RFC 9112, section 6.3). Empty elements, which other lists may
- * have, are refused in one that decides about that. What comes before chunked we do not know: 501. */
+ * have, are refused in one that decides about that. What precedes chunked we do not know: 501. */
 __attribute__((cold)) static int status_of_codings(struct leat_slice codings)
 {
     struct leat_slice coding;
