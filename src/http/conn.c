@@ -154,6 +154,11 @@ static void on_bytes(struct conn *conn, struct leat_slice data)
     switch (conn->state) {
     case CONN_CLOSING: return;
     case CONN_LINGERING: {
+        conn->lingered += (uint32_t)data.size;
+        if (conn->lingered > CONN_LINGER_BYTES) {
+            conn_close(conn);
+            return;
+        }
         const int64_t next_ns = in_ms(conn, CONN_LINGER_MS);
         conn->deadline_ns = next_ns < conn->linger_until_ns ? next_ns : conn->linger_until_ns;
         return;

@@ -52,6 +52,7 @@ enum {
     /* As long as something comes, and in all. */
     CONN_LINGER_MS = 5 * 1000,
     CONN_LINGER_MAX_MS = 30 * 1000,
+    CONN_LINGER_BYTES = 64 * 1024 * 1024,
     CONN_REFUSED_MS = 2000, /* who is refused is told when he asks, and must ask soon */
     /* Of a body that no handler wanted: beyond it the connection ends. */
     CONN_SKIP_MAX = 256 * 1024,
@@ -75,6 +76,7 @@ struct conn {
     bool is_peer_done;         /* it will send nothing more */
     bool is_last;              /* the response in work ends the connection */
     uint32_t requests;         /* so far */
+    uint32_t lingered;         /* bytes read away */
     struct exchange *exchange; /* NULL: AWAITING, LINGERING, CLOSING */
     struct fiber *fiber;       /* of the handler; NULL: none */
     struct intake intake;

@@ -524,6 +524,23 @@ static void an_answer_waits_for_a_client_that_still_sends(void **state)
     }
 }
 
+static void what_is_read_away_is_bounded(void **state)
+{
+    static char body[CONN_LINGER_BYTES + 8 * 1024 * 1024];
+    struct world world;
+    struct client client;
+    start(&world);
+    client_open(&client, &world);
+    client_say(&client, "bad\r\n\r\n");
+    turns(&world, 1);
+    client_send(&client, body, sizeof body);
+    turns(&world, CONN_LINGER_MS - 100);
+    assert_true(client.outbox_size > 0);
+    assert_int_equal(counters_of(&world).connections_now, 0);
+    client_close(&client);
+    world_fini(&world);
+}
+
 /* A browser's https:// on the plain port: people are told what they did. */
 static void tls_on_the_plain_port_is_named(void **state)
 {
@@ -715,6 +732,7 @@ int main(void)
         cmocka_unit_test(the_newcomer_beyond_the_limit_is_told_so),
         cmocka_unit_test(refusing_has_a_limit_too),
         cmocka_unit_test(an_answer_waits_for_a_client_that_still_sends),
+        cmocka_unit_test(what_is_read_away_is_bounded),
         cmocka_unit_test(tls_on_the_plain_port_is_named),
         cmocka_unit_test(lingering_is_bounded),
         cmocka_unit_test(clients_may_vanish_at_any_time),
