@@ -87,8 +87,26 @@ static void try_free(struct conn *conn)
     server_conn_gone(server);
 }
 
+/* The end of the stream is then seen as a reset. */
+static void reset_at_close(const struct conn *conn)
+{
+    const struct linger at_once = {.l_onoff = 1};
+    const struct backend_sys *sys = conn->stream.loop->sys;
+    (void)sys->setsockopt(sys, conn->stream.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
+/* Is a response under way whose end is that of the connection? */
+static bool is_sending_to_close(const struct conn *conn)
+{
+    const struct exchange *exchange = conn->exchange;
+    return exchange && exchange->has_request && exchange->response.is_head_out &&
+           exchange->response.kind == RESPONSE_TO_CLOSE;
+}
+
 static void conn_close(struct conn *conn)
 {
+    if (is_sending_to_close(conn))
+        reset_at_close(conn);
     conn->state = CONN_CLOSING;
     conn->stream.ops->receive_cancel(&conn->stream, &conn->receiver);
     if (conn->exchange)
@@ -128,9 +146,7 @@ static void begin_linger(struct conn *conn)
  * of the stream could be taken for the end of the body. */
 static void break_off(struct conn *conn)
 {
-    const struct linger at_once = {.l_onoff = 1};
-    const struct backend_sys *sys = conn->stream.loop->sys;
-    (void)sys->setsockopt(sys, conn->stream.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    reset_at_close(conn);
     conn_close(conn);
 }
 

@@ -279,6 +279,22 @@ static void a_client_that_takes_nothing_is_cut(void **state)
     end(&world, &client);
 }
 
+/* For old clients the end of the stream is that of the body: when they are cut it is a reset. */
+static void who_is_cut_knows_that_it_is_not_whole(void **state)
+{
+    struct world world;
+    struct client client;
+    start(&world, &client);
+    client.is_deaf = true;
+    client_say(&client, "GET /much HTTP/1.0\r\n\r\n");
+    turns(&world, 2 * SEND_MS + 100);
+    client.is_deaf = false;
+    client_receive(&client);
+    assert_true(client.has_ended);
+    assert_int_equal(client.error, -ECONNRESET);
+    end(&world, &client);
+}
+
 static void a_write_has_its_deadline(void **state)
 {
     struct world world;
@@ -336,6 +352,7 @@ int main(void)
         cmocka_unit_test(nothing_written_is_an_empty_body),
         cmocka_unit_test(a_slow_client_slows_the_handler),
         cmocka_unit_test(a_client_that_takes_nothing_is_cut),
+        cmocka_unit_test(who_is_cut_knows_that_it_is_not_whole),
         cmocka_unit_test(a_write_has_its_deadline),
         cmocka_unit_test(a_handler_has_its_deadline),
         cmocka_unit_test(a_client_that_vanishes_cancels_its_handler),
