@@ -290,11 +290,11 @@ static void refuse_head(struct conn *conn, int status)
     exchange->request.received_ns = conn->stream.loop->now_ns;
     exchange->request.head.method_text = slice_of(NULL, 0);
     reply_ourselves(conn, status);
-    /* A TLS handshake (RFC 8446, section 5.1): people are told what they did. */
+    /* A TLS handshake (RFC 8446, section 5.1): people are told what they did. Its first byte has
+     * decided, and may have come alone. */
     static const char tls[] = "400 Bad Request: this port speaks plain HTTP, not TLS\n";
     const char *input = exchange->input + exchange->input_begin;
-    if (status == 400 && input[0] == 0x16 && exchange->rest - exchange->input_begin >= 2 &&
-        input[1] == 3)
+    if (status == 400 && input[0] == 0x16)
         response_set(&exchange->response, status, SLICE("text/plain; charset=utf-8"), tls,
                      sizeof tls - 1);
 }
@@ -505,6 +505,17 @@ static bool step_reply(struct conn *conn)
     return true;
 }
 
+/* Will the client send nothing more, by its own word, and has it sent nothing that we left? Then
+ * there is nothing to read away. */
+static bool is_done_with(const struct conn *conn)
+{
+    const struct exchange *exchange = conn->exchange;
+    const struct http1_request *request = &exchange->request.head;
+    return request->method_text.data && !request->head.keep_alive &&
+           exchange->request.body.state == BODY_DONE &&
+           intake_next(&conn->intake, exchange).size == 0;
+}
+
 /* On to the next request, or to the end. */
 static bool step_sent(struct conn *conn)
 {
@@ -513,7 +524,10 @@ static bool step_sent(struct conn *conn)
     if (!may_skip_body(&exchange->request.body))
         conn->is_last = true;
     if (conn->is_last) {
-        begin_linger(conn);
+        if (is_done_with(conn))
+            conn_close(conn);
+        else
+            begin_linger(conn);
         return false;
     }
     if (exchange->request.body.state != BODY_DONE) {

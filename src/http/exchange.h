@@ -99,8 +99,10 @@ struct exchange {
     struct fiber *reader, *writer; /* waiting in leat_http_read, in leat_http_send */
     int send_result;               /* for the writer; 1: not yet known */
     _Alignas(ARENA_ALIGNMENT) char scratch[EXCHANGE_SCRATCH_SIZE];
-    char out[EXCHANGE_OUT_SIZE];
+    /* A small request and its handler's reply touch the start of either: the input first, for it
+     * lies on the pages of what stands above. */
     char input[EXCHANGE_INPUT_SIZE];
+    char out[EXCHANGE_OUT_SIZE];
 };
 
 /* Of memory fresh from the pool, and back. */

@@ -102,10 +102,9 @@ int leat_http_status(const struct leat_http_response *response)
 
 /* ---- Replies --------------------------------------------------------------------------------- */
 
-void response_release(struct leat_http_response *response)
+__attribute__((noinline)) static void let_go(struct leat_http_response *response)
 {
-    if (response->owned_body)
-        free(response->owned_body);
+    free(response->owned_body);
     if (response->file)
         leat_file_unref(response->file);
     for (size_t index = 1; index <= response->vector_count; index++)
@@ -115,8 +114,12 @@ void response_release(struct leat_http_response *response)
     response->file = NULL;
     response->vectors = NULL;
     response->vector_count = 0;
-    response->body = NULL;
-    response->size = 0;
+}
+
+void response_release(struct leat_http_response *response)
+{
+    if (response->owned_body || response->file || response->vector_count > 0)
+        let_go(response);
 }
 
 void response_set(struct leat_http_response *response, int status, struct leat_slice media_type,
