@@ -66,12 +66,13 @@ void exchange_fini(struct exchange *exchange)
 
 static unsigned put_decimal(char *text, uint64_t number)
 {
-    unsigned count = 1;
-    for (uint64_t rest = number; rest >= 10; rest /= 10)
-        count++;
-    for (unsigned index = count; index > 0; number /= 10)
-        text[--index] = (char)('0' + number % 10);
-    return count;
+    char digits[20]; /* of the largest there is */
+    unsigned begin = sizeof digits;
+    do
+        digits[--begin] = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    memcpy(text, digits + begin, sizeof digits - begin);
+    return (unsigned)sizeof digits - begin;
 }
 
 /* Puts the status line and Date in front of the fields; returns where the head begins. */
