@@ -319,9 +319,9 @@ static ssize_t sys_write(const struct backend_sys *sys, int fd, const void *data
 }
 
 /* Standard output by its path: a descriptor of our own appends and does not block, whatever the one
- * we were given does, and shares no flags with the shell. What cannot be opened so (a socket, as the
- * journal's is; somebody else's file) is used as it is. Reading is for who wants to see the last
- * line; a FIFO opened so needs no reader. */
+ * we were given does, and shares no flags with the shell. What cannot be opened so (a socket, as
+ * the journal's is; a file that is out of reach) is used as it is. Reading is for who wants to see
+ * the last line; a FIFO opened so needs no reader. */
 static int sys_open_append(const struct backend_sys *sys, const char *path)
 {
     const int flags = O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
