@@ -65,7 +65,7 @@ struct route_end {
 struct route_child;
 
 struct route_node {
-    struct route_child *children; /* spelt out, by size and then by bytes */
+    struct route_child *children; /* spelt out, sorted */
     unsigned child_count, child_room;
     struct route_node *parameter;
     struct route_end here, rest;

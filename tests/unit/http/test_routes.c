@@ -161,6 +161,32 @@ static void test_what_is_spelt_out_goes_first(void **state)
            "ber");
 }
 
+/* Texts that begin alike or are of one size, of all sizes: no one is taken for another. */
+static void test_many_that_are_alike(void **state)
+{
+    struct test *test = *state;
+    char line[512], path[512];
+    for (unsigned size = 1; size < 300; size += size < 20 ? 1 : 47)
+        for (unsigned at = 0; at < size; at += size < 20 ? 1 : 47) {
+            snprintf(line, sizeof line, "GET /%0*d", (int)size, 0);
+            assert_int_equal(add(test, line), at == 0 ? 0 : -EEXIST);
+            line[5 + at] = 'x';
+            assert_int_equal(add(test, line), 0);
+            expect(test, "GET", line + 4, line + 4);
+            strcpy(path, line + 4);
+            path[1 + at] = 'y';
+            expect(test, "GET", path, "404");
+        }
+    for (unsigned size = 1; size < 20; size++)
+        for (unsigned at = 0; at < size; at++) {
+            snprintf(path, sizeof path, "/%0*d", (int)size, 0);
+            path[1 + at] = 'x';
+            expect(test, "GET", path, path);
+        }
+    snprintf(path, sizeof path, "/%0300d", 0); /* longer than any that begins like it */
+    expect(test, "GET", path, "404");
+}
+
 static void test_segments_are_decoded_one_by_one(void **state)
 {
     struct test *test = *state;
@@ -571,6 +597,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_what_is_spelt_out_goes_first, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_many_that_are_alike, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_segments_are_decoded_one_by_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bad_paths, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_patterns_that_cannot_be, set_up, tear_down),
