@@ -151,7 +151,7 @@ static int serve(void *arg)
     fflush(stdout);
     int result;
     error = leat_offload(await_end, NULL, LEAT_FOREVER, &result);
-    leat_http_server_close(server, 0, GRACE_MS * LEAT_NS_PER_MS);
+    leat_http_server_close(server, 0, leat_after_ms(GRACE_MS));
     return error;
 }
 
