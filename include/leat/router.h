@@ -8,9 +8,10 @@
  *     /files/{path...}     the rest of the path, which may be empty; as the last segment alone
  *
  * Segment by segment what is spelt out goes before a parameter, and a parameter before a rest,
- * whatever the order they were added in; where that leads nowhere the next is tried. Paths are
- * matched as they are sent, segment by segment decoded: "%2F" is no separator, "//" has an empty
- * segment, and a final '/' counts.
+ * whatever the order they were added in; where that leads nowhere, or to no route for the method,
+ * the next is tried. Paths and patterns are matched segment by segment, decoded, and otherwise as
+ * they are sent: "%2F" is no separator, ".." a segment like others, a final '/' counts, and "//"
+ * has an empty segment, which a rest alone may have. A brace is "%7B". 32 segments at most.
  *
  * A path that is there for other methods is answered with 405 and Allow. HEAD is answered by GET's
  * handler unless it has its own; OPTIONS by 204 and Allow, likewise.
@@ -30,7 +31,8 @@ struct leat_http_router;
 
 /* ---- Building --------------------------------------------------------------------------------
  * The first error is kept, so that a program need not look at each: leat_http_router_error tells
- * it, and leat_http_run returns it. Texts are copied. */
+ * it, leat_http_run returns it, and the router answers everything with 500, for what is missing
+ * might have been a guard. A router that is NULL is -ENOMEM. Texts are copied. */
 
 /* NULL: no memory. */
 struct leat_http_router *leat_http_router_create(void);
@@ -41,8 +43,9 @@ void leat_http_router_destroy(struct leat_http_router *router);
  * already, -ENOMEM; *ret_pattern, which may be NULL, is what was wrong with it. */
 int leat_http_router_error(const struct leat_http_router *router, const char **ret_pattern);
 
-/* A group below a prefix such as "/api", which may have parameters. It lives as long as its
- * router. NULL: no memory. */
+/* A group below a prefix such as "/api", which may have parameters; "" for middleware alone. A
+ * final '/' of the prefix does not count; the pattern "" is the prefix itself. It lives as long as
+ * its router. NULL: no memory. */
 struct leat_http_router *leat_http_group(struct leat_http_router *router, const char *prefix);
 
 struct leat_http_route {
@@ -66,7 +69,9 @@ int leat_http_patch(struct leat_http_router *router, const char *pattern,
 int leat_http_delete(struct leat_http_router *router, const char *pattern,
                      leat_http_handler_fn handler, void *user);
 
-/* The files below a root at `prefix` (such as "/static/"), as leat_http_reply_file has them. */
+/* The files below a root at `prefix` (such as "/static/"), as leat_http_reply_file has them. A
+ * directory is its index.html, if it has one, at a path that ends with '/'; without that 301. Names
+ * that begin with a dot are not there. */
 int leat_http_files(struct leat_http_router *router, const char *prefix, struct leat_root *root);
 
 /* Middleware stands around handlers: what it does before leat_http_next happens before the handler
