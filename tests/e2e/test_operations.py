@@ -338,6 +338,28 @@ def test_a_unix_socket_is_handed_over(reign, media, tmp_path):
     assert not path.exists()
 
 
+def test_log_and_admin_go_over(reign, media, tmp_path):
+    """The successor writes and opens anew, and answers the administrator, from within the sandbox
+    that it was born in."""
+    log = tmp_path / "access.log"
+    one = reign(media, "--access-log", str(log), "--admin", "127.0.0.1:0")
+    one.server.expect_on_stderr("leat serve: admin on http://")
+    port = int(re.search(r"admin on http://127.0.0.1:(\d+)", one.server.stderr())[1])
+    for round_number in range(2):
+        if round_number > 0:
+            one.replace()
+            await_true(lambda: not is_running(one.pids[0]))
+        assert one.server.get(FILM).status == 200
+        await_true(lambda: log.exists() and log.read_text().count("\n") == 1)
+        log.rename(tmp_path / f"old-{round_number}")
+        os.kill(one.pid, signal.SIGHUP)
+        await_true(log.exists)
+        with Peer(("127.0.0.1", port)) as peer:
+            metrics = peer.get("/metrics").body.decode()
+        assert re.search(r"^process_open_fds [1-9]", metrics, re.MULTILINE)
+        assert re.search(r"^process_resident_memory_bytes [1-9]", metrics, re.MULTILINE)
+
+
 def test_twenty_times(reign, media):
     """The kernel stacks 16 sandboxes at most: a successor is born in that of its predecessor."""
     one = reign(media, "--threads", "1")
