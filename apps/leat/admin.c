@@ -322,6 +322,7 @@ static void *run(void *arg)
 {
     struct start *start = arg;
     struct admin *admin = start->admin;
+    (void)pthread_setname_np(pthread_self(), "admin");
     /* Seldom used: no ring for it. */
     const struct leat_loop_options options = {.engine = LEAT_ENGINE_EPOLL};
     int error = leat_loop_create(&options, &admin->loop);

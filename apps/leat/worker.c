@@ -106,6 +106,9 @@ static void *run(void *arg)
     struct start *start = arg;
     struct worker *worker = start->worker;
     const struct leat_loop_options options = {.engine = worker->settings->engine};
+    char name[16]; /* as large as the kernel's */
+    snprintf(name, sizeof name, "worker %u", worker->index);
+    (void)pthread_setname_np(pthread_self(), name);
     int error = leat_loop_create(&options, &worker->loop);
     if (error) {
         fail(worker, error, "the engine");
@@ -161,7 +164,7 @@ void worker_stop(struct worker *worker, int64_t idle_ns, int64_t grace_ns)
     worker->idle_ns = idle_ns;
     worker->grace_ns = grace_ns;
     worker->stop_task.run = stop_now;
-    loop_post(worker->loop, &worker->stop_task);
+    (void)worker_post(worker, &worker->stop_task);
 }
 
 void worker_join(struct worker *worker)
@@ -171,6 +174,7 @@ void worker_join(struct worker *worker)
 
 /* ---- For the admin's thread ------------------------------------------------------------------ */
 
+/* Under the lock to the end, for the loop may run the task and go before loop_post has returned. */
 bool worker_post(struct worker *worker, struct task *task)
 {
     pthread_mutex_lock(&worker->lock);

@@ -286,8 +286,7 @@ static void refuse_head(struct conn *conn, int status)
 {
     struct exchange *exchange = conn->exchange;
     exchange->rest = exchange->input_end;
-    exchange->has_request = true;
-    exchange->request.received_ns = conn->stream.loop->now_ns;
+    record_begin(conn);
     exchange->request.head.method_text = slice_of(NULL, 0);
     reply_ourselves(conn, status);
     /* A TLS handshake (RFC 8446, section 5.1): people are told what they did. Its first byte has
@@ -316,9 +315,8 @@ static void begin_handling(struct conn *conn)
     struct leat_http_request *request = &exchange->request;
     counter_add(&server->requests, 1);
     conn->requests++;
-    exchange->has_request = true;
+    record_begin(conn);
     exchange->response.is_head_only = request->head.method == HTTP1_HEAD;
-    request->received_ns = conn->stream.loop->now_ns;
     body_init(&request->body, &request->head, server->options.body_size_max, &request->arena);
     if (!request->head.head.keep_alive || conn->requests == server->options.requests_max)
         conn->is_last = true;

@@ -93,6 +93,7 @@ struct exchange {
     bool is_late;     /* its deadline has passed */
     int read_error;   /* why its body could not be read, 0: it could */
     uint64_t sent_before;          /* by the sender, of earlier requests */
+    struct leat_address peer;      /* with options.on_done */
     unsigned head_size;            /* of the response, and of a "100 Continue" before it */
     int64_t waited_ns;             /* for its body, in this window, */
     uint64_t waited_bytes;         /* that came in it; see reading.c */

@@ -29,9 +29,8 @@ static void tell(struct conn *conn, int64_t duration_ns, uint64_t sent, bool is_
     const struct backend_sys *sys = conn->stream.loop->sys;
     const struct exchange *exchange = conn->exchange;
     const struct http1_request *head = &exchange->request.head;
-    struct leat_address peer;
     struct leat_http_record record = {
-        .peer = &peer,
+        .peer = &exchange->peer,
         .method = head->method_text,
         .status = exchange->response.is_head_out ? exchange->response.status : 0,
         .body_received = exchange->request.body.received,
@@ -41,8 +40,6 @@ static void tell(struct conn *conn, int64_t duration_ns, uint64_t sent, bool is_
         .duration_ns = duration_ns,
         .is_broken = is_broken,
     };
-    if (conn_peer(conn, &peer) != 0)
-        peer = (struct leat_address){.base.sa_family = AF_UNIX, .size = sizeof(sa_family_t)};
     if (head->method_text.data) {
         record.target = head->target;
         record.host = head->host;
@@ -51,6 +48,18 @@ static void tell(struct conn *conn, int64_t duration_ns, uint64_t sent, bool is_
         record.user_agent = http1_value(&head->head, HTTP1_FIELD_USER_AGENT);
     }
     options->on_done(&record, options->on_done_user);
+}
+
+/* The peer is asked for now: of one that has broken the connection off nothing is known later. */
+void record_begin(struct conn *conn)
+{
+    struct exchange *exchange = conn->exchange;
+    ASSERT(!exchange->has_request);
+    exchange->has_request = true;
+    exchange->request.received_ns = conn->stream.loop->now_ns;
+    if (conn->server->options.on_done && conn_peer(conn, &exchange->peer) != 0)
+        exchange->peer =
+            (struct leat_address){.base.sa_family = AF_UNIX, .size = sizeof(sa_family_t)};
 }
 
 void record_end(struct conn *conn, bool is_broken)

@@ -98,6 +98,7 @@ def test_a_response_that_is_broken_off_says_so(serve, media, tmp_path):
     peer.reset()
     line = json.loads(await_lines(log, 1)[0])
     assert line["broken"] is True and line["status"] == 200 and line["sent"] < 1 << 28
+    assert line["peer"] == "127.0.0.1"  # though the kernel knows no more who that was
 
 
 # ----------------------------------------------------------------------------- what nginx writes

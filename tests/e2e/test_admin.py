@@ -5,6 +5,7 @@ not answer."""
 import contextlib
 import ctypes
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -215,7 +216,9 @@ def test_healthz(watched, hello):
 
 
 def threads_of(server):
-    return sorted(int(name) for name in os.listdir(f"/proc/{server.pid}/task"))
+    """{thread: its name}"""
+    folder = pathlib.Path(f"/proc/{server.pid}/task")
+    return {int(path.name): (path / "comm").read_text().strip() for path in folder.iterdir()}
 
 
 @contextlib.contextmanager
@@ -239,7 +242,8 @@ def test_a_held_worker_is_told_of(watched):
     for _ in range(20):
         server.get("/hello.txt")
     before = scrape(admin)
-    with held(threads_of(server)[1]):  # the first that was started: worker 0
+    worker = [thread for thread, name in threads_of(server).items() if name == "worker 0"][0]
+    with held(worker):
         for _ in range(3):  # late answers pile up, and come home later
             start = time.monotonic()
             answer = ask(admin, "/healthz")
