@@ -12,7 +12,7 @@
 #include "office.h"
 #include "wire/http1.h"
 
-enum { PAUSE_MAX_US = 15000, ATTEMPTS_MAX = 20 };
+enum { PAUSE_MAX_US = 15000, ATTEMPTS_MAX = 20, LEAVING_MS = 500 };
 
 static int64_t now_of(const struct caller *caller)
 {
@@ -66,7 +66,10 @@ static void check_persistence(struct caller *caller, const struct errand *errand
     const bool is_at_limit = requests_max > 0 && before + 1 == requests_max;
     const bool closes = response->head.says_close;
     CHECK(run, requests_max == 0 || before < requests_max);
-    if (errand->is_last || is_at_limit || must_end_after_body(errand))
+    /* Who drains says so, unless more has been asked for already. */
+    const bool is_drained = office->closed_ns > 0 && !office->has_successor &&
+                            errand->handled_ns > office->closed_ns && caller->sent <= errand->end;
+    if (errand->is_last || is_at_limit || is_drained || must_end_after_body(errand))
         CHECK(run, closes);
     else if (closes)
         CHECK(run, office->closed_ns > 0 || caller->is_refused || caller->is_told_late ||
@@ -85,7 +88,9 @@ static bool is_refusal(const struct caller *caller, const struct errand *errand,
         return false;
     for (unsigned index = 0; index < office->caller_count; index++) {
         const struct caller *other = &office->callers[index];
-        others += other != caller && other->begun_ns > 0 &&
+        const bool has_left = other->is_gone && !may_break(office->run) &&
+                              other->ended_ns + LEAVING_MS * LEAT_NS_PER_MS < caller->begun_ns;
+        others += other != caller && other->begun_ns > 0 && !has_left &&
                   (options->connections_max < OFFICE_CALLERS_MAX || other->host == caller->host);
     }
     const bool is_crowded =
@@ -105,8 +110,8 @@ static void check_status(struct caller *caller, struct errand *errand,
     if (is_refusal(caller, errand, response)) {
         caller->is_refused = true;
     } else if (errand->handled == 0 && response->status == 408) {
-        /* It may be on its way by now. */
-        CHECK(run, errand->head_ns == 0 || may_break(run) ||
+        /* It may be on its way by now; who sends drops does not listen meanwhile. */
+        CHECK(run, errand->head_ns == 0 || may_break(run) || caller->has_dripped ||
                        errand->head_ns + OFFICE_SLACK_MS * LEAT_NS_PER_MS >= now_of(caller));
         CHECK(run, now_of(caller) >= errand->begun_ns + head_timeout_ns);
         caller->is_told_late = true;
@@ -131,6 +136,7 @@ static void check_framing(struct caller *caller, const struct errand *errand,
         CHECK(run, !head->is_chunked);
         CHECK(run, response->status != 200 || head->content_length == errand_answer_size(errand));
         CHECK(run, !is_streamed || errand->reading == READ_ECHO || head->content_length == 0);
+        CHECK(run, !is_streamed || errand->trailers == 0 || errand->is_head);
         caller->place = AT_SIZED;
         caller->body_left = head->content_length;
     } else if (head->is_chunked) {
@@ -330,8 +336,11 @@ static bool is_idle_end(const struct caller *caller)
         OFFICE_SLACK_MS * LEAT_NS_PER_MS + 3 * sim_lateness_ns(office->run->sim);
     const int64_t sent_ns = caller->last_sent_ns ? caller->last_sent_ns : caller->begun_ns;
     const int64_t last_ns = caller->last_received_ns > sent_ns ? caller->last_received_ns : sent_ns;
-    if (office->closed_ns > 0 && now_of(caller) >= office->idle_until_ns)
+    if (office->closed_ns > 0 && now_of(caller) >= office->idle_until_ns) {
+        const int64_t until_ns = last_ns > office->idle_until_ns ? last_ns : office->idle_until_ns;
+        CHECK(office->run, office->has_successor || now_of(caller) <= until_ns + slack_ns);
         return true;
+    }
     CHECK(office->run, now_of(caller) <= last_ns + idle_ns + slack_ns);
     return now_of(caller) >= sent_ns + idle_ns;
 }
@@ -342,6 +351,20 @@ static bool is_body_too_much(const struct caller *caller, const struct errand *e
     const int64_t window_ns = caller->office->options.body_timeout_ms * LEAT_NS_PER_MS;
     return may_end_after_body(errand) || errand->end_ns == 0 ||
            (caller->has_dripped && errand->end_ns - errand->begun_ns >= window_ns);
+}
+
+/* Was the request there before its server began to drain, behind others that have no bodies? */
+static bool must_have_been_heard(const struct caller *caller, const struct errand *errand)
+{
+    enum { FEW_BYTES = 4000, TRAVEL_MS = 100 };
+    const struct office *office = caller->office;
+    const unsigned requests_max = office->options.requests_max;
+    for (unsigned index = caller->first; index < caller->answered; index++)
+        if (caller->errands[index].framing != FRAMING_NONE || caller->errands[index].is_last)
+            return false;
+    return office->closed_ns > 0 && !office->has_successor && errand->head_ns > 0 &&
+           errand->head_end < FEW_BYTES && (requests_max == 0 || caller->answered < requests_max) &&
+           errand->head_ns + TRAVEL_MS * LEAT_NS_PER_MS < office->closed_ns;
 }
 
 /* In a kind world: why has the connection ended? */
@@ -356,8 +379,10 @@ static void check_end(struct caller *caller)
     if (has_broken_answer(caller))
         return;
     CHECK(run, caller->head_size == 0 && caller->place == AT_HEAD);
-    if (caller->is_last_seen)
+    if (caller->is_last_seen) {
+        CHECK(run, !next || !must_have_been_heard(caller, next));
         return;
+    }
     if (last && (last->is_broken || is_body_too_much(caller, last)))
         return;
     const bool was_never_there =
@@ -616,14 +641,19 @@ static void draw_quirk(struct caller *caller)
     const uint64_t quirk = draw(run, 0, 99);
     if (quirk < 8) {
         caller->silent_at = draw(run, 0, caller->draft.size - 1);
-    } else if (quirk < 13) {
+    } else if (quirk < 15) {
         caller->deaf_at = draw(run, 0, draw_chance(run, 50) ? 300 : 50000);
-    } else if (quirk < 20) {
+    } else if (quirk < 22) {
         caller->vanish_at = draw(run, 1, draw_chance(run, 50) ? caller->draft.size * 2 : 100000);
-    } else if (quirk < 30) {
-        const struct errand *errand = &caller->errands[draw(run, 0, caller->count - 1)];
-        caller->drip_at = draw(run, errand->begin, errand->end - 1);
-        caller->drips = (unsigned)draw(run, 1, 30);
+    } else if (quirk < 37) {
+        struct errand *errand = &caller->errands[draw(run, 0, caller->count - 1)];
+        const bool is_late = errand->framing != FRAMING_NONE && draw_chance(run, 70);
+        caller->drip_at = draw(run, is_late ? errand->head_end : errand->begin, errand->end - 1);
+        caller->drips = (unsigned)draw(run, is_late ? 10 : 1, 30);
+        if (is_late && draw_chance(run, 50)) { /* still being read when its time is over */
+            errand->reply_size = draw(run, 20000, 100000);
+            errand->reply_offset = 0;
+        }
     }
 }
 
@@ -634,6 +664,7 @@ void caller_init(struct caller *caller, struct office *office)
         .office = office, .draft = {.run = run}, .silent_at = SIZE_MAX, .deaf_at = SIZE_MAX};
     caller->host = (unsigned)draw(run, 0, OFFICE_HOSTS - 1);
     const unsigned wanted = (unsigned)draw(run, 1, ERRANDS_MAX);
+    caller->has_no_bodies = draw_chance(run, 25);
     do
         errand_draw(caller);
     while (caller->count < wanted && !caller->errands[caller->count - 1].is_last);

@@ -97,8 +97,8 @@ static void say_body(struct draft *draft, const struct errand *errand)
 static void draw_request(struct errand *errand, const struct office *office)
 {
     struct sim_run *run = office->run;
-    const uint64_t framing = draw(run, 0, 99);
-    errand->is_old = draw_chance(run, 5);
+    const uint64_t framing = errand->caller->has_no_bodies ? 0 : draw(run, 0, 99);
+    errand->is_old = draw_chance(run, 8);
     errand->framing = framing < 40                     ? FRAMING_NONE
                       : framing < 70 || errand->is_old ? FRAMING_SIZED
                                                        : FRAMING_CHUNKED;
@@ -162,12 +162,14 @@ static void draw_reply(struct errand *errand, const struct office *office)
     const bool is_cruel = !office->is_gentle && draw_chance(run, 12);
     errand->writing = (enum writing)(is_cruel ? draw(run, WRITE_LESS, WRITE_ABORT)
                                               : draw(run, WRITE_NOTHING, WRITE_CHUNKED));
+    if (errand->is_old && !is_cruel && draw_chance(run, 50))
+        errand->writing = WRITE_CHUNKED; /* which ends with the connection */
     errand->status = errand->writing == WRITE_STATUS
                          ? statuses[draw(run, 0, sizeof statuses / sizeof *statuses - 1)]
                          : 200;
     errand->file = (unsigned)draw(run, 0, OFFICE_FILES - 1);
     errand->reply_size = draw(run, 0,
-                              draw_chance(run, 10)   ? 90000
+                              draw_chance(run, 20)   ? 90000
                               : draw_chance(run, 50) ? 400
                                                      : 9000);
     errand->reply_offset = draw(run, 0, OFFICE_FILE_SIZE - errand->reply_size);

@@ -118,6 +118,7 @@ struct caller {
     unsigned count, answered;
     unsigned first, attempts; /* errand of this connection; connections so far */
     /* habits */
+    bool has_no_bodies;
     bool is_polite;  /* asks again only when it was answered */
     bool finishes;   /* shuts its side when all is sent */
     bool stays;      /* lets the server end the connection */

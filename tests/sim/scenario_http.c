@@ -10,6 +10,7 @@
 #include "fiber/fiber.h"
 #include "leat/error.h"
 #include "leat/http.h"
+#include "net/file.h"
 #include "talker.h"
 #include "visitor.h"
 
@@ -171,10 +172,26 @@ static void check_counters(const struct play *play)
     CHECK(run, counters.refused == 0 || play->site.connections_max > 0);
 }
 
+/* Where the kernel lacks cachestat a part counts as being in memory when its ends are, and of a
+ * cold file those may have been read for other parts: then nobody asks for parts. */
+static bool may_ask_for_parts(const struct play *play)
+{
+    const struct sim_run *run = play->site.run;
+    struct leat_file *file;
+    if (run->profile->cold == 0 || run->profile->no_cachestat == 0)
+        return true;
+    if (leat_file_open(play->root, play->site.shelf.files[0].path, LEAT_FOREVER, &file) != 0)
+        return false;
+    const bool may_ask = run->sys->resident(run->sys, file->fd, 0, 1) >= 0;
+    leat_file_unref(file);
+    return may_ask;
+}
+
 static void http_main(void *arg)
 {
     struct play *play = arg;
     struct sim_run *run = play->site.run;
+    play->site.has_ranges = may_ask_for_parts(play);
     const int64_t now_ns = leat_now_ns();
     for (unsigned index = 0; index < play->visitor_count; index++) {
         const uint64_t most_ms = draw_chance(run, 20) ? 3000 : 100;
@@ -198,14 +215,25 @@ static void http_main(void *arg)
     leat_http_server_close(play->server, 0, grace_ns);
 }
 
+static unsigned find_largest(const struct shelf *shelf)
+{
+    unsigned largest = 0;
+    for (unsigned file = 1; file < SHELF_FILES; file++)
+        if (shelf_now(shelf, file)->size > shelf_now(shelf, largest)->size)
+            largest = file;
+    return largest;
+}
+
 static void run_http(struct sim_run *run)
 {
     struct play *play = calloc(1, sizeof *play);
     CHECK(run, play != NULL);
     play->site.run = run;
     /* Large ones where there is something to them: windows that are read ahead. */
-    const bool has_large = draw_chance(run, run->profile->cold > 0 ? 12 : 2);
+    const bool has_large = draw_chance(run, run->profile->cold > 0 ? 30 : 2);
     shelf_init(&play->site.shelf, run, has_large ? 1500000 : 100000);
+    play->site.has_favourite = draw_chance(run, has_large ? 70 : 20);
+    play->site.favourite = find_largest(&play->site.shelf);
     int error;
     while ((error = leat_root_open(".", &play->root)) == -EMFILE)
         CHECK(run, may_lack(run));

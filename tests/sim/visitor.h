@@ -20,6 +20,9 @@ struct site {
     struct shelf shelf;
     int64_t head_timeout_ms, idle_timeout_ms, send_timeout_ms;
     unsigned connections_max; /* 0: more than there will be */
+    bool has_favourite;       /* a file that most want */
+    unsigned favourite;
+    bool has_ranges; /* parts of files are asked for */
     bool is_closing;
 };
 

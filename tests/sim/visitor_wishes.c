@@ -90,6 +90,8 @@ static void say_target(struct visitor *visitor, struct wish *wish)
     if (what < 50) {
         wish->kind = WISH_FILE;
         wish->file = (unsigned)draw(run, 0, SHELF_FILES - 1);
+        if (visitor->site->has_favourite && draw_chance(run, 80))
+            wish->file = visitor->site->favourite;
         draft_say(&visitor->draft, "/%s", visitor->site->shelf.files[wish->file].path);
     } else if (what < 75) {
         wish->kind = WISH_MEMORY;
@@ -154,7 +156,7 @@ static void say_request(struct visitor *visitor, struct wish *wish)
         wish->status = 405;
     } else if (wish->kind == WISH_FILE) {
         const struct shelf_file *file = &visitor->site->shelf.files[wish->file];
-        if (draw_chance(run, 40))
+        if (visitor->site->has_ranges && draw_chance(run, 40))
             say_range(visitor, wish, file->versions[file->count - 1].size);
         if (draw_chance(run, 15))
             say_tag(visitor, wish, file);
