@@ -231,7 +231,7 @@ int leat_http_use(struct leat_http_router *group, leat_http_middleware_fn middle
 }
 
 /* A place in the chain: it goes on with the middleware at `at`, and behind the last with the
- * handler. Each is on the stack of who calls that, so that one call of each can be told from two. */
+ * handler. Each is on the stack of its caller, so that one call of each can be told from two. */
 struct leat_http_next {
     struct leat_http_request *request;
     struct leat_http_response *response;
