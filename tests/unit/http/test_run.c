@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A server in one call, with the kernel's own sockets and signals: what it answers, how it ends, and
- * why it does not begin. tests/examples/drive.py does the same from outside, with many threads.
+ * A server in one call, with the kernel's own sockets and signals: what it answers, how it ends,
+ * and why it does not begin. tests/examples/drive.py does the same from outside, with many threads.
  */
 #include <setjmp.h>
 #include <stdarg.h>
