@@ -230,6 +230,7 @@ static void use_stack_and_park(void *arg)
     volatile char bytes[8192];
     for (size_t index = 0; index < sizeof bytes; index++)
         bytes[index] = 1;
+    assert_int_equal(leat_sleep_ms(2), 0);
     (void)fiber_park(leat_after_ms(3600 * 1000), wake_it, fiber_current());
 }
 
@@ -243,11 +244,14 @@ static void test_each(void **state)
     const int64_t before_ns = leat_now_ns();
     assert_int_equal(fiber_start(loop, &alice, use_stack_and_park, NULL, NULL, NULL, &fibers[0]),
                      0);
+    while (leat_now_ns() < before_ns + 5 * LEAT_NS_PER_MS)
+        assert_int_equal(leat_loop_run_once(loop, leat_after_ms(1)), 0);
     assert_int_equal(fiber_start(loop, &bob, see_all, loop, NULL, NULL, &fibers[1]), 0);
     assert_int_equal(info_count, 2);
     assert_string_equal(infos[0].name, "alice");
     assert_string_equal(infos[0].state, "parked");
-    assert_true(infos[0].since_ns >= before_ns && infos[0].since_ns <= leat_now_ns());
+    assert_true(infos[0].since_ns >= before_ns + 2 * LEAT_NS_PER_MS);
+    assert_true(infos[0].since_ns <= leat_now_ns());
     assert_true(infos[0].deadline_ns > leat_after_ms(1800 * 1000));
     assert_true(infos[0].stack_used >= 8192 && infos[0].stack_used < infos[0].stack_size);
     assert_int_equal(infos[0].stack_size, LEAT_STACK_SIZE);
