@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "admin.h"
+#include "client_limits.h"
 #include "commands.h"
 #include "notify.h"
 #include "options.h"
@@ -32,6 +33,7 @@ enum { THREADS_MAX = SOCKETS_AN_ADDRESS_MAX, WATCHDOG_MS = 1000 };
 struct serve {
     struct worker_settings settings;
     struct site site;
+    struct client_limits limits;
     struct leat_address addresses[SOCKETS_ADDRESSES_MAX]; /* of --listen */
     unsigned address_count;
     const char *user; /* NULL: stay who we are */
@@ -102,8 +104,8 @@ static enum options_result parse(int argc, char **argv, struct serve *serve)
     static const char *const log_formats[] = {"combined", "json", NULL};
     static const char *const sandboxes[] = {"auto", "on", "off", NULL};
     struct worker_settings *settings = &serve->settings;
-    long threads = core_count(), connections = 16384, backlog = 4096;
-    long idle_ms = 75000, head_ms = 10000, send_ms = 60000;
+    struct client_limits *limits = &serve->limits;
+    long threads = core_count(), backlog = 4096;
     int engine = LEAT_ENGINE_AUTO;
     /* clang-format off */
     const struct option options[] = {
@@ -131,15 +133,35 @@ static enum options_result parse(int argc, char **argv, struct serve *serve)
          .max = THREADS_MAX, .help = "workers, a loop each (default: the number of cores)"},
         {.name = "engine", .value = "auto|uring|epoll", .kind = OPTION_CHOICE, .target = &engine,
          .choices = engines, .help = "auto takes io_uring where it works (default: auto)"},
-        {.name = "max-connections", .value = "N", .kind = OPTION_COUNT, .target = &connections,
-         .min = 1, .max = 10000000, .help = "of a thread; beyond it: 503 (default: 16384)"},
-        {.name = "idle-timeout-ms", .value = "MS", .kind = OPTION_COUNT, .target = &idle_ms,
-         .min = 1, .max = 86400000, .help = "between two requests (default: 75000)"},
-        {.name = "head-timeout-ms", .value = "MS", .kind = OPTION_COUNT, .target = &head_ms,
-         .min = 1, .max = 86400000, .help = "for a request's head to arrive (default: 10000)"},
-        {.name = "send-timeout-ms", .value = "MS", .kind = OPTION_COUNT, .target = &send_ms,
-         .min = 1, .max = 86400000,
-         .help = "without the client reading anything (default: 60000)"},
+        {.name = "max-connections", .value = "N", .kind = OPTION_COUNT,
+         .target = &limits->connections, .min = 1, .max = 10000000,
+         .help = "of a thread; beyond it: 503 (default: 16384)"},
+        {.name = "max-connections-per-address", .value = "N", .kind = OPTION_COUNT,
+         .target = &limits->connections_per_address, .min = 0, .max = 10000000,
+         .help = "of an IPv4 address or IPv6 /64, of a thread; 0: any (default: 0)"},
+        {.name = "max-requests", .value = "N", .kind = OPTION_COUNT, .target = &limits->requests,
+         .min = 0, .max = 1000000000, .help = "of a connection; 0: any (default: 0)"},
+        {.name = "max-head-size", .value = "BYTES", .kind = OPTION_COUNT,
+         .target = &limits->head_size, .min = 256, .max = 16384,
+         .help = "of a request; beyond it: 431 (default: 16384)"},
+        {.name = "idle-timeout-ms", .value = "MS", .kind = OPTION_COUNT,
+         .target = &limits->idle_ms, .min = 1, .max = 86400000,
+         .help = "between two requests (default: 75000)"},
+        {.name = "head-timeout-ms", .value = "MS", .kind = OPTION_COUNT,
+         .target = &limits->head_ms, .min = 1, .max = 86400000,
+         .help = "for a request's head to arrive (default: 10000)"},
+        {.name = "body-timeout-ms", .value = "MS", .kind = OPTION_COUNT,
+         .target = &limits->body_ms, .min = 1, .max = 86400000,
+         .help = "for a body at less than its rate (default: 20000)"},
+        {.name = "send-timeout-ms", .value = "MS", .kind = OPTION_COUNT,
+         .target = &limits->send_ms, .min = 1, .max = 86400000,
+         .help = "for a client that takes less than its rate (default: 60000)"},
+        {.name = "min-body-rate", .value = "BYTES", .kind = OPTION_COUNT,
+         .target = &limits->body_rate, .min = 1, .max = 1000000000,
+         .help = "a second, over a body timeout (default: 240)"},
+        {.name = "min-send-rate", .value = "BYTES", .kind = OPTION_COUNT,
+         .target = &limits->send_rate, .min = 1, .max = 1000000000,
+         .help = "a second, over a send timeout (default: 240)"},
         {.name = "backlog", .value = "N", .kind = OPTION_COUNT, .target = &backlog, .min = 1,
          .max = 1000000, .help = "connections waiting to be accepted (default: 4096)"},
         {.name = "steer-by-cpu", .value = "on|off", .kind = OPTION_SWITCH,
@@ -181,10 +203,7 @@ static enum options_result parse(int argc, char **argv, struct serve *serve)
     settings->thread_count = (unsigned)threads;
     settings->engine = (enum leat_engine)engine;
     settings->backlog = (int)backlog;
-    settings->http = (struct leat_http_options){.head_timeout_ms = head_ms,
-                                                .idle_timeout_ms = idle_ms,
-                                                .send_timeout_ms = send_ms,
-                                                .connections_max = (unsigned)connections};
+    client_limits_apply(limits, &settings->http);
     return result;
 }
 
@@ -493,6 +512,7 @@ int cmd_serve(int argc, char **argv)
     static struct serve serve = {
         .settings = {.tuning = LEAT_TUNING_DEFAULT},
         .site = {.index = "index.html"},
+        .limits = CLIENT_LIMITS_DEFAULT,
         .log_path = "off",
         .grace_ms = 10 * 1000,
         .replace_grace_ms = 60 * 60 * 1000,

@@ -309,6 +309,62 @@ def test_the_newcomer_is_told_when_all_places_are_taken(serve, media, film):
         peer.socket.close()
 
 
+def test_an_address_has_its_share(serve, media, film):
+    server = serve(media, "--max-connections-per-address", "2", "--threads", "1")
+    with server.connect() as one, server.connect() as two:
+        assert one.get(FILM).body == film and two.get(FILM).body == film
+        with server.connect() as third:
+            assert third.get(FILM).status == 503
+        elsewhere = socket.create_connection(server.address, source_address=("127.0.0.2", 0))
+        with elsewhere:
+            elsewhere.sendall(b"HEAD /" + FILM.lstrip("/").encode()
+                              + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert elsewhere.recv(100).startswith(b"HTTP/1.1 200 ")
+    time.sleep(0.1)
+    assert is_served(server, film)
+
+
+def test_requests_of_a_connection_are_counted(serve, media, film):
+    server = serve(media, "--max-requests", "2")
+    with server.connect() as peer:
+        assert peer.get(FILM).get("Connection") is None
+        last = peer.get(FILM)
+        assert last.body == film and last.get("Connection") == "close"
+        assert peer.rest() == b""
+
+
+def test_heads_are_as_large_as_they_may_be(serve, media):
+    server = serve(media, "--max-head-size", "1000")
+    with server.connect() as peer:
+        assert peer.get("/", fields=["X: " + "y" * 800]).status == 200
+        assert peer.get("/", fields=["X: " + "y" * 1000]).status == 431
+
+
+def test_who_reads_too_slowly_is_cut(serve, folder):
+    (folder / "large").write_bytes(bytes(64 * MIB))
+    server = serve(folder, "--send-timeout-ms", "500", "--min-send-rate", "1000000",
+                   "--so-sndbuf", "64k")
+    slow, fast = server.connect(), server.connect()
+    for peer in (slow, fast):
+        peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        peer.send(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
+    received = 0
+    end = time.monotonic() + 2.5
+    while time.monotonic() < end:
+        received += len(slow.socket.recv(1000))
+        for _ in range(8):
+            assert fast.socket.recv(65536)
+        time.sleep(0.02)
+    slow.socket.settimeout(5)
+    with contextlib.suppress(ConnectionError):  # what the kernel had still comes, or not
+        while data := slow.socket.recv(65536):
+            received += len(data)
+    assert received < 16 * MIB
+    assert fast.socket.recv(1000)
+    slow.socket.close()
+    fast.socket.close()
+
+
 def raise_descriptor_limit(wanted):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < wanted:
