@@ -163,20 +163,28 @@ static int write_to_file(const struct backend_sys *sys, struct log_file *file, s
     return 0;
 }
 
-/* To a pipe, a terminal, a socket: as many whole lines at a time as go in as a whole. A line that
- * is longer may be cut in two by another process's. */
+/* Of lines that are `size` bytes: as many as go into a pipe as a whole, or else the first. */
+static size_t piece_size(const char *lines, size_t size)
+{
+    if (size <= PIPE_PIECE_SIZE)
+        return size;
+    size_t end = PIPE_PIECE_SIZE;
+    while (end > 0 && lines[end - 1] != '\n')
+        end--;
+    if (end > 0)
+        return end;
+    while (lines[end] != '\n') /* a chunk ends with one */
+        end++;
+    return end + 1;
+}
+
+/* To a pipe, a terminal, a socket. A line that is longer than a piece may be cut in two by another
+ * process's. */
 static int write_to_pipe(const struct backend_sys *sys, int fd, struct chunk *chunk, int wait_ms)
 {
     while (chunk->begin < chunk->end) {
         const char *data = chunk->data + chunk->begin;
-        size_t wanted = chunk->end - chunk->begin;
-        if (wanted > PIPE_PIECE_SIZE) {
-            const char *newline = memrchr(data, '\n', PIPE_PIECE_SIZE);
-            if (!newline)
-                newline = memchr(data, '\n', wanted);
-            ASSERT(newline); /* a chunk ends with one */
-            wanted = (size_t)(newline + 1 - data);
-        }
+        const size_t wanted = piece_size(data, chunk->end - chunk->begin);
         const ssize_t size = sys->append(sys, fd, data, wanted, wait_ms);
         if (size <= 0)
             return size < 0 ? (int)size : -EIO;
