@@ -200,8 +200,8 @@ int leat_http_redirect(struct leat_http_response *response, int status, const ch
 /* A short text that names the status, or what options.on_error makes of it. */
 int leat_http_reply_error(struct leat_http_response *response, int status);
 
-/* The method is not for this resource: 405 with Allow, which is a list such as "GET, HEAD"; or 501 for
- * one that nobody knows (RFC 9110, sections 9.1 and 15.5.6). */
+/* The method is not for this resource: 405 with Allow, which is a list such as "GET, HEAD"; or 501
+ * for one that nobody knows (RFC 9110, sections 9.1 and 15.5.6). */
 int leat_http_reply_not_allowed(struct leat_http_request *request,
                                 struct leat_http_response *response, const char *allow);
 

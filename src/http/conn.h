@@ -89,8 +89,8 @@ struct conn {
     };
 };
 
-/* Takes the descriptor over, and the place in the crowd, which may be NULL. Without memory for it it
- * is closed, and this returns false. */
+/* Takes the descriptor over, and the place in the crowd, which may be NULL. Without memory for it
+ * it is closed, and this returns false. */
 bool conn_start(struct leat_http_server *server, int fd, struct crowd_entry *crowd,
                 bool is_refused);
 /* The server closes: the connection ends with its next response; or at once (not gently). */

@@ -5,8 +5,8 @@
  * asks for them, so that nothing is copied and nothing is taken from the client too early. The
  * chunked coding is taken off in place.
  *
- * Time is the client's only while we wait for it: body_timeout_ms of waiting make a window, in which
- * body_rate_min must have come.
+ * Time is the client's only while we wait for it: body_timeout_ms of waiting make a window, in
+ * which body_rate_min must have come.
  */
 #include <errno.h>
 #include <string.h>

@@ -9,8 +9,8 @@
 
 struct leat_http_response;
 
-/* The handler has returned: makes the vectors of what is still to be sent, which may be none. False:
- * the response is not whole, and the connection is to be broken off. */
+/* The handler has returned: makes the vectors of what is still to be sent, which may be none.
+ * False: the response is not whole, and the connection is to be broken off. */
 bool writing_end(struct leat_http_response *response);
 
 #endif

@@ -61,8 +61,9 @@ struct http1_chunked {
 void http1_chunked_init(struct http1_chunked *decoder);
 
 /* The next event of the body, taken off the start of `*input`; `*ret_data` (set by DATA
- * and TRAILER alone) is part of it. Or minus the status that answers it: -400 malformed, -431 the trailer is too large;
- * then `input->data` is at the byte that decided it, and the decoder stays broken. */
+ * and TRAILER alone) is part of it. Or minus the status that answers it: -400 malformed, -431 the
+ * trailer is too large; then `input->data` is at the byte that decided it, and the decoder stays
+ * broken. */
 int http1_chunked_next(struct http1_chunked *decoder, struct leat_slice *input,
                        struct leat_slice *ret_data);
 

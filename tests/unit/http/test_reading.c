@@ -25,9 +25,9 @@ static const char *text_of(struct leat_http_request *request, const char *name)
 }
 
 /* /tired: its time is over when it reads. /again: reads once more after its own deadline, and says
- * nothing. /big: reads all, and takes memory besides. /all: the whole body comes back. /sum: read in pieces of 7 bytes, the count comes back, with
- * a trailer. /slow: the same in the handler's own time. /late: read after a pause. Else: nothing is
- * read. */
+ * nothing. /big: reads all, and takes memory besides. /all: the whole body comes back. /sum: read
+ * in pieces of 7 bytes, the count comes back, with a trailer. /slow: the same in the handler's own
+ * time. /late: read after a pause. Else: nothing is read. */
 static void handler(struct leat_http_request *request, struct leat_http_response *response,
                     void *user)
 {
