@@ -205,8 +205,8 @@ struct leat_http_server *office_open(struct office *office)
         while ((error = leat_file_open(office->root, name, LEAT_FOREVER, &office->files[index])))
             CHECK(run, may_lack(run) || (error == -EAGAIN && run->profile->offload_full > 0));
     }
-    /* Without cachestat ranges that overlap are probed byte by byte, and a probe that fails warms its
-     * page: handlers that send any pieces of one cold file are then told wrong now and then. */
+    /* Without cachestat a range counts as being in memory when its ends are: of one cold file many
+     * handlers send any pieces, and those ends may have been read for others. */
     office->has_files = run->sys->resident(run->sys, office->files[0]->fd, 0, 1) >= 0;
     CHECK(run, leat_http_server_create(&office->options, &server) == 0);
     office->server_count++;

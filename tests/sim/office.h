@@ -5,8 +5,8 @@
  * handler is to do about it; both sides know it, by its number in the path, so that each can check
  * what it sees of the other:
  *
- *     errand.c draws it and writes its bytes        clerk.c  handles it in a fiber, checks the body,
- *     caller.c sends them, checks the answer                 notes what it has replied
+ *     errand.c draws it and writes its bytes       clerk.c handles it in a fiber, checks the body,
+ *     caller.c sends them, checks the answer               notes what it has replied
  *     office.c holds records and counters against both, and ends the server
  */
 #ifndef TESTS_SIM_OFFICE_H
