@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import re
 
+import semantics
 import strict
 
 REFUSALS = {400, 411, 413, 414, 421, 431, 501, 505}
@@ -64,7 +65,7 @@ class Verdict:
         self.count = len(finals)
         self.first = finals[0] if finals else None
         self.status = self.first.status if finals else 0
-        self.refused = self.status in REFUSALS or self.status == 0
+        self.refused = not finals or (self.status in REFUSALS and not self.persisted)
 
 
 def content_of(response):
@@ -170,6 +171,11 @@ def check_file(message, response):
     if response.status in REFUSALS and not (response.status == 400 and is_bad_path) and \
             response.status not in (501, 414):
         return [f"{response.status} to a request that is good"]
+    wanted = semantics.expected(message)
+    if wanted and response.status != wanted[0]:
+        return [f"{response.status} instead of {wanted[0]} (conditions, ranges)"]
+    if wanted and wanted[1] is not None and response.body != wanted[1]:
+        return [f"another body of {response.status}"]
     return []
 
 

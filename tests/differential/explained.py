@@ -322,7 +322,7 @@ rule(NODE, "lengths in trailers", "accepted", they_refuse(
 rule(NODE, "Connection", "accepted persisted", any_outcome(
     has_field(b"connection", rb"close|upgrade|keep-alive|,|^$|\"")),
      "Node reads close and keep-alive, whichever comes last, and lists less well; RFC 9112, 9.3")
-rule(NODE, "Upgrade", "accepted persisted status", any_outcome(has_field(b"upgrade")),
+rule(NODE, "Upgrade", "accepted persisted status count", any_outcome(has_field(b"upgrade")),
      "RFC 9110, 7.8: a server may ignore it")
 rule(NODE, "empty lines between requests", "persisted accepted count", any_outcome(
     lambda request: request.data.endswith((b"\r", b"\n"))),
@@ -339,6 +339,6 @@ rule(NODE, "a body that ends early", "refused accepted", any_outcome(
 rule(NODE, "versions and codings", "refused", any_outcome(
     lambda request: request.first.reason != "" or request.first.body_reason != ""),
      "Node has 400 for all; leat 505 and 501 where RFC 9110, 15.6 has them")
-rule(NODE, "expectations", "status persisted count", outcome(
-    "200|on|2|3", "417|closed|1", has_field(b"expect")),
+rule(NODE, "expectations", "status persisted count accepted", outcome(
+    "200|400|on|2|3", "417|closed|1", has_field(b"expect")),
      "RFC 9110, 10.1.1: MAY be 417")
