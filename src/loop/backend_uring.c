@@ -234,15 +234,40 @@ static bool is_transient(struct backend *backend, const struct op *op, int32_t r
     return result == -EINTR || (result == -ECONNABORTED && op->kind == OP_ACCEPT);
 }
 
+static void hand_over(struct backend *backend, struct op *op, int fd)
+{
+    if (fd < backend->descriptor_count)
+        backend->is_nonblocking[fd] = false; /* whatever its predecessor was */
+    op_complete(op, &(struct completion){.result = fd, .more = true});
+}
+
+/* Of those who wait for a socket by io_uring the kernel wakes one alone for a connection. When that
+ * was us and the cancel came in between, nobody will come for it: neither another ring of ours nor
+ * one of another process, until the next connection is there. We wait no more now, so what is in
+ * the queue and was announced to us can be taken without any of that. */
+static void take_rest(struct backend *backend, struct op *op)
+{
+    const int flags = fcntl(op->fd, F_GETFL);
+    if (flags < 0 || (!(flags & O_NONBLOCK) && fcntl(op->fd, F_SETFL, flags | O_NONBLOCK)))
+        return;
+    for (unsigned count = 0; count < URING_REST_MAX; count++) {
+        const int fd = TEMP_FAILURE_RETRY(accept4(op->fd, NULL, NULL, SOCK_CLOEXEC));
+        if (fd >= 0)
+            hand_over(backend, op, fd);
+        else if (errno != ECONNABORTED)
+            return;
+    }
+}
+
 static void accepted(struct backend *backend, struct op *op, int32_t result, bool is_armed)
 {
     if (result < 0) {
+        if (op->cancelled && op->accept.takes_rest)
+            take_rest(backend, op);
         end(op, result);
         return;
     }
-    if (result < backend->descriptor_count)
-        backend->is_nonblocking[result] = false; /* whatever its predecessor was */
-    op_complete(op, &(struct completion){.result = result, .more = true});
+    hand_over(backend, op, result);
     if (!is_armed)
         go_on(backend, op);
 }
@@ -356,6 +381,8 @@ static void deliver_finished(struct backend *backend)
     while ((node = list_take_front(&batch))) {
         struct op *op = CONTAINER_OF(node, struct op, node);
         ASSERT(op->backend_count == PLACE_FINISHED);
+        if (op->kind == OP_ACCEPT && op->accept.takes_rest)
+            take_rest(backend, op);
         end(op, (int32_t)(uint32_t)op->backend_word);
     }
 }

@@ -60,6 +60,11 @@ struct op {
     void *waiter; /* fiber_await's */
     union {
         struct {
+            /* Set before a cancel: connections that this op was woken for are accepted first. Who
+             * shares the socket would not hear of them. */
+            bool takes_rest;
+        } accept;
+        struct {
             const struct sockaddr *address;
             socklen_t size;
         } connect;

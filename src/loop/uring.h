@@ -19,6 +19,9 @@
 /* A FILL reads its range in pieces of this size, into memory nobody looks at. */
 enum { URING_FILL_PIECE_SIZE = 1024 * 1024 };
 
+/* Connections that a cancelled OP_ACCEPT takes before it ends: as many as a queue usually holds. */
+enum { URING_REST_MAX = 4096 };
+
 /* Buffers the kernel picks from when bytes arrive. One that has come with a completion is ours
  * until it is given back; what was given back reaches the kernel with the next publish. */
 struct uring_buffers {

@@ -325,5 +325,6 @@ void listener_close_gently(struct leat_listener *listener, listener_gone_fn gone
     ASSERT(listener->accept != NULL && listener->accept != queue_connection);
     ASSERT(gone != NULL);
     listener->gone = gone;
+    listener->op.accept.takes_rest = true;
     leat_listener_close(listener);
 }

@@ -295,6 +295,30 @@ static int closed_gently_fiber(void *arg)
 }
 FIBER_ENGINE_TEST(closed_gently)
 
+/* io_uring waits for a shared socket in a line of which the kernel wakes the first alone: whoever
+ * it has told of a connection takes it, or nobody would before the next one comes. */
+static int closed_when_told_fiber(void *arg)
+{
+    struct guests guests = {0};
+    struct leat_listener *listener = listen_somewhere(NULL);
+    const struct leat_address address = *leat_listener_address(listener);
+    const int heir = dup(leat_listener_fd(listener));
+    const int client = socket(AF_INET, SOCK_STREAM, 0);
+    listener_start(listener, let_in, &guests);
+    leat_sleep_ms(5); /* it waits in the kernel */
+    assert_int_equal(connect(client, &address.base, address.size), 0);
+    listener_close_gently(listener, be_over);
+    for (unsigned count = 0; !guests.is_over && count < 1000; count++)
+        leat_sleep_ms(1);
+    assert_true(guests.is_over);
+    if (strcmp(leat_loop_engine(leat_loop_current()), "uring") == 0)
+        assert_int_equal(guests.accepted, 1);
+    close(client);
+    close(heir);
+    return 0;
+}
+FIBER_ENGINE_TEST(closed_when_told)
+
 /* ---- Out of descriptors ---------------------------------------------------------------------- */
 
 static int out_of_descriptors_fiber(void *arg)
@@ -472,6 +496,7 @@ int main(void)
         cmocka_unit_test(test_inherited),
         cmocka_unit_test(test_unix_sockets),
         cmocka_unit_test(test_closed_gently),
+        cmocka_unit_test(test_closed_when_told),
         cmocka_unit_test(test_out_of_descriptors),
         cmocka_unit_test(test_two_threads_share_an_address),
         cmocka_unit_test(test_steered_by_cpu),
