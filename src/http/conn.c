@@ -535,7 +535,14 @@ static bool step_sent(struct conn *conn)
         return true;
     }
     exchange->input_begin = exchange->rest;
-    if (exchange->input_begin == exchange->input_end && intake_overflow(&conn->intake) == 0)
+    const bool has_more =
+        exchange->input_begin < exchange->input_end || intake_overflow(&conn->intake) > 0;
+    if (!has_more && conn->server->is_closing &&
+        conn->server->idle_until_ns <= conn->stream.loop->now_ns) {
+        begin_linger(conn); /* it could not be told so, and may be asking already */
+        return false;
+    }
+    if (!has_more)
         give_exchange(conn);
     else
         exchange_reset(exchange);

@@ -83,13 +83,15 @@ static int say_continue(struct conn *conn, int64_t deadline_ns)
     }
     const struct leat_vector vector = {.data = text, .size = sizeof text - 1};
     const uint64_t sent_before = exchange->sender.sent;
-    const int error = conn_send(conn, &vector, 1, deadline_ns);
+    int error = fiber_interruption(deadline_ns);
+    if (error) /* it waits on: what comes next is not the body */
+        return error;
+    error = conn_send(conn, &vector, 1, deadline_ns);
     exchange->head_size += exchange->sender.sent - sent_before;
-    /* Who has not been told keeps its body back, and what comes next is not the body. */
     exchange->request.body.awaits_continue = error != 0;
-    if (error && exchange->sender.sent > sent_before)
+    if (error)
         leat_http_abort(&exchange->response); /* nothing can follow a part of it */
-    return error;
+    return error == -EPIPE ? -ECONNRESET : error;
 }
 
 /* The window is over: was it enough? */

@@ -255,6 +255,7 @@ static void close_stream(struct sim *sim, struct sim_object *object)
         out->generation++;
         out->is_moving = false;
         out->written = out->arrived;
+        out->is_ended = out->has_end_arrived; /* an end that follows lost bytes is lost too */
         send_reset(sim, out->reader);
     } else {
         out->is_ended = true;
