@@ -336,6 +336,10 @@ static bool is_idle_end(const struct caller *caller)
         OFFICE_SLACK_MS * LEAT_NS_PER_MS + 3 * sim_lateness_ns(office->run->sim);
     const int64_t sent_ns = caller->last_sent_ns ? caller->last_sent_ns : caller->begun_ns;
     const int64_t last_ns = caller->last_received_ns > sent_ns ? caller->last_received_ns : sent_ns;
+    const bool is_limited = office->options.connections_max < OFFICE_CALLERS_MAX ||
+                            office->options.connections_per_address_max > 0;
+    if (is_limited && caller->received == 0) /* who is beyond a limit has less time */
+        return true;
     if (office->closed_ns > 0 && now_of(caller) >= office->idle_until_ns) {
         const int64_t until_ns = last_ns > office->idle_until_ns ? last_ns : office->idle_until_ns;
         CHECK(office->run, office->has_successor || now_of(caller) <= until_ns + slack_ns);
@@ -367,6 +371,12 @@ static bool must_have_been_heard(const struct caller *caller, const struct erran
            errand->head_ns + TRAVEL_MS * LEAT_NS_PER_MS < office->closed_ns;
 }
 
+/* Who asks for more without having read what there is, of a server that thinks it idle, is reset. */
+static bool is_overtaken(const struct caller *caller, const struct errand *errand)
+{
+    return errand->records == 1 && !errand->record_is_broken && caller->sent > errand->end;
+}
+
 /* In a kind world: why has the connection ended? */
 static void check_end(struct caller *caller)
 {
@@ -377,6 +387,8 @@ static void check_end(struct caller *caller)
         caller->answered > caller->first ? &caller->errands[caller->answered - 1] : NULL;
     const unsigned asked = count_asked(caller);
     if (has_broken_answer(caller))
+        return;
+    if (next && is_overtaken(caller, next))
         return;
     CHECK(run, caller->head_size == 0 && caller->place == AT_HEAD);
     if (caller->is_last_seen) {
@@ -395,7 +407,9 @@ static void check_end(struct caller *caller)
          * and who asks as soon as it is connected is heard. */
         CHECK(run, !office->has_successor || caller->received > 0);
         const int64_t travel_ns = OFFICE_SLACK_MS * LEAT_NS_PER_MS;
-        CHECK(run, next->begun_ns + travel_ns >= office->idle_until_ns || caller->has_finished);
+        const bool was_long = last && caller->last_received_ns >= office->idle_until_ns;
+        CHECK(run, next->begun_ns + travel_ns >= office->idle_until_ns || caller->has_finished ||
+                       was_long);
         return;
     }
     if (caller->has_finished) {
@@ -414,7 +428,9 @@ static void come_back(struct caller *caller)
     struct sim_run *run = caller->office->run;
     for (unsigned index = caller->answered; index < caller->count; index++) {
         struct errand *errand = &caller->errands[index];
-        CHECK(run, errand->handled == 0 && errand->taken == 0);
+        if (errand->handled > 0) /* overtaken, and not to be asked for twice */
+            return;
+        CHECK(run, errand->taken == 0);
         errand->begun_ns = errand->head_ns = errand->end_ns = 0;
     }
     CHECK(run, ++caller->attempts < ATTEMPTS_MAX);
@@ -647,7 +663,7 @@ static void draw_quirk(struct caller *caller)
         caller->vanish_at = draw(run, 1, draw_chance(run, 50) ? caller->draft.size * 2 : 100000);
     } else if (quirk < 37) {
         struct errand *errand = &caller->errands[draw(run, 0, caller->count - 1)];
-        const bool is_late = errand->framing != FRAMING_NONE && draw_chance(run, 70);
+        const bool is_late = errand->end > errand->head_end && draw_chance(run, 70);
         caller->drip_at = draw(run, is_late ? errand->head_end : errand->begin, errand->end - 1);
         caller->drips = (unsigned)draw(run, is_late ? 10 : 1, 30);
         if (is_late && draw_chance(run, 50)) { /* still being read when its time is over */

@@ -149,7 +149,8 @@ static size_t read_piece(struct work *work, char *data, size_t size)
 {
     struct sim_run *run = work->run;
     for (;;) {
-        const bool is_hasty = draw_chance(run, 5);
+        /* Not where 100 Continue may be cut in the middle: nothing can follow that. */
+        const bool is_hasty = !work->errand->expects && draw_chance(run, 5);
         const int64_t deadline_ns =
             is_hasty ? leat_after_ms((int64_t)draw(run, 0, 3)) : LEAT_FOREVER;
         const ssize_t count = leat_http_read(work->request, data, size, deadline_ns);
@@ -481,6 +482,14 @@ static void oversleep(struct work *work)
     note_cancel(work);
 }
 
+/* Without 100 Continue, or with a part of it, nothing can be replied. */
+static bool is_cut_in_continue(const struct work *work)
+{
+    const int error = work->errand->read_error;
+    return work->errand->expects && error != 0 &&
+           (error == -ECONNRESET || may_break(work->run) || may_lack(work->run));
+}
+
 static void do_errand(struct work *work)
 {
     struct errand *errand = work->errand;
@@ -495,7 +504,7 @@ static void do_errand(struct work *work)
         read_body(work);
     if (errand->deadline_ms % 2 == 0)
         oversleep(work);
-    if (work->is_over || (errand->read_error && !errand->perseveres))
+    if (work->is_over || (errand->read_error && !errand->perseveres) || is_cut_in_continue(work))
         return;
     write_answer(work);
     if (errand->told && !errand->has_head_out && draw_chance(work->run, 10))
@@ -521,13 +530,14 @@ void clerk_handle(struct leat_http_request *request, struct leat_http_response *
     CHECK(run, errand->handled++ == 0 && caller->sent >= errand->head_end);
     CHECK(run, errand == caller->errands || (errand - 1)->has_returned);
     office->handled++;
-    office->working[caller->host]++;
-    CHECK(run, office->options.connections_per_address_max == 0 ||
+    const bool is_counted = !caller->is_gone; /* who has gone has no address any more */
+    office->working[caller->host] += is_counted;
+    CHECK(run, office->options.connections_per_address_max == 0 || may_break(run) ||
                    office->working[caller->host] <= office->options.connections_per_address_max);
     errand->handled_ns = now_of(&work);
     do_errand(&work);
     CHECK(run, memcmp(leat_http_path(request).data, text, path.size) == 0);
-    office->working[caller->host]--;
+    office->working[caller->host] -= is_counted;
     if (!errand->has_head_out)
         errand->read_before_head = errand->was_read;
     note_lateness(&work);

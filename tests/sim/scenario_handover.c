@@ -57,6 +57,8 @@ static void check_callers(const struct office *office)
         return;
     for (unsigned index = 0; index < office->caller_count; index++) {
         const struct caller *caller = &office->callers[index];
+        if (caller->answered < caller->count && caller->errands[caller->answered].handled > 0)
+            continue; /* it asked on without reading, and was reset: caller.c looks at that */
         CHECK(run, caller->answered == caller->count);
         CHECK(run, caller->errands[caller->count - 1].is_whole);
     }
