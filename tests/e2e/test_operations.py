@@ -19,7 +19,7 @@ from conftest import BUILD, LEAT, run_leat
 from peer import Peer
 
 FILM = "/watercourse.mp4"
-TAKEN_OVER = re.compile(r"leat serve: process (\d+) has taken over; (\d+) ends with its connections")
+TAKEN_OVER = re.compile(r"leat serve: process (\d+) has taken over; (\d+) ends with its conn")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="takes root")
 
 
@@ -443,8 +443,8 @@ def test_the_units_are_what_systemd_takes(tmp_path):
     assert (tmp_path / binary.lstrip("/")).exists()
     for unit in units:  # the program where it will be is not there; this one is
         unit.write_text(unit.read_text().replace(f"ExecStart={binary}", f"ExecStart={LEAT}"))
-    result = subprocess.run([analyze, "--man=no", "verify", *map(str, units)], capture_output=True, text=True,
-                            check=False)
+    result = subprocess.run([analyze, "--man=no", "verify", *map(str, units)],
+                            capture_output=True, text=True, check=False)
     ours = [line for line in result.stderr.splitlines() if "leat." in line]
     assert result.returncode == 0 and ours == [], result.stderr
 
