@@ -154,8 +154,7 @@ static size_t read_piece(struct work *work, char *data, size_t size)
         const int64_t deadline_ns =
             is_hasty ? leat_after_ms((int64_t)draw(run, 0, 3)) : LEAT_FOREVER;
         const ssize_t count = leat_http_read(work->request, data, size, deadline_ns);
-        if (count == -ETIMEDOUT && is_hasty && now_of(work) >= deadline_ns &&
-            !leat_is_cancelled()) {
+        if (count == -ETIMEDOUT && is_hasty && now_of(work) >= deadline_ns) {
             if (leat_yield() == 0)
                 continue;
             note_cancel(work);
