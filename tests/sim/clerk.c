@@ -157,6 +157,7 @@ static size_t read_piece(struct work *work, char *data, size_t size)
         if (count == -ETIMEDOUT && is_hasty && now_of(work) >= deadline_ns) {
             if (leat_yield() == 0)
                 continue;
+            work->errand->read_error = (int)count; /* the last there was */
             note_cancel(work);
             return 0;
         }
