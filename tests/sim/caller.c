@@ -371,7 +371,7 @@ static bool must_have_been_heard(const struct caller *caller, const struct erran
            errand->head_ns + TRAVEL_MS * LEAT_NS_PER_MS < office->closed_ns;
 }
 
-/* Who asks for more without having read what there is, of a server that thinks it idle, is reset. */
+/* Who asks on without having read what there is, of a server that thinks it idle, is reset. */
 static bool is_overtaken(const struct caller *caller, const struct errand *errand)
 {
     return errand->records == 1 && !errand->record_is_broken && caller->sent > errand->end;
