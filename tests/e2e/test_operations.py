@@ -99,15 +99,15 @@ def reign(serve):
 def test_a_slow_download_is_finished_within_the_grace(serve, media, film):
     (media / "long.bin").write_bytes(film * 4)
     server = serve(media)
-    peer = server.connect(receive_buffer=65536)
-    peer.ask("/long.bin")
-    length = peer.head().length
-    os.kill(server.pid, signal.SIGTERM)
-    time.sleep(1)
-    assert is_running(server.pid)
-    while len(peer.inbox) < length:
-        assert peer.more()
-    assert peer.inbox == film * 4
+    with server.connect(receive_buffer=65536) as peer:
+        peer.ask("/long.bin")
+        length = peer.head().length
+        os.kill(server.pid, signal.SIGTERM)
+        time.sleep(1)
+        assert is_running(server.pid)
+        while len(peer.inbox) < length:
+            assert peer.more()
+        assert peer.rest() == film * 4
     start = time.monotonic()
     server.stop(0)
     assert time.monotonic() - start < 3
