@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include "admin.h"
 #include "client_limits.h"
 #include "commands.h"
+#include "loop/process.h"
 #include "notify.h"
 #include "options.h"
 #include "privileges.h"
@@ -89,12 +89,10 @@ static int take_text(const char *text, void *target, char *ret_error, size_t ret
     return 0;
 }
 
-/* Of the cores we may run on, which a container or taskset may have made fewer. */
 static long core_count(void)
 {
-    cpu_set_t cores;
-    const int count = sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
-    return count < THREADS_MAX ? count : THREADS_MAX;
+    const unsigned count = process_core_count();
+    return count < THREADS_MAX ? (long)count : THREADS_MAX;
 }
 
 static enum options_result parse(int argc, char **argv, struct serve *serve)

@@ -7,11 +7,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/assert.h"
 #include "leat/error.h"
+#include "loop/process.h"
 #include "net/address.h"
 #include "net/tuning.h"
 
@@ -70,22 +70,6 @@ void sockets_take_inherited(struct sockets *sockets)
 }
 
 /* ---- Opening --------------------------------------------------------------------------------- */
-
-/* A socket left behind by a server that was killed refuses connections, and may go. */
-static void remove_stale_socket(const struct leat_address *address)
-{
-    struct stat status;
-    const char *path = address->local.sun_path;
-    if (!is_unix(address) || path[0] == '\0' || stat(path, &status) != 0 ||
-        !S_ISSOCK(status.st_mode))
-        return;
-    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return;
-    if (connect(fd, &address->base, address->size) != 0 && errno == ECONNREFUSED)
-        unlink(path);
-    close(fd);
-}
 
 static int set_on(int fd, int name)
 {
@@ -169,7 +153,7 @@ static int open_address(struct sockets *sockets, const struct leat_address *addr
     for (int count = 0; error == -EADDRINUSE && count < CLAIM_ATTEMPTS; count++) {
         if (count > 0)
             usleep(CLAIM_PAUSE_US);
-        remove_stale_socket(address);
+        process_remove_stale_socket(&address->base, address->size);
         error = open_group(group, options);
     }
     if (!error)

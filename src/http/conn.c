@@ -38,6 +38,14 @@ static int64_t in_ms(const struct conn *conn, int64_t delay_ms)
     return conn->stream.loop->now_ns + delay_ms * LEAT_NS_PER_MS;
 }
 
+/* Until when it may ask for nothing. */
+static int64_t idle_deadline(const struct conn *conn)
+{
+    const struct leat_http_server *server = conn->server;
+    const int64_t idle_ns = in_ms(conn, server->options.idle_timeout_ms);
+    return server->is_closing && server->idle_until_ns < idle_ns ? server->idle_until_ns : idle_ns;
+}
+
 void conn_deadline_changed(struct conn *conn)
 {
     if (conn->state == CONN_HANDLING)
@@ -547,9 +555,7 @@ static bool step_sent(struct conn *conn)
     else
         exchange_reset(exchange);
     conn->state = CONN_AWAITING;
-    const int64_t idle_ns = in_ms(conn, conn->server->options.idle_timeout_ms);
-    const bool ends_sooner = conn->server->is_closing && conn->server->idle_until_ns < idle_ns;
-    set_deadline(conn, ends_sooner ? conn->server->idle_until_ns : idle_ns);
+    set_deadline(conn, idle_deadline(conn));
     return true;
 }
 
@@ -723,10 +729,7 @@ bool conn_start(struct leat_http_server *server, int fd, struct crowd_entry *cro
     list_push_back(&server->conns, &conn->node);
     server->conn_count++;
     server->refusal_count += conn->is_refused;
-    set_deadline(conn,
-                 in_ms(conn, conn->is_refused ? CONN_REFUSED_MS : server->options.idle_timeout_ms));
-    if (server->is_closing) /* it was on its way when accepting ended */
-        conn_end(conn, true);
+    set_deadline(conn, conn->is_refused ? in_ms(conn, CONN_REFUSED_MS) : idle_deadline(conn));
     conn->stream.ops->receive_start(&conn->stream, &conn->receiver);
     return true;
 }
