@@ -88,7 +88,8 @@ struct leat_slice intake_next(const struct intake *intake, const struct exchange
     ASSERT(exchange->rest >= exchange->input_begin && exchange->rest <= exchange->input_end);
     if (exchange->rest < exchange->input_end)
         return slice_of(exchange->input + exchange->rest, exchange->input_end - exchange->rest);
-    return slice_of(intake->data + intake->begin, intake_overflow(intake));
+    return intake->data ? slice_of(intake->data + intake->begin, intake_overflow(intake))
+                        : slice_of(NULL, 0);
 }
 
 void intake_consume(struct intake *intake, struct exchange *exchange, size_t size)

@@ -78,7 +78,9 @@ static int next_parameter(struct leat_slice *text, struct parameter *ret_paramet
 /* Takes what stands before the parameters off the start of `*text`. */
 static struct leat_slice take_essence(struct leat_slice *text)
 {
-    const char *const end = text->size > 0 ? memchr(text->data, ';', text->size) : NULL;
+    if (text->size == 0)
+        return *text;
+    const char *const end = memchr(text->data, ';', text->size);
     const size_t size = end ? (size_t)(end - text->data) : text->size;
     const struct leat_slice essence = slice_of(text->data, size);
     *text = slice_after(*text, size);
