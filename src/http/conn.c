@@ -22,6 +22,7 @@
 #include "net/address.h"
 
 static void conn_run(struct conn *conn);
+static void on_turn(struct task *task);
 
 /* ---- Time ------------------------------------------------------------------------------------ */
 
@@ -62,6 +63,7 @@ static bool take_exchange(struct conn *conn)
     if (!exchange)
         return false;
     exchange_init(exchange, conn);
+    exchange->turn = (struct task){.run = on_turn};
     sender_init(&exchange->sender, conn->stream.loop, conn->stream.fd);
     conn->exchange = exchange;
     return true;
@@ -144,6 +146,7 @@ static void begin_linger(struct conn *conn)
         return;
     }
     conn->state = CONN_LINGERING;
+    conn->lingered = 0;
     conn->linger_until_ns = in_ms(conn, CONN_LINGER_MAX_MS);
     set_deadline(conn, in_ms(conn, CONN_LINGER_MS));
     if (!receiver_is_busy(&conn->receiver))
@@ -598,7 +601,7 @@ static void conn_run(struct conn *conn)
             goes_on = step_sent(conn);
             if (goes_on && ++answered == CONN_REQUESTS_A_TURN && conn->exchange) {
                 conn->is_deferred = true;
-                loop_defer(conn->stream.loop, &conn->task);
+                loop_defer(conn->stream.loop, &conn->exchange->turn);
                 goes_on = false;
             }
             break;
@@ -616,7 +619,7 @@ static void conn_run(struct conn *conn)
 
 static void on_turn(struct task *task)
 {
-    struct conn *conn = CONTAINER_OF(task, struct conn, task);
+    struct conn *conn = CONTAINER_OF(task, struct exchange, turn)->conn;
     conn->is_deferred = false;
     conn_run(conn);
 }
@@ -718,11 +721,8 @@ bool conn_start(struct leat_http_server *server, int fd, struct crowd_entry *cro
         crowd_leave(&server->crowd, crowd);
         return false;
     }
-    *conn = (struct conn){.server = server,
-                          .crowd = crowd,
-                          .is_refused = is_refused,
-                          .state = CONN_AWAITING,
-                          .task = {.run = on_turn}};
+    *conn = (struct conn){
+        .server = server, .crowd = crowd, .is_refused = is_refused, .state = CONN_AWAITING};
     stream_init(&conn->stream, loop, fd);
     receiver_init(&conn->receiver, on_data);
     timer_init(&conn->timer, on_time);

@@ -67,16 +67,17 @@ struct conn {
     struct receiver receiver;
     struct timer timer;
     int64_t deadline_ns; /* the timer may fire earlier, and is then set anew */
-    struct task task;    /* goes on in the next turn */
     enum conn_state state : 8;
-    bool is_deferred;          /* the task is queued */
-    bool is_running;           /* conn_run is at it */
-    bool is_receiving;         /* so is on_data */
-    bool is_refused;           /* beyond the server's limit */
-    bool is_peer_done;         /* it will send nothing more */
-    bool is_last;              /* the response in work ends the connection */
-    uint32_t requests;         /* so far */
-    uint32_t lingered;         /* bytes read away */
+    bool is_deferred : 1;  /* it goes on in the next turn */
+    bool is_running : 1;   /* conn_run is at it */
+    bool is_receiving : 1; /* so is on_data */
+    bool is_refused : 1;   /* beyond the server's limit */
+    bool is_peer_done : 1; /* it will send nothing more */
+    bool is_last : 1;      /* the response in work ends the connection */
+    union {
+        uint32_t requests; /* so far */
+        uint32_t lingered; /* LINGERING: bytes read away */
+    };
     struct exchange *exchange; /* NULL: AWAITING, LINGERING, CLOSING */
     struct fiber *fiber;       /* of the handler; NULL: none */
     struct intake intake;

@@ -79,6 +79,7 @@ struct leat_http_response {
 
 struct exchange {
     struct conn *conn;
+    struct task turn; /* the connection's: pipelined requests go on in the next one */
     struct leat_http_request request;
     struct leat_http_response response;
     struct sender sender;
