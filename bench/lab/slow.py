@@ -40,8 +40,8 @@ def measure(lab, options, server, slow):
                 crowds.gather(lab, running, "write", slow, "/", INTERVAL_S) as writers:
             crowded = normal(lab, options, running)
             resident = memory.resident(running)
-    return {"calm": calm, "beside": beside, "crowded": crowded, "readers": readers, "writers": writers,
-            "resident": resident}
+    return {"calm": calm, "beside": beside, "crowded": crowded, "resident": resident,
+            "readers": readers, "writers": writers}
 
 
 def is_void(figures, slow):
