@@ -16,12 +16,13 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/decimal.h"
 #include "leat/clock.h"
 
 /* The byte on the pipe: that the successor serves, or the errno of its exec. */
 enum { SERVES = 0, EXIT_NO_EXEC = 127 };
 
-enum { VARIABLE_SIZE = 96, VARIABLES = 4, DIGITS_MAX = 20 };
+enum { VARIABLE_SIZE = 96, VARIABLES = 4 };
 
 /* ---- The program ----------------------------------------------------------------------------- */
 
@@ -124,19 +125,6 @@ static int make_environment(struct launch *launch, const char *sandbox)
     return 0;
 }
 
-static void write_digits(char *target, unsigned long number)
-{
-    char digits[DIGITS_MAX];
-    int count = 0;
-    do {
-        digits[count++] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
-    while (count > 0)
-        *target++ = digits[--count];
-    *target = '\0';
-}
-
 /* Descriptors go to 3, 4, … by way of numbers above all of those: some may be in the way of others.
  * The copies on the way, and everything else of ours, close with exec. */
 static int place_descriptors(struct launch *launch)
@@ -158,7 +146,7 @@ static _Noreturn void become(struct launch *launch, int ready_fd)
 {
     if (place_descriptors(launch) == 0) {
         ready_fd = SOCKETS_FIRST_FD + launch->count - 1;
-        write_digits(launch->pid_digits, (unsigned long)getpid());
+        *decimal_put(launch->pid_digits, (unsigned long)getpid()) = '\0';
         pthread_sigmask(SIG_SETMASK, &launch->program->signal_mask, NULL);
         execve(launch->program->path, launch->program->argv, launch->environment);
     }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/decimal.h"
 #include "http/status.h"
 #include "net/file.h"
 #include "net/residency.h"
@@ -64,17 +65,6 @@ void exchange_fini(struct exchange *exchange)
 
 /* ---- Finishing ------------------------------------------------------------------------------- */
 
-static unsigned put_decimal(char *text, uint64_t number)
-{
-    char digits[20]; /* of the largest there is */
-    unsigned begin = sizeof digits;
-    do
-        digits[--begin] = (char)('0' + number % 10);
-    while ((number /= 10) > 0);
-    memcpy(text, digits + begin, sizeof digits - begin);
-    return (unsigned)sizeof digits - begin;
-}
-
 /* Puts the status line and Date in front of the fields; returns where the head begins. */
 static unsigned put_start(struct exchange *exchange, const char *date)
 {
@@ -116,7 +106,7 @@ static void put_last_fields(struct leat_http_response *response, bool is_old_cli
         at = append(at, SLICE("Transfer-Encoding: chunked\r\n"));
     } else if (response->kind != RESPONSE_TO_CLOSE && !has_no_content(response->status)) {
         at = append(at, SLICE("Content-Length: "));
-        at += put_decimal(at, response->size);
+        at = decimal_put(at, response->size);
         at = append(at, SLICE("\r\n"));
     }
     if (!response->keep_alive)

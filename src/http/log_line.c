@@ -15,6 +15,7 @@
 #endif
 
 #include "base/assert.h"
+#include "base/decimal.h"
 #include "base/slice.h"
 #include "leat/clock.h"
 #include "wire/utf8.h"
@@ -32,17 +33,6 @@ static inline char *put(char *at, const char *text, size_t size)
 {
     memcpy(at, text, size);
     return at + size;
-}
-
-static char *put_decimal(char *at, uint64_t value)
-{
-    char digits[20];
-    size_t begin = sizeof digits;
-    do {
-        digits[--begin] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    return put(at, digits + begin, sizeof digits - begin);
 }
 
 static char *put_hex(char *at, unsigned char byte)
@@ -136,7 +126,7 @@ static char *put_ipv4(char *at, const struct in_addr *address)
     for (int index = 0; index < 4; index++) {
         if (index > 0)
             *at++ = '.';
-        at = put_decimal(at, bytes[index]);
+        at = decimal_put(at, bytes[index]);
     }
     return at;
 }
@@ -200,9 +190,9 @@ char *log_line_combined(char *at, const struct leat_http_record *record, struct 
     const char *time = text_of(clock->local, record->time_ns / LEAT_NS_PER_S, make_local);
     at = PUT(put_host(at, record->peer), " - - [");
     at = put_request_line(put(at, time, strlen(time)), record);
-    at = record->status > 0 ? put_decimal(at, (unsigned)record->status) : PUT(at, "-");
+    at = record->status > 0 ? decimal_put(at, (unsigned)record->status) : PUT(at, "-");
     *at++ = ' ';
-    at = record->body_sent > 0 ? put_decimal(at, record->body_sent) : PUT(at, "-");
+    at = record->body_sent > 0 ? decimal_put(at, record->body_sent) : PUT(at, "-");
     at = put_quoted(put_quoted(at, record->referer), record->user_agent);
     *at++ = '\n';
     return at;
@@ -259,7 +249,7 @@ char *log_line_json(char *at, const struct leat_http_record *record, struct log_
     const struct leat_slice none = {0};
     at = PUT(put_json_time(PUT(at, "{\"time\":\""), record->time_ns, clock), "\",\"peer\":\"");
     at = PUT(put_host(at, record->peer), "\",\"port\":");
-    at = PUT(put_decimal(at, leat_address_port(record->peer)), ",\"method\":");
+    at = PUT(decimal_put(at, leat_address_port(record->peer)), ",\"method\":");
     at = PUT(put_json_text(at, is_known ? record->method : none), ",\"target\":");
     at = PUT(put_json_text(at, is_known ? record->target : none), ",\"protocol\":");
     if (is_known)
@@ -267,11 +257,11 @@ char *log_line_json(char *at, const struct leat_http_record *record, struct log_
     else
         at = PUT(at, "null");
     at = PUT(put_json_text(PUT(at, ",\"host\":"), record->host), ",\"status\":");
-    at = record->status > 0 ? put_decimal(at, (unsigned)record->status) : PUT(at, "null");
-    at = put_decimal(PUT(at, ",\"sent\":"), record->sent);
-    at = put_decimal(PUT(at, ",\"body_sent\":"), record->body_sent);
-    at = put_decimal(PUT(at, ",\"body_received\":"), record->body_received);
-    at = put_decimal(PUT(at, ",\"duration_us\":"), (uint64_t)record->duration_ns / 1000);
+    at = record->status > 0 ? decimal_put(at, (unsigned)record->status) : PUT(at, "null");
+    at = decimal_put(PUT(at, ",\"sent\":"), record->sent);
+    at = decimal_put(PUT(at, ",\"body_sent\":"), record->body_sent);
+    at = decimal_put(PUT(at, ",\"body_received\":"), record->body_received);
+    at = decimal_put(PUT(at, ",\"duration_us\":"), (uint64_t)record->duration_ns / 1000);
     at = put_json_text(PUT(at, ",\"referer\":"), record->referer);
     at = put_json_text(PUT(at, ",\"user_agent\":"), record->user_agent);
     return record->is_broken ? PUT(at, ",\"broken\":true}\n") : PUT(at, ",\"broken\":false}\n");

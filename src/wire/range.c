@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "base/assert.h"
+#include "base/decimal.h"
 #include "wire/chars.h"
 
 /* A range-spec, not yet seen against a size. */
@@ -120,33 +121,20 @@ enum range_answer range_parse(struct leat_slice value, uint64_t size, struct ran
     return RANGE_PARTS;
 }
 
-static char *put_decimal(char *at, uint64_t value)
-{
-    char digits[20];
-    size_t count = 0;
-    do
-        digits[count++] = (char)('0' + value % 10);
-    while ((value /= 10) > 0);
-    ASSERT(count <= sizeof(digits));
-    while (count > 0)
-        *at++ = digits[--count];
-    return at;
-}
-
 size_t range_format(const struct range *range, uint64_t size, char ret_text[RANGE_TEXT_SIZE])
 {
     memcpy(ret_text, "bytes ", 6);
     char *at = ret_text + 6;
     if (range) {
         ASSERT(range->first <= range->last && range->last < size);
-        at = put_decimal(at, range->first);
+        at = decimal_put(at, range->first);
         *at++ = '-';
-        at = put_decimal(at, range->last);
+        at = decimal_put(at, range->last);
     } else {
         *at++ = '*';
     }
     *at++ = '/';
-    at = put_decimal(at, size);
+    at = decimal_put(at, size);
     ASSERT((size_t)(at - ret_text) <= RANGE_TEXT_SIZE);
     return (size_t)(at - ret_text);
 }
