@@ -237,12 +237,6 @@ int sockets_open_apart(struct sockets *sockets, const struct leat_address *addre
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
-static void remove_path(const struct leat_address *address)
-{
-    if (is_unix(address) && address->local.sun_path[0])
-        unlink(address->local.sun_path);
-}
-
 void sockets_close(struct sockets *sockets)
 {
     for (unsigned index = 0; index < sockets->count; index++)
@@ -253,7 +247,7 @@ void sockets_abandon(struct sockets *sockets)
 {
     for (unsigned index = 0; index < sockets->count; index++)
         if (sockets->groups[index].is_new)
-            remove_path(&sockets->groups[index].address);
+            process_remove_socket(&sockets->groups[index].address.base);
     sockets_close(sockets);
 }
 
@@ -261,5 +255,5 @@ void sockets_remove_paths(const struct sockets *sockets)
 {
     for (unsigned index = 0; index < sockets->count; index++)
         if (sockets->groups[index].is_asked_for)
-            remove_path(&sockets->groups[index].address);
+            process_remove_socket(&sockets->groups[index].address.base);
 }
