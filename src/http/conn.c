@@ -136,6 +136,12 @@ void conn_end(struct conn *conn, bool is_gentle)
         set_deadline(conn, conn->server->idle_until_ns);
 }
 
+static void receive(struct conn *conn)
+{
+    if (!conn->is_peer_done && !receiver_is_busy(&conn->receiver))
+        conn->stream.ops->receive_start(&conn->stream, &conn->receiver);
+}
+
 /* The last response is out: nothing more will be sent, what still comes is read away. */
 static void begin_linger(struct conn *conn)
 {
@@ -149,8 +155,7 @@ static void begin_linger(struct conn *conn)
     conn->lingered = 0;
     conn->linger_until_ns = in_ms(conn, CONN_LINGER_MAX_MS);
     set_deadline(conn, in_ms(conn, CONN_LINGER_MS));
-    if (!receiver_is_busy(&conn->receiver))
-        conn->stream.ops->receive_start(&conn->stream, &conn->receiver);
+    receive(conn);
 }
 
 /* A response that will not be whole must not look so: the client is to see a reset, where the end
@@ -162,12 +167,6 @@ static void break_off(struct conn *conn)
 }
 
 /* ---- Input ----------------------------------------------------------------------------------- */
-
-static void receive(struct conn *conn)
-{
-    if (!conn->is_peer_done && !receiver_is_busy(&conn->receiver))
-        conn->stream.ops->receive_start(&conn->stream, &conn->receiver);
-}
 
 /* Does it go on by itself when something comes? */
 static bool is_reading(const struct conn *conn)
