@@ -68,9 +68,9 @@ struct conn {
     struct timer timer;
     int64_t deadline_ns; /* the timer may fire earlier, and is then set anew */
     enum conn_state state : 8;
+    bool is_running;       /* conn_run is at it */
+    bool is_receiving;     /* so is on_data */
     bool is_deferred : 1;  /* it goes on in the next turn */
-    bool is_running : 1;   /* conn_run is at it */
-    bool is_receiving : 1; /* so is on_data */
     bool is_refused : 1;   /* beyond the server's limit */
     bool is_peer_done : 1; /* it will send nothing more */
     bool is_last : 1;      /* the response in work ends the connection */

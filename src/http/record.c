@@ -66,11 +66,11 @@ void record_end(struct conn *conn, bool is_broken)
 {
     struct leat_http_server *server = conn->server;
     struct exchange *exchange = conn->exchange;
+    if (!exchange->has_request) /* and nothing was sent since */
+        return;
     const uint64_t sent = exchange->sender.sent - exchange->sent_before;
     exchange->sent_before = exchange->sender.sent;
     counter_add(&server->bytes_sent, sent);
-    if (!exchange->has_request)
-        return;
     exchange->has_request = false;
     const struct leat_http_response *response = &exchange->response;
     const int64_t duration_ns = conn->stream.loop->now_ns - exchange->request.received_ns;
