@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the framework and waiting experiments measure of leat: what somebody who uses the framework
- * has by default, Date and deadlines included, with a router and a middleware around every handler.
+ * What the laboratory measures of leat's framework: what somebody who uses it has by default, Date
+ * and deadlines included, with a router and a middleware around every handler.
  *
- *     GET /1k          1 KiB from memory
+ *     GET /1k          1 KiB from memory: 1k.txt below --root, read once
  *     GET /wait/{ms}   a line, after so many milliseconds in which the fiber waits
  *     GET /{path...}   the files below --root
+ *
+ * --burn-ns N plants so many nanoseconds of work in each request, which the laboratory must find.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "leat/leat.h"
 #include "leat/router.h"
@@ -18,6 +21,7 @@
 struct settings {
     const char *listen;
     const char *root;
+    long burn_ns;
     enum leat_engine engine;
 };
 
@@ -30,6 +34,24 @@ static void count(struct leat_http_request *request, struct leat_http_response *
 {
     leat_http_next(next);
     answers[leat_http_status(response) / 100 % 6]++;
+}
+
+static long now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000000000L + now.tv_nsec;
+}
+
+/* Works until the clock says so; a thread that had to give way meanwhile works a little less. */
+static void burn(struct leat_http_request *request, struct leat_http_response *response,
+                 struct leat_http_next *next, void *user)
+{
+    const struct settings *settings = user;
+    const long end_ns = now_ns() + settings->burn_ns;
+    while (now_ns() < end_ns)
+        ;
+    leat_http_next(next);
 }
 
 static void hello(struct leat_http_request *request, struct leat_http_response *response,
@@ -45,12 +67,14 @@ static void wait_ms(struct leat_http_request *request, struct leat_http_response
     leat_http_reply_static(response, 200, "text/plain", "waited\n", 7);
 }
 
-static int serve(const struct settings *settings, struct leat_root *root)
+static int serve(struct settings *settings, struct leat_root *root)
 {
     struct leat_http_router *router = leat_http_router_create();
     if (router == NULL)
         return -ENOMEM;
     leat_http_use(router, count, NULL);
+    if (settings->burn_ns > 0)
+        leat_http_use(router, burn, settings);
     leat_http_get(router, "/1k", hello, NULL);
     leat_http_get(router, "/wait/{ms}", wait_ms, NULL);
     if (root != NULL)
@@ -70,6 +94,8 @@ static struct settings parse(int argc, char **argv)
             settings.listen = argv[index + 1];
         else if (strcmp(argv[index], "--root") == 0)
             settings.root = argv[index + 1];
+        else if (strcmp(argv[index], "--burn-ns") == 0)
+            settings.burn_ns = atol(argv[index + 1]);
         else if (strcmp(argv[index], "--engine") == 0)
             settings.engine = strcmp(argv[index + 1], "epoll") == 0   ? LEAT_ENGINE_EPOLL
                               : strcmp(argv[index + 1], "uring") == 0 ? LEAT_ENGINE_URING
@@ -78,10 +104,25 @@ static struct settings parse(int argc, char **argv)
     return settings;
 }
 
+/* Fills the body: from 1k.txt, or where there is none, with something. */
+static void load_body(const char *root)
+{
+    char path[4096] = "";
+    memset(body, 'x', sizeof body);
+    if (root != NULL)
+        snprintf(path, sizeof path, "%s/1k.txt", root);
+    FILE *file = fopen(path, "rb");
+    if (file == NULL)
+        return;
+    if (fread(body, 1, sizeof body, file) != sizeof body)
+        fprintf(stderr, "router_1k: %s: shorter than %zu bytes\n", path, sizeof body);
+    fclose(file);
+}
+
 int main(int argc, char **argv)
 {
-    const struct settings settings = parse(argc, argv);
-    memset(body, 'x', sizeof body);
+    struct settings settings = parse(argc, argv);
+    load_body(settings.root);
     struct leat_root *root = NULL;
     int error = settings.root != NULL ? leat_root_open(settings.root, &root) : 0;
     if (!error)

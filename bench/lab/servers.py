@@ -12,6 +12,7 @@ HELLO = "{bin}/hello_1k --listen {listen} --engine {engine}"
 ROUTER = "{bin}/router_1k --listen {listen} --engine {engine} --root {dir}"
 UPLOAD = "{build}/examples/upload --listen {listen} --threads 1 --no-sync {dir}"
 LEAT = "{leat} serve {dir} --listen {listen} --threads 1 --engine {engine}"
+BARE = "{bin}/bare_{engine} {port} {dir}"
 
 NGINX = """\
 user root; daemon off; worker_processes 1; pid {work}/nginx.pid; error_log stderr error;
@@ -67,7 +68,7 @@ class Nginx:
 
 
 def bare(engine):
-    return Server(f"bare_{engine}", "{bin}/bare_" + engine + " {port} {dir}", engine)
+    return Server(f"bare_{engine}", BARE, engine)
 
 
 # Of thousands of clients. nginx begins to close idle connections when a sixteenth of its

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the bare servers send. They parse nothing but the end of a head and two letters of its path,
+ * What the bare servers send. They parse nothing but the end of a head and a letter of its path,
  * time nothing and log nothing: what is left is the kernel's share, the floor under any server.
  * Their heads have the headers and the length of leat's, so that both pay for the same bytes; when
  * leat's head changes, it changes here and nowhere else.
  *
- * Paths, told apart by the two letters after "GET /":
- *     /1k    1 KiB from memory, one send
+ * Paths, told apart by the second letter after "GET /"; what follows does not matter:
+ *     /1k    1 KiB from memory, one send; and every other path
  *     /1m    the file 1m.bin by sendfile
- *     /big   the file big.bin by sendfile, when there is one (the relay's source)
+ *     /64k, /16m   64k.bin and 16m.bin likewise, when they are there
+ *     /big   the file big.bin likewise (the relay's source)
  */
 #ifndef LEAT_BENCH_BARE_H
 #define LEAT_BENCH_BARE_H
@@ -47,6 +48,8 @@ struct bare_file {
 struct bare_content {
     char memory[sizeof BARE_HEAD_MEMORY - 1 + BARE_BODY_SIZE]; /* head and body of /1k, together */
     struct bare_file one_mib;
+    struct bare_file kib_64;
+    struct bare_file mib_16;
     struct bare_file big;
 };
 
@@ -62,7 +65,7 @@ static inline struct bare_file bare_open(int directory, const char *name)
     return file;
 }
 
-/* Reads 1k.txt and opens 1m.bin and big.bin in the given directory. */
+/* Reads 1k.txt and opens the files in the given directory. */
 static inline void bare_load(struct bare_content *content, const char *path)
 {
     const size_t head_size = sizeof BARE_HEAD_MEMORY - 1;
@@ -77,6 +80,8 @@ static inline void bare_load(struct bare_content *content, const char *path)
     }
     close(small);
     content->one_mib = bare_open(directory, "1m.bin");
+    content->kib_64 = bare_open(directory, "64k.bin");
+    content->mib_16 = bare_open(directory, "16m.bin");
     content->big = bare_open(directory, "big.bin");
     close(directory);
 }
@@ -86,10 +91,12 @@ static inline struct bare_file *bare_choose(struct bare_content *content, const 
                                             size_t size)
 {
     struct bare_file *file = NULL;
-    if (size >= 7 && request[6] == 'm')
-        file = &content->one_mib;
-    else if (size >= 7 && request[5] == 'b')
-        file = &content->big;
+    switch (size >= 7 ? request[6] : 'k') {
+    case 'm': file = &content->one_mib; break;
+    case '4': file = &content->kib_64; break;
+    case '6': file = &content->mib_16; break;
+    case 'i': file = &content->big; break;
+    }
     return file != NULL && file->fd >= 0 ? file : NULL;
 }
 
