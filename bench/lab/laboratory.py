@@ -8,9 +8,9 @@ client core 1. Processes, control groups and files are removed on the way out, a
 if the laboratory itself is killed, its servers get SIGKILL from the kernel, and the next
 laboratory sweeps the empty groups away.
 
-CPU time is the cpuacct control group's, where there is one: nanoseconds, exact at a context
-switch, and it includes threads and children that have ended. /proc/PID/stat counts in ticks of
-10 ms, and /proc/PID/schedstat, the second choice, forgets threads that are gone.
+CPU time is a control group's where one can be made (lab/account.py): nanoseconds, exact at a
+context switch, and it includes threads and children that have ended. /proc/PID/schedstat, the
+second choice, forgets threads that are gone.
 """
 import contextlib
 import ctypes
@@ -27,6 +27,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from . import account
 
 CLONE_NEWNET = 0x40000000
 PR_SET_PDEATHSIG = 1
@@ -65,7 +67,7 @@ def group_root(controller):
 
 
 class Group:
-    """A control group of a version 1 controller."""
+    """A control group: of a version 1 controller, or of version 2."""
 
     count = 0
 
@@ -74,7 +76,15 @@ class Group:
 
     @classmethod
     def make(cls, controller):
-        root = group_root(controller)
+        return cls.make_below(group_root(controller))
+
+    @classmethod
+    def make_unified(cls):
+        """A group of version 2, which keeps CPU time without any controller."""
+        return cls.make_below(account.unified_root())
+
+    @classmethod
+    def make_below(cls, root):
         if root is None:
             return None
         cls.count += 1
@@ -104,7 +114,7 @@ class Group:
 
 def sweep(directory):
     """Removes what laboratories left that were killed themselves: named after their process."""
-    roots = {group_root("cpuacct"), group_root("blkio")} - {None}
+    roots = {group_root("cpuacct"), group_root("blkio"), account.unified_root()} - {None}
     for path in [path for root in (*roots, directory) for path in root.glob(PREFIX + "*")]:
         if Path("/proc", path.name[len(PREFIX):].split("-")[0]).exists():
             continue
@@ -134,17 +144,13 @@ class Running:
         self.may_end = False
 
     def cpu_ns(self):
+        return self.cpu().total_ns
+
+    def cpu(self):
+        """What it has cost so far, as an account.Cpu."""
         if self.account is not None:
-            return int((self.account.path / "cpuacct.usage").read_text())
-        total = 0
-        parent = str(self.process.pid)
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            with contextlib.suppress(OSError):
-                above = stat.read_text().rsplit(")", 1)[1].split()[1]
-                if parent in (stat.parent.name, above):
-                    for thread in stat.parent.glob("task/*/schedstat"):
-                        total += int(thread.read_text().split()[0])
-        return total
+            return account.read_group(self.account.path)
+        return account.read_session(self.process.pid)
 
     def complaint(self):
         self.errors.seek(0)
@@ -158,10 +164,12 @@ class Laboratory:
         self.quiet = quiet
         self.exits = contextlib.ExitStack()
         self.port = 10000
-        cores = sorted(os.sched_getaffinity(0))
+        self.server_core, self.client_core = self.choose_cores(sorted(os.sched_getaffinity(0)))
+
+    def choose_cores(self, cores):
         if len(cores) < 2:
             raise Skip("needs two cores: one for the server, one for the client")
-        self.server_core, self.client_core = cores[:2]
+        return cores[:2]
 
     # -- coming and going
 
@@ -172,8 +180,7 @@ class Laboratory:
         try:
             self.enter_namespace()
             sweep(self.bin)
-            self.directory = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-",
-                                                   dir=self.bin))
+            self.directory = self.make_directory()
             self.exits.callback(shutil.rmtree, self.directory, ignore_errors=True)
         except BaseException:
             self.exits.close()
@@ -182,6 +189,9 @@ class Laboratory:
 
     def __exit__(self, *_):
         self.exits.close()
+
+    def make_directory(self):
+        return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=self.bin))
 
     def enter_namespace(self):
         if os.geteuid() != 0:
@@ -283,22 +293,26 @@ class Laboratory:
             raise Fault(f"{shlex.join(process.args)}: {errors.decode().strip()}")
         return json.loads(out)
 
+    def next_port(self, _host):
+        """The namespace has no ports but ours."""
+        return self.port + 1 if self.port < 30000 else 10001
+
     @contextlib.contextmanager
     def serve(self, server, directory, host="127.0.0.1", groups=(), wrapper=(), core=None, **words):
         """Starts a server, waits until it accepts, gives a Running, ends it."""
-        self.port = self.port + 1 if self.port < 30000 else 10001
+        self.port = self.next_port(host)
         listen = f"{host}:{self.port}"
         argv = server.argv(self, directory, listen, words)
         with contextlib.ExitStack() as exits:
             errors = exits.enter_context(tempfile.TemporaryFile())
-            account = Group.make("cpuacct")
-            if account is not None:
-                exits.callback(account.remove)
-                groups = [*groups, account]
+            group = Group.make("cpuacct") or Group.make_unified()
+            if group is not None:
+                exits.callback(group.remove)
+                groups = [*groups, group]
             process = self.spawn([*wrapper, *argv], self.server_core if core is None else core,
                                  groups=groups, stdout=subprocess.DEVNULL, stderr=errors)
             exits.callback(self.end, process)
-            running = Running(process, listen, account, errors)
+            running = Running(process, listen, group, errors)
             self.await_listener(running, (host, self.port))
             yield running
             if process.poll() is not None and not running.may_end:
@@ -322,10 +336,11 @@ class Laboratory:
         cost = {}
         cores = {"server": self.server_core, "client": self.client_core}
         before = {name: core_times(core) for name, core in cores.items()}
-        cpu, start = running.cpu_ns(), time.monotonic()
+        cpu, start = running.cpu(), time.monotonic()
         yield cost
-        cost["cpu_us"] = (running.cpu_ns() - cpu) / 1e3
+        spent = running.cpu() - cpu
         cost["elapsed_s"] = time.monotonic() - start
+        cost |= {"cpu_us": spent.total_ns / 1e3, "cpu_user": spent.user, "cpu_system": spent.system}
         for name, core in cores.items():
             busy, total = (now - then for now, then in zip(core_times(core), before[name]))
             cost[f"{name}_core_percent"] = 100 * busy / total if total else 0.0
@@ -358,5 +373,5 @@ def host_facts(lab):
             "server_core": lab.server_core, "client_core": lab.client_core,
             "congestion_control":
                 Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip(),
-            "cpu_time_from": "cpuacct" if group_root("cpuacct") else "schedstat",
+            "cpu_time_from": account.source(group_root("cpuacct")),
             "load_average": os.getloadavg()[0]}
