@@ -54,12 +54,12 @@ class Workshop:
             raise Missing(f"no {name}" + (f" (Debian: {package})" if package else ""))
         return found
 
-    def compile(self, argv, environment=None, folder=None):
+    def compile(self, argv, environment=None, folder=None, limit_s=BUILD_LIMIT_S):
         """Runs a compiler; what it complains of becomes the reason."""
         try:
             done = subprocess.run([str(part) for part in argv], cwd=folder or self.folder,
                                   capture_output=True, text=True, stdin=subprocess.DEVNULL,
-                                  timeout=BUILD_LIMIT_S,
+                                  timeout=limit_s,
                                   env={**os.environ, **(environment or {})})
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Missing(f"{argv[0]}: {error}") from error

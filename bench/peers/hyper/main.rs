@@ -1,53 +1,84 @@
 // SPDX-License-Identifier: MIT
 //
-// peer-hyper ADDR:PORT DIR: hyper as its own documentation has it, on one thread of Tokio. A path
-// that begins with /1k is answered with 1 KiB, one with /1m with 1 MiB; both are read at start and
-// then only referred to (Bytes), and the head has the fields of bare.h. leat's framework experiment
-// measures beside it.
+// peer-hyper ADDR:PORT DIR: hyper as its own documentation has it, on one thread of Tokio. /1k,
+// /64k, /1m and /16m are read at start and then only referred to (Bytes); /wait/MS is answered
+// after MS milliseconds, every other path with the file of that name, read anew each time.
 
 use hyper::body::Bytes;
 use hyper::header::{HeaderValue, CONTENT_TYPE};
 use hyper::service::{make_service_fn, service_fn};
 use hyper::{Body, Request, Response, Server, StatusCode};
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
-#[derive(Clone)]
+const FILES: [(&str, &str); 4] =
+    [("/1k", "1k.txt"), ("/64k", "64k.bin"), ("/1m", "1m.bin"), ("/16m", "16m.bin")];
+
 struct Content {
-    small: Bytes,
-    large: Bytes,
+    directory: PathBuf,
+    memory: Vec<(&'static str, &'static str, Bytes)>, // path, name, what is in it
 }
 
 impl Content {
-    fn read(directory: &str) -> std::io::Result<Content> {
-        let read = |name| std::fs::read(format!("{directory}/{name}")).map(Bytes::from);
-        Ok(Content { small: read("1k.txt")?, large: read("1m.bin")? })
+    /// What is not there is not in memory: the older laboratory serves two of the files.
+    fn read(directory: &str) -> Content {
+        let directory = PathBuf::from(directory);
+        let read = |(path, name): (&'static str, &'static str)| {
+            let bytes = std::fs::read(directory.join(name)).ok()?;
+            Some((path, name, Bytes::from(bytes)))
+        };
+        let memory = FILES.into_iter().filter_map(read).collect();
+        Content { directory, memory }
     }
 
-    fn answer(&self, request: Request<Body>) -> Response<Body> {
-        let path = request.uri().path();
-        let (body, media_type) = if path.starts_with("/1k") {
-            (self.small.clone(), "text/plain")
-        } else if path.starts_with("/1m") {
-            (self.large.clone(), "application/octet-stream")
-        } else {
-            let mut missing = Response::new(Body::empty());
-            *missing.status_mut() = StatusCode::NOT_FOUND;
-            return missing;
-        };
-        let mut response = Response::new(Body::from(body));
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-        response
+    async fn body_of(&self, path: &str) -> io::Result<(Body, &'static str)> {
+        if let Some((_, name, bytes)) = self.memory.iter().find(|item| item.0 == path) {
+            return Ok((Body::from(bytes.clone()), media_type(name)));
+        }
+        if let Some(ms) = path.strip_prefix("/wait/") {
+            tokio::time::sleep(Duration::from_millis(ms.parse().unwrap_or(0))).await;
+            return Ok((Body::from("waited\n"), "text/plain"));
+        }
+        let name = path.rsplit('/').next().unwrap_or("");
+        let bytes = tokio::fs::read(Path::new(&self.directory).join(name)).await?;
+        Ok((Body::from(bytes), media_type(name)))
+    }
+
+    async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        match self.body_of(request.uri().path()).await {
+            Ok((body, media_type)) => {
+                let mut response = Response::new(body);
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+                response
+            }
+            Err(_) => {
+                let mut missing = Response::new(Body::empty());
+                *missing.status_mut() = StatusCode::NOT_FOUND;
+                missing
+            }
+        }
     }
 }
 
-async fn serve(address: SocketAddr, content: Content) -> Result<(), hyper::Error> {
+fn media_type(name: &str) -> &'static str {
+    if name.ends_with(".bin") {
+        "application/octet-stream"
+    } else {
+        "text/plain"
+    }
+}
+
+async fn serve(address: SocketAddr, content: Arc<Content>) -> Result<(), hyper::Error> {
     let service = make_service_fn(move |_| {
         let content = content.clone();
         async move {
             Ok::<_, Infallible>(service_fn(move |request| {
-                let response = content.answer(request);
-                async move { Ok::<_, Infallible>(response) }
+                let content = content.clone();
+                async move { Ok::<_, Infallible>(content.answer(request).await) }
             }))
         }
     });
@@ -61,7 +92,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         std::process::exit(2);
     }
     let address = arguments[1].parse()?;
-    let content = Content::read(&arguments[2])?;
+    let content = Arc::new(Content::read(&arguments[2]));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(address, content))?;
     Ok(())
