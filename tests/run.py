@@ -341,6 +341,18 @@ def build_tests(options):
     return result.returncode
 
 
+def print_failures(results):
+    """All names first, then why: a log that is cut somewhere still names every test that failed."""
+    failures = [result for result in results if result.verdict == FAILED]
+    for result in failures:
+        print(f"  FAILED {result.name}")
+    for result in failures:
+        print(f"  {result.name}:")
+        for line in result.reason.strip().splitlines():
+            print(f"    {line}")
+    sys.stdout.flush()
+
+
 def main():
     options = parse_arguments()
     os.chdir(ROOT)
@@ -382,12 +394,7 @@ def main():
         everything += [(suite.name, result) for result in results]
         print(f"{suite.name:<12} {count[PASSED]:5} passed {count[FAILED]:4} failed "
               f"{count[SKIPPED]:4} skipped {time.monotonic() - start:8.1f} s", flush=True)
-        for result in results:
-            if result.verdict == FAILED:
-                print(f"  FAILED {result.name}")
-                for line in result.reason.strip().splitlines():
-                    print(f"    {line}")
-                sys.stdout.flush()
+        print_failures(results)
 
     for verdict, title in ((SKIPPED, "Skipped:"), (FAILED, "Failed:")):
         lines = [f"  {name} {result.name}" + (f": {result.reason}" if verdict == SKIPPED else "")

@@ -146,6 +146,15 @@ def test_exit_statuses_are_read(runner):
     assert runner.read_exit_status("x", 77, "needs root\n")[0].reason == "needs root"
 
 
+def test_names_of_failures_come_before_their_reasons(runner, capsys):
+    long = "\n".join(f"line {number}" for number in range(50))
+    runner.print_failures([runner.Result("one", "failed", long), runner.Result("two", "passed"),
+                           runner.Result("three", "failed", "why")])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == ["  FAILED one", "  FAILED three", "  one:"]
+    assert lines[-2:] == ["  three:", "    why"] and "two" not in "".join(lines)
+
+
 def test_every_make_target_is_in_its_help():
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.search(r"^\.PHONY: (help .*)$", text, re.MULTILINE)[1].split()) - {"help"}
