@@ -18,7 +18,11 @@ static void print_help(const struct option_set *set)
            set->summary);
     for (const struct option *option = set->options; option->name; option++) {
         char head[64];
-        snprintf(head, sizeof head, "--%s %s", option->name, option->value);
+        if (option->letter)
+            snprintf(head, sizeof head, "-%c, --%s %s", option->letter, option->name,
+                     option->value);
+        else
+            snprintf(head, sizeof head, "--%s %s", option->name, option->value);
         printf("  %-34s %s\n", head, option->help);
     }
     printf("  %-34s %s\n", "--help", "this");
@@ -86,9 +90,24 @@ static const struct option *find(const struct option_set *set, const char *name)
     return NULL;
 }
 
+static const struct option *find_letter(const struct option_set *set, char letter)
+{
+    for (const struct option *option = set->options; option->name; option++)
+        if (option->letter == letter)
+            return option;
+    return NULL;
+}
+
+static int no_such_option(const struct option_set *set, const char *argument, char *error)
+{
+    snprintf(error, ERROR_SIZE, "there is no option '%.*s'; %s --help tells which there are",
+             (int)strcspn(argument, "="), argument, set->command);
+    return -1;
+}
+
 /* One flag, whose value may be in the same argument or the next; returns the arguments used, or -1
  * with its line in `error`. */
-static int take_flag(const struct option_set *set, const char *argument, const char *next,
+static int take_long(const struct option_set *set, const char *argument, const char *next,
                      char *error)
 {
     char name[64];
@@ -97,12 +116,8 @@ static int take_flag(const struct option_set *set, const char *argument, const c
     snprintf(name, sizeof name, "%.*s", (int)(size < sizeof name ? size : sizeof name - 1),
              argument + 2);
     const struct option *option = find(set, name);
-    const bool is_tuning = set->tuning && tuning_flag_exists(set->tuning->roles, name);
-    if (!option && !is_tuning) {
-        snprintf(error, ERROR_SIZE, "there is no option '--%s'; %s --help tells which there are",
-                 name, set->command);
-        return -1;
-    }
+    if (!option && !(set->tuning && tuning_flag_exists(set->tuning->roles, name)))
+        return no_such_option(set, argument, error);
     value = value ? value + 1 : next;
     if (!value) {
         snprintf(error, ERROR_SIZE, "--%s needs a value", name);
@@ -111,6 +126,23 @@ static int take_flag(const struct option_set *set, const char *argument, const c
     const int result = option ? take_value(option, value, error)
                               : tuning_flag_try(set->tuning, name, value, error, ERROR_SIZE);
     if (result < 0)
+        return -1;
+    return value == next ? 2 : 1;
+}
+
+/* The same for a letter. */
+static int take_short(const struct option_set *set, const char *argument, const char *next,
+                      char *error)
+{
+    const struct option *option = find_letter(set, argument[1]);
+    if (!option)
+        return no_such_option(set, argument, error);
+    const char *value = argument[2] ? argument + 2 : next;
+    if (!value) {
+        snprintf(error, ERROR_SIZE, "-%c needs a value", argument[1]);
+        return -1;
+    }
+    if (take_value(option, value, error) < 0)
         return -1;
     return value == next ? 2 : 1;
 }
@@ -133,12 +165,9 @@ enum options_result options_parse(const struct option_set *set, int argc, char *
         }
         int used = 1;
         if (is_flag_possible && strncmp(argument, "--", 2) == 0) {
-            used = take_flag(set, argument, argv[index + 1], error);
+            used = take_long(set, argument, argv[index + 1], error);
         } else if (is_flag_possible && argument[0] == '-' && argument[1]) {
-            snprintf(error, sizeof error,
-                     "there is no option '%s'; %s --help tells which there are", argument,
-                     set->command);
-            used = -1;
+            used = take_short(set, argument, argv[index + 1], error);
         } else if (positional_count < set->positional_max) {
             set->positional[positional_count++] = argument;
         } else {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Command lines: --name VALUE or --name=VALUE, described by a table, beside the table of tuning
- * options, and positional arguments. What is wrong is told in one line, with what would be right.
+ * Command lines: --name VALUE or --name=VALUE, -x VALUE or -xVALUE where an option has a letter,
+ * described by a table, beside the table of tuning options, and positional arguments. What is wrong
+ * is told in one line, with what would be right.
  */
 #ifndef LEAT_OPTIONS_H
 #define LEAT_OPTIONS_H
@@ -19,6 +20,7 @@ enum option_kind {
 
 struct option {
     const char *name;  /* without dashes */
+    char letter;       /* its short form; 0: none */
     const char *value; /* as --help shows it */
     const char *help;
     enum option_kind kind;
