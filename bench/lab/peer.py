@@ -62,10 +62,10 @@ class Workshop:
                                   timeout=limit_s,
                                   env={**os.environ, **(environment or {})})
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise Missing(f"{argv[0]}: {error}") from error
+            raise Missing(f"{Path(argv[0]).name}: {error}") from error
         if done.returncode != 0:
             lines = done.stderr.strip().splitlines() or ["no word why"]
-            raise Missing(f"{argv[0]} failed: {lines[-1].strip()[:300]}")
+            raise Missing(f"{Path(argv[0]).name} failed: {lines[-1].strip()[:300]}")
 
     def is_fresh(self, program):
         """Is what was compiled younger than all its sources?"""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """How peers in Rust are built: from Debian's own crates, offline; or, where Debian has no package,
 from whatever the user's cargo is set up to have."""
+import re
 import shutil
 from pathlib import Path
 
@@ -20,6 +21,12 @@ def prepare(workshop):
         if source.is_file():
             shutil.copy(source, folder)
     return folder
+
+
+def version_of(name, crate):
+    """For Peer.version: what cargo has chosen for the peer of that name."""
+    return ["grep", "-A1", f'^name = "{crate}"$', "{build}/bench/peers/" + name
+            + "/crate/Cargo.lock"]
 
 
 def is_fresh(workshop, programs):
@@ -72,7 +79,8 @@ def build_from_crates(workshop, programs):
             options = ["--offline"]
             resolve(workshop, options)
         except peer.Missing:
+            why = re.sub(r" \(.*\)$", "", str(reason))  # not which host was not found
             missing[workshop.folder] = peer.Missing(
-                f"not run: crate not available here ({reason})")
+                f"not run: crate not available here ({why})")
             raise missing[workshop.folder] from reason
     build(workshop, programs, options)

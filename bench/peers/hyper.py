@@ -20,4 +20,4 @@ PEER = Peer(
          {"large": ("/1m", "memory"), "64k": ("/64k", "memory"), "16m": ("/16m", "memory")},
          "its best way: files read once, as Bytes")],
     packages=["cargo", "librust-hyper-dev", "librust-tokio-dev"],
-    version=["dpkg-query", "-W", "-f", "${{Version}}", "librust-hyper-dev"], build=build)
+    version=rust.version_of("hyper", "hyper"), build=build)

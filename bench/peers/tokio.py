@@ -22,4 +22,4 @@ PEER = Peer(
           "16m": ("/16m", "memory"), **WAIT},
          "its best way: one thread, files read once, writev")],
     packages=["cargo", "librust-tokio-dev", "librust-httpdate-dev"],
-    version=["dpkg-query", "-W", "-f", "${{Version}}", "librust-tokio-dev"], build=build)
+    version=rust.version_of("tokio", "tokio"), build=build)

@@ -11,7 +11,7 @@ use hyper::{Body, Request, Response, Server, StatusCode};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ impl Content {
             return Ok((Body::from("waited\n"), "text/plain"));
         }
         let name = path.rsplit('/').next().unwrap_or("");
-        let bytes = tokio::fs::read(Path::new(&self.directory).join(name)).await?;
+        let bytes = tokio::fs::read(self.directory.join(name)).await?;
         Ok((Body::from(bytes), media_type(name)))
     }
 
