@@ -361,7 +361,7 @@ def plain_columns():
                                        plain("idle_bytes_each", True), COST),
              "requests_per_s": Column("requests/s", "median",
                                       plain("requests_per_s", True, limited), SPEED),
-             "bytes_per_s": Column("bytes", "GB/s", plain("bytes_per_s", False, limited), SPEED)}
+             "bytes_per_s": Column("bytes", "GB/s", plain("bytes_per_s", False, limited), REST)}
     found |= {key: Column(latency, head, plain(key), SPEED) for key, head in (
         ("p50", "p50"), ("p99", "p99"), ("p99.9", "p99.9"), ("max", "max"),
         ("p99_calm", "p99 before"), ("p99_elsewhere", "p99 beside"))}
