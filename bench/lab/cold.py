@@ -11,6 +11,8 @@ import statistics
 import time
 from pathlib import Path
 
+from peers import nginx
+
 from . import laboratory, servers
 
 DISK_BYTES_PER_S = 2 << 20
@@ -113,7 +115,7 @@ def run(lab, options):
     if not options.no_peers:
         subjects += [(servers.Nginx("nginx"), False),
                      (servers.Nginx("nginx aio threads",
-                                    servers.OPEN_FILE_CACHE + " aio threads;"), False)]
+                                    nginx.OPEN_FILE_CACHE + " aio threads;"), False)]
     group = throttle(lab)
     results = []
     count = 0

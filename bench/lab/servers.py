@@ -8,28 +8,13 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from peers import nginx
+
 HELLO = "{bin}/hello_1k --listen {listen} --engine {engine}"
 ROUTER = "{bin}/router_1k --listen {listen} --engine {engine} --root {dir}"
 UPLOAD = "{build}/examples/upload --listen {listen} --threads 1 --no-sync {dir}"
 LEAT = "{leat} serve {dir} --listen {listen} --threads 1 --engine {engine}"
 BARE = "{bin}/bare_{engine} {port} {dir}"
-
-NGINX = """\
-user root; daemon off; worker_processes 1; pid {work}/nginx.pid; error_log stderr error;
-events {{ worker_connections {connections}; }}
-http {{
-    access_log off; sendfile {sendfile}; tcp_nopush on;
-    keepalive_requests 1000000000; keepalive_timeout 3600s;
-    types {{ text/plain txt; }} default_type application/octet-stream;
-    client_body_temp_path {work}/t1; proxy_temp_path {work}/t2; fastcgi_temp_path {work}/t3;
-    uwsgi_temp_path {work}/t4; scgi_temp_path {work}/t5;
-    {extra}
-    server {{ listen {listen} backlog=4096; root {dir}; {location} }}
-}}
-"""
-# What a server has in memory: nginx makes this answer from its configuration.
-FROM_MEMORY = 'location = /1k {{ default_type text/plain; return 200 "{}"; }}'.format("x" * 1024)
-OPEN_FILE_CACHE = "open_file_cache max=1000 inactive=1h; open_file_cache_valid 1h;"
 
 
 @dataclass
@@ -49,21 +34,21 @@ class Server:
 
 @dataclass
 class Nginx:
-    """nginx as a reasonable person tunes it: one worker, no log, connections kept for ever."""
+    """nginx as its peer file tunes it, and what an experiment changes of that."""
 
     name: str = "nginx"
-    extra: str = OPEN_FILE_CACHE
+    extra: str = nginx.OPEN_FILE_CACHE
     sendfile: str = "on"
-    location: str = ""
+    has_memory: bool = False
     connections: int = 4096
 
     def argv(self, lab, directory, listen, _words):
         work = lab.directory / f"nginx-{listen.rsplit(':', 1)[1]}"
         work.mkdir()
         config = work / "nginx.conf"
-        config.write_text(NGINX.format(work=work, extra=self.extra, listen=listen,
-                                       dir=directory, sendfile=self.sendfile,
-                                       location=self.location, connections=self.connections))
+        location = nginx.from_memory(directory) if self.has_memory else ""
+        config.write_text(nginx.configuration(work, listen, directory, self.sendfile, self.extra,
+                                              location, self.connections))
         return [lab.tool("nginx"), "-p", work, "-c", config, "-e", "stderr"]
 
 
@@ -81,7 +66,7 @@ def nginx_many():
 
 
 def nginx_memory():
-    return Nginx("nginx memory", location=FROM_MEMORY)
+    return Nginx("nginx memory", has_memory=True)
 
 
 def nginx_file(size_kib):

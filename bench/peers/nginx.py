@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+"""nginx as a reasonable person tunes it: one worker, no log, connections kept for ever, files from
+the cache of open ones. The experiments of bench/lab.py have their nginx from here too."""
+from lab.peer import Peer, Row
+
+CONFIGURATION = """\
+user root; daemon off; worker_processes 1; pid "{work}/nginx.pid"; error_log stderr error;
+events {{ worker_connections {connections}; }}
+http {{
+    access_log off; sendfile {sendfile}; tcp_nopush on;
+    keepalive_requests 1000000000; keepalive_timeout 3600s;
+    types {{ text/plain txt; }} default_type application/octet-stream;
+    client_body_temp_path "{work}/t1"; proxy_temp_path "{work}/t2"; fastcgi_temp_path "{work}/t3";
+    uwsgi_temp_path "{work}/t4"; scgi_temp_path "{work}/t5";
+    {extra}
+    server {{ listen {listen} backlog=4096; root "{dir}"; {location} }}
+}}
+"""
+OPEN_FILE_CACHE = "open_file_cache max=1000 inactive=1h; open_file_cache_valid 1h;"
+# A sixteenth is kept free: nginx closes idle connections before it goes below. Of each it has set
+# aside some 430 bytes from its start.
+CONNECTIONS = 12_000
+FILES = {"large": ("/1m.bin", "file"), "64k": ("/64k.bin", "file"), "16m": ("/16m.bin", "file")}
+
+
+def from_memory(folder):
+    """What a server has in memory: nginx makes this answer from its configuration."""
+    text = (folder / "1k.txt").read_text()
+    assert not set(text) & set('"\\$'), "needs no escape in nginx's configuration"
+    return f'location = /1k {{ default_type text/plain; return 200 "{text}"; }}'
+
+
+def configuration(work, listen, folder, sendfile="on", extra=OPEN_FILE_CACHE, location="",
+                  connections=CONNECTIONS):
+    return CONFIGURATION.format(work=work, listen=listen, dir=folder, sendfile=sendfile,
+                                extra=extra, location=location, connections=connections)
+
+
+def build(workshop):
+    workshop.tool("nginx", "nginx-light")
+
+
+def configure(work, words, **settings):
+    (work / "nginx.conf").write_text(configuration(work, words["listen"], words["dir"], **settings))
+
+
+def configure_memory(work, words):
+    configure(work, words, location=from_memory(words["dir"]))
+
+
+def configure_small_file(work, words):
+    """A file of 1 KiB is cheaper copied (measured: 8.7 us a request against 10.8 with sendfile)."""
+    configure(work, words, sendfile="off")
+
+
+COMMAND = "nginx -p {work} -c {work}/nginx.conf -e stderr"
+PEER = Peer(
+    "nginx", "nginx",
+    [Row("nginx", "nginx", COMMAND, {"small": ("/1k", "memory"), **FILES},
+         "tuned: open_file_cache, sendfile; 1 KiB by `return`, from its configuration",
+         configure=configure_memory),
+     Row("nginx-file", "nginx, a file", COMMAND, {"small": ("/1k.txt", "file")},
+         "tuned: open_file_cache; sendfile off, which is cheaper for so small a file",
+         configure=configure_small_file)],
+    packages=["nginx-light"], version=["nginx", "-v"], build=build)
