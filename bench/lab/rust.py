@@ -81,6 +81,6 @@ def build_from_crates(workshop, programs):
         except peer.Missing:
             why = re.sub(r" \(.*\)$", "", str(reason))  # not which host was not found
             missing[workshop.folder] = peer.Missing(
-                f"not run: crate not available here ({why})")
+                f"crate not available here ({why})")
             raise missing[workshop.folder] from reason
     build(workshop, programs, options)
