@@ -55,7 +55,9 @@ class Campaign:
         return 1 if self.options.quick else WITNESS_ROUNDS
 
     def witness_servers(self):
-        found = witness.chosen(self.entries)
+        found = witness.chosen([entry for entry in self.entries
+                                if not entry.reason and "small" in entry.row.answers
+                                and (entry.name, "small") not in self.unfit])
         return found[:1] if self.options.quick else found
 
     def estimate_s(self):
@@ -89,7 +91,8 @@ class Campaign:
         roster.build(self.entries, self.options.folder, self.lab, self.options.quick,
                      self.progress.tell)
         self.report["versions"] = roster.versions(self.entries, self.lab.build)
-        content = self.lab.content()
+        self.lab.content()
+        self.report["host"]["busy_percent_before"] = self.lab.look_around()
         self.progress.plan(CHECK_S * len(self.entries))
         for entry in self.entries:
             if not entry.reason:
@@ -99,12 +102,10 @@ class Campaign:
                 wrong = check.row(self.lab, entry, wanted)
                 self.unfit |= {(entry.name, answer): why for answer, why in wrong.items()}
             self.progress.done(CHECK_S)
-        for name, why in {(name, why): why for (name, _), why in self.unfit.items()}:
+        found = [(entry.name, entry.reason) for entry in self.entries if entry.reason]
+        found += [(name, why) for (name, _), why in self.unfit.items()]
+        for name, why in dict.fromkeys(found):
             self.progress.remark(f"{name}: not run: {why}")
-        for entry in self.entries:
-            if entry.reason:
-                self.progress.remark(f"{entry.name}: not run: {entry.reason}")
-        assert content.is_dir()
 
     def answers_needed(self, entry):
         needs = {need for test in self.options.tests for point in test.points
@@ -148,9 +149,10 @@ class Campaign:
         self.save()
 
     def run_round(self, test, shape, number, turns):
-        """Each row once, beginning with another one each time."""
-        first = number % len(turns) if turns else 0
-        for (entry, point), row in turns[first:] + turns[:first]:
+        """Each row once, beginning with another one each time, and backwards every other time."""
+        first = number * len(turns) // shape.rounds
+        order = turns[first:] + turns[:first]
+        for (entry, point), row in order[::-1] if number % 2 else order:
             if row["status"] != "ok":
                 continue
             self.progress.tell(f"{test.title}, round {number + 1} of {shape.rounds}: {entry.name} "
@@ -182,9 +184,7 @@ class Campaign:
         return {"title": title, **found}
 
     def run_witnesses(self):
-        fit = [entry for entry in self.witness_servers()
-               if not entry.reason and (entry.name, "small") not in self.unfit]
-        for entry in fit:
+        for entry in self.witness_servers():
             self.progress.tell(f"witnesses beside our load generator: {entry.name}", is_new=True)
             self.report["witnesses"].append(witness.testify(
                 self.lab, entry, self.witness_rounds(), WITNESS_S,

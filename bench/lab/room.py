@@ -7,11 +7,13 @@ import os
 import re
 import socket
 import tempfile
+import time
 from pathlib import Path
 
 from . import account, laboratory, peer
 
 SIZES = {"1k.txt": 1 << 10, "1m.bin": 1 << 20, "64k.bin": 64 << 10, "16m.bin": 16 << 20}
+BUSY_PERCENT = 10
 CONGESTION = Path("/proc/sys/net/ipv4/tcp_congestion_control")
 
 
@@ -47,8 +49,8 @@ class Room(laboratory.Laboratory):
 
     def choose_cores(self, cores):
         if len(cores) == 1:
-            self.lost.append("one core only: server and client share it, so requests/s is what both "
-                             "reach together; CPU time per request still is the server's own")
+            self.lost.append("one core only: server and client share it, so requests/s is what "
+                             "both reach together; CPU time a request still is the server's own")
             return cores[0], cores[0]
         apart = [core for core in cores if core not in siblings(cores[0])]
         if not apart:
@@ -96,6 +98,22 @@ class Room(laboratory.Laboratory):
             if not (path / name).exists():
                 (path / name).write_bytes(os.urandom(SIZES[name]))
         return path
+
+    def look_around(self, seconds=0.5):
+        """How busy the cores are while nothing of ours runs; others' work is in every figure."""
+        cores = {self.server_core, self.client_core}
+        before = {core: laboratory.core_times(core) for core in cores}
+        time.sleep(seconds)
+        busy = {}
+        for core in cores:
+            spent, total = (now - then for now, then in
+                            zip(laboratory.core_times(core), before[core]))
+            busy[core] = 100 * spent / total if total else 0.0
+        worst = max(busy.values())
+        if worst > BUSY_PERCENT:
+            self.lost.append(f"a quiet machine: before any measurement others had {worst:.0f} % of "
+                             "a core; latencies and requests/s are worse for it, and less certain")
+        return worst
 
     def facts(self):
         return laboratory.host_facts(self) | {

@@ -33,10 +33,13 @@ class Entry:
         words = {"listen": listen, "host": host, "port": port, "dir": directory, "work": work,
                  "folder": self.workshop.folder, "bin": self.workshop.bin,
                  "build": self.workshop.build}
-        if self.row.configure is not None:
-            self.row.configure(work, words)
-        # Filled in after the split, so that a folder's name may hold spaces.
-        argv = [part.format(**words) for part in shlex.split(self.row.command)]
+        try:
+            if self.row.configure is not None:
+                self.row.configure(work, words)
+            # Filled in after the split, so that a folder's name may hold spaces.
+            argv = [part.format(**words) for part in shlex.split(self.row.command)]
+        except Exception as error:  # its author's
+            raise laboratory.Fault(f"its command: {type(error).__name__}: {error}") from error
         if shutil.which(argv[0]) is None:
             packages = f" (Debian: {', '.join(self.peer.packages)})" if self.peer.packages else ""
             raise laboratory.Fault(f"no {Path(argv[0]).name}{packages}")
@@ -57,7 +60,7 @@ def load_peer(path):
     try:
         spec.loader.exec_module(module)
         return module.PEER, ""
-    except (Exception, SystemExit) as error:  # whatever its author has done to us
+    except (Exception, SystemExit) as error:  # its author's: no fault of the others
         broken = peer.Row(path.stem, path.stem, "", {test: ("/", "") for test in peer.CONTENT})
         return peer.Peer(path.stem, path.stem, [broken]), f"{path.name}: {one_line(error)}"
 
@@ -96,12 +99,14 @@ def is_ours(found):
 def build_one(found, workshop):
     """The reason why it could not be built, or ""."""
     try:
-        workshop.folder.mkdir(parents=True, exist_ok=True)
         if found.build is not None:
+            workshop.folder.mkdir(parents=True, exist_ok=True)
             found.build(workshop)
         return ""
-    except (peer.Missing, OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
+    except peer.Missing as error:
         return one_line(error)
+    except Exception as error:  # its author's: no fault of the others
+        return f"its build: {type(error).__name__}: {one_line(error)}"
 
 
 def build(entries, folder, lab, quick, tell):

@@ -118,7 +118,7 @@ def idle_connections(lab, turn, entry):
 
 
 def waiting_handlers(lab, turn, entry):
-    count, wait_ms = (turn.test.connections, 6000) if not turn.is_quick else (100, 1500)
+    count, wait_ms = (turn.test.connections, 4000) if not turn.is_quick else (100, 1500)
     path = turn.path(entry)
     raw, figures = waits_for(lab, turn, entry, "wait", count, path.format(ms=wait_ms),
                              path.format(ms=1), limit_s=wait_ms / 3e3, stays=False)
@@ -131,11 +131,11 @@ def waiting_handlers(lab, turn, entry):
     return figures
 
 
-SLOW_RATE, SLOW_CONNECTIONS, SLOW_INTERVAL_S = 1000, 50, 2
+SLOW_RATE, SLOW_CONNECTIONS, SLOW_INTERVAL_S = 1000, 50, 0.5
 
 
 def beside_slow_readers(lab, turn, entry):
-    """An open loop while a crowd takes 1 KiB of a large body every two seconds. The crowd needs a
+    """An open loop while a crowd takes a large body 1 KiB at a time, slowly. The crowd needs a
     core, too, and it is the clients': so the same load is measured beside a crowd that reads from
     a second server of the same kind, and `p99_elsewhere` tells what that costs."""
     count = turn.test.connections if not turn.is_quick else 50
@@ -156,7 +156,7 @@ def beside_slow_readers(lab, turn, entry):
     return figures | {"peak_bytes": peak, "p99_elsewhere": elsewhere["p99"], "rate": SLOW_RATE}
 
 
-COLD_RATE = 200
+COLD_RATE = 500
 
 
 @contextlib.contextmanager
