@@ -80,8 +80,8 @@ class Row:
 
     name: str  # for --peers and in report.json: "node-stream"
     title: str  # for people: "Node http, createReadStream"
-    # Words with {listen} (ADDR:PORT), {host}, {port}, {dir} (the content), {work} (a fresh folder of
-    # this start), {folder} and {bin} of the workshop, {build}.
+    # Words with {listen} (ADDR:PORT), {host}, {port}, {dir} (the content), {work} (a fresh folder
+    # of this start), {folder} and {bin} of the workshop, {build}.
     command: str
     # test -> (path, "memory" or "file"); a test that is not here the row cannot take part in.
     answers: dict[str, tuple[str, str]]
