@@ -32,6 +32,12 @@ enum load_metric {
     LOAD_EXPECT_UNFINISHED,
 };
 
+static inline bool load_metric_is_time(enum load_metric metric)
+{
+    return metric == LOAD_QUANTILE || metric == LOAD_MIN || metric == LOAD_MEAN ||
+           metric == LOAD_MAX;
+}
+
 enum load_operator { LOAD_LESS, LOAD_AT_MOST, LOAD_MORE, LOAD_AT_LEAST, LOAD_EQUAL };
 
 struct load_expectation {

@@ -41,4 +41,35 @@ struct load_result {
     size_t sample_count;
 };
 
+/* All that were due, however each of them ended. */
+static inline uint64_t load_result_requests(const struct load_result *result)
+{
+    return result->tally->answered + load_tally_errors(result->tally) + result->tally->unfinished;
+}
+
+static inline double load_result_per_second(const struct load_result *result, uint64_t count)
+{
+    return result->elapsed_s > 0 ? (double)count / result->elapsed_s : 0;
+}
+
+/* How much of the time that its threads had the client has worked: 0 to about 1. */
+static inline double load_result_client_load(const struct load_result *result)
+{
+    const double had_s = result->elapsed_s * result->threads;
+    return had_s > 0 ? (result->cpu_user_s + result->cpu_system_s) / had_s : 0;
+}
+
+/* The client itself may have been what was measured. */
+static inline bool load_result_client_was_busy(const struct load_result *result)
+{
+    return load_result_client_load(result) > 0.9;
+}
+
+/* An open loop that the server did not keep up with. Requests that are on their way at the end are
+ * nothing strange, one a connection; those beyond have waited in vain to be sent at all. */
+static inline bool load_result_fell_behind(const struct load_result *result)
+{
+    return result->rate > 0 && result->tally->unfinished > result->connections;
+}
+
 #endif
