@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""libuv, the event loop below Node: a C server that parses as little as the raw Tokio one."""
+"""libuv, the event loop below Node: a C server that parses no more than it must."""
 import shlex
 import subprocess
 
@@ -23,5 +23,5 @@ PEER = Peer(
     [Row("libuv", "libuv", "{folder}/peer-libuv {listen} {dir}",
          {"small": ("/1k", "memory"), "large": ("/1m.bin", "memory"),
           "64k": ("/64k.bin", "memory"), "16m": ("/16m.bin", "memory")},
-         "as its guide has it; parses no more than a head's end and its path")],
+         "as its guide has it; parses no more than a head's end, its path and Connection")],
     packages=["libuv1-dev"], version=["pkg-config", "--modversion", "libuv"], build=build)

@@ -6,7 +6,7 @@ from lab.peer import Peer, Row
 
 FDS_MAX = 40_000
 # It wants two descriptors for each connection it allows.
-# 65535 requests a connection is the most it can count: then it says "Connection: close".
+# 65535 is the most that fits: the request after these has "Connection: close" in its answer.
 CONFIGURATION = """\
 server.document-root = "{dir}"
 server.bind = "{host}"
@@ -37,5 +37,6 @@ PEER = Peer(
     [Row("lighttpd", "lighttpd", "lighttpd -D -f {work}/lighttpd.conf",
          {"small": ("/1k.txt", "file"), "large": ("/1m.bin", "file"), "64k": ("/64k.bin", "file"),
           "16m": ("/16m.bin", "file")},
-         "can only serve a file; a connection ends after 65,535 requests", configure=configure)],
+         "can only serve a file; a connection ends with its 65,536th request",
+         configure=configure)],
     packages=["lighttpd"], version=["lighttpd", "-v"], build=build)

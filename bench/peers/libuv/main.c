@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * peer-libuv ADDR:PORT DIR: a server on libuv as its guide writes one: uv_listen, uv_read_start,
- * uv_write with a request from the heap. It parses no more than the raw Tokio server does: a head
- * ends at the blank line, and its path is one of four, each a file read when it is first asked
- * for. libuv's own way to send a file, uv_fs_sendfile, runs in a thread and does not wait for a
- * socket with room, so that memory is the best way too.
+ * uv_write with a request from the heap. It parses no more than it must: a head ends at the blank
+ * line, its path is one of four, each a file read when it is first asked for, and of its fields
+ * only "Connection: close" matters. libuv's own way to send a file, uv_fs_sendfile, runs in a
+ * thread and does not wait for a socket with room, so that memory is the best way too.
  *
  * A client's next head is answered when all before it has been handed to the kernel: until then
  * nothing more is read, so the queue of writes holds at most one response. `is_stopped` says so.
  */
 #include <assert.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +31,8 @@ struct file {
 struct client {
     uv_tcp_t tcp;
     bool is_stopped;
-    size_t size; /* of what was read and not yet answered */
+    bool is_last; /* "Connection: close": hang up when all is written */
+    size_t size;  /* of what was read and not yet answered */
     char input[HEAD_MAX];
 };
 
@@ -86,19 +88,30 @@ static void on_readable(uv_stream_t *stream, ssize_t count, const uv_buf_t *buff
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_buffer);
 static void consume(struct client *client);
 
+/* All answers have been handed to the kernel. */
+static void go_on(struct client *client)
+{
+    uv_stream_t *stream = (uv_stream_t *)&client->tcp;
+    if (client->is_last) {
+        hang_up(client);
+        return;
+    }
+    client->is_stopped = false;
+    consume(client);
+    if (!client->is_stopped && uv_read_start(stream, on_alloc, on_readable) < 0)
+        hang_up(client);
+}
+
 static void on_written(uv_write_t *request, int status)
 {
-    struct client *client = request->handle->data;
+    uv_stream_t *stream = request->handle;
+    struct client *client = stream->data;
     free(request->data);
-    if (status < 0) {
+    if (status < 0)
         hang_up(client);
-    } else if (client->is_stopped && !uv_is_closing((uv_handle_t *)&client->tcp)) {
-        client->is_stopped = false;
-        consume(client);
-        if (!client->is_stopped &&
-            uv_read_start((uv_stream_t *)&client->tcp, on_alloc, on_readable) < 0)
-            hang_up(client);
-    }
+    else if (client->is_stopped && !uv_is_closing((uv_handle_t *)stream) &&
+             uv_stream_get_write_queue_size(stream) == 0)
+        go_on(client);
 }
 
 /* Reads a file whole; false if there is none. */
@@ -142,7 +155,9 @@ static const struct file *choose(const char *head, size_t size)
 
 static void reply(struct client *client, const char *head, size_t size)
 {
+    static const char last[] = "\r\nConnection: close";
     const struct file *file = choose(head, size);
+    client->is_last = memmem(head, size, last, sizeof last - 1) != NULL;
     const char *status = file != NULL ? "200 OK" : "404 Not Found";
     if (file == NULL)
         file = &missing;
@@ -151,12 +166,13 @@ static void reply(struct client *client, const char *head, size_t size)
         hang_up(client);
         return;
     }
-    const int head_size = snprintf(answer->head, sizeof answer->head,
-                                   "HTTP/1.1 %s\r\n"
-                                   "Date: %s\r\n"
-                                   "Content-Type: %s\r\n"
-                                   "Content-Length: %zu\r\n\r\n",
-                                   status, date, file->type, file->size);
+    const int head_size =
+        snprintf(answer->head, sizeof answer->head,
+                 "HTTP/1.1 %s\r\n"
+                 "Date: %s\r\n"
+                 "Content-Type: %s\r\n"
+                 "Content-Length: %zu%s\r\n\r\n",
+                 status, date, file->type, file->size, client->is_last ? last : "");
     assert(head_size > 0 && (size_t)head_size < sizeof answer->head);
     const uv_buf_t buffers[] = {uv_buf_init(answer->head, (unsigned)head_size),
                                 uv_buf_init(file->bytes, (unsigned)file->size)};
@@ -165,7 +181,7 @@ static void reply(struct client *client, const char *head, size_t size)
     if (uv_write(&answer->request, stream, buffers, 2, on_written) < 0) {
         free(answer);
         hang_up(client);
-    } else if (uv_stream_get_write_queue_size(stream) > 0) {
+    } else if (client->is_last || uv_stream_get_write_queue_size(stream) > 0) {
         client->is_stopped = true;
         uv_read_stop(stream);
     }
@@ -246,6 +262,7 @@ int main(int argc, char **argv)
     }
     const struct sockaddr_in address = parse_address(argv[1]);
     folder = argv[2];
+    signal(SIGPIPE, SIG_IGN); /* libuv leaves it to its user */
 
     uv_loop_t *loop = uv_default_loop();
     uv_timer_t timer;
