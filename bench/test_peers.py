@@ -5,8 +5,9 @@
     bench/test_peers.py FOLDER_OF_THE_BUILD [PEER ...]
 
 All are looked at: names, paths, the words of their commands. Those that are named are also built
-and asked: every row, for everything it says it answers, twice on one connection, and the bytes must
-be the file's. Exit status 0: they do; a peer that cannot be had here is said to be missing.
+and asked: every row, for everything it says it answers, twice on one connection, after clients that
+left in the middle of a body; and the bytes must be the file's. Exit status 0: they do; a peer that
+cannot be had here is said to be missing.
 """
 import base64
 import contextlib
@@ -123,8 +124,19 @@ def ask(connection, path):
     return body
 
 
+def leave(port, path):
+    """Asks for a body and goes in the middle of it, as the clients of a round do at its end: a
+    reset after the end of what it sends, for then the server's next write has SIGPIPE."""
+    with socket.create_connection(("127.0.0.1", port), 20) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        assert connection.recv(1024), f"{path}: no answer"
+        connection.shutdown(socket.SHUT_WR)
+
+
 def check_answers(row, workshop, content):
     with started(row, workshop, content) as port:
+        for test in {"large", "16m"} & row.answers.keys():
+            leave(port, row.answers[test][0])
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         for test, (path, _) in row.answers.items():
             for _ in range(2):
