@@ -12,7 +12,7 @@ from . import check, generator, laboratory, peer, plan, roster, tables, trial, w
 
 FORMAT = "leat bench 1"
 CHECK_S = 0.25  # of one row, for the plan
-MESSAGES_S, WITNESS_ROUNDS, WITNESS_S = 15, 3, 1.0
+MESSAGES_S, WITNESS_ROUNDS, WITNESS_S, WITNESS_BESIDE_S = 12, 3, 1.0, 0.35
 FAULTS = (laboratory.Fault, laboratory.Skip, peer.Missing, OSError, ValueError, KeyError)
 
 
@@ -49,7 +49,7 @@ class Campaign:
 
     def shape(self, test):
         able = [turn for turn in self.turns(test) if not self.reason(test, *turn)]
-        return plan.shape(test, len(able), self.options)
+        return plan.shape(test, [entry.row.warm_s for entry, _ in able], self.options)
 
     def witness_rounds(self):
         return 1 if self.options.quick else WITNESS_ROUNDS
@@ -61,12 +61,13 @@ class Campaign:
         return found[:1] if self.options.quick else found
 
     def estimate_s(self):
-        seconds = sum(self.shape(test).estimate_s for test in self.options.tests)
+        shapes = [self.shape(test) for test in self.options.tests]
+        seconds = sum(shape.rounds * shape.round_s for shape in shapes)
         if "messages" in self.options.extras:
             seconds += 0.1 if self.options.quick else MESSAGES_S
         if "witnesses" in self.options.extras:
             seconds += (len(self.witness_servers()) * self.witness_rounds()
-                        * (1 + len(witness.COMMANDS)) * (WITNESS_S + 0.5))
+                        * (1 + len(witness.COMMANDS)) * (WITNESS_S + WITNESS_BESIDE_S))
         return seconds
 
     # -- doing it
@@ -132,7 +133,7 @@ class Campaign:
                   "seconds": shape.seconds, "order_by": test.order_by, "rows": rows}
         self.report["tests"].append(stored)
         self.progress.tell(f"{test.title}: {shape.rounds} rounds of {shape.seconds:g} s, "
-                           f"{shape.count} turns each", is_new=True)
+                           f"{len(shape.warm_s)} turns each", is_new=True)
         try:
             for number in range(shape.rounds):
                 self.run_round(test, shape, number, list(zip(turns, rows)))
@@ -165,7 +166,7 @@ class Campaign:
                 row |= {"status": "not run",
                         "reason": f"round {number + 1}: {text[-1].strip()[:300]}"}
                 self.progress.remark(f"{entry.name}: {row['reason']}")
-            self.progress.done(shape.turn_s)
+            self.progress.done(shape.turn_s(entry.row.warm_s))
 
     def run_messages(self):
         self.progress.tell("messages: one trade encoded and decoded", is_new=True)
@@ -189,7 +190,7 @@ class Campaign:
             self.report["witnesses"].append(witness.testify(
                 self.lab, entry, self.witness_rounds(), WITNESS_S,
                 self.report["versions"].get("leat", ""),
-                lambda: self.progress.done(WITNESS_S + 0.5)))
+                lambda: self.progress.done(WITNESS_S + WITNESS_BESIDE_S)))
             self.save()
 
     # -- the report

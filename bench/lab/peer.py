@@ -87,6 +87,7 @@ class Row:
     answers: dict[str, tuple[str, str]]
     note: str = ""  # "as its tutorial has it", "its best way", "can only serve a file", …
     role: str = "peer"  # "peer", "leat", or "limit": parses nothing, what the host allows at most
+    warm_s: float = 0.2  # under load, until it is as fast as it gets: a JIT compiler takes longer
     is_default: bool = True  # False: takes part only when --peers names it
     configure: Callable | None = None  # configure(work, words) writes what the command needs
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from . import cold, crowds, generator, idle, laboratory, memory
 from .generator import Load
 
-WARM_S = 0.25
 MIB = 1 << 20
 
 
@@ -39,9 +38,8 @@ class Turn:
     def path(self, entry):
         return entry.row.answers[self.point.answer or self.test.answer][0]
 
-    @property
-    def warm_s(self):
-        return min(WARM_S, self.seconds / 2)
+    def warm_s(self, entry):
+        return min(entry.row.warm_s, self.seconds / 2) if self.is_quick else entry.row.warm_s
 
 
 def per_request(figures, cost):
@@ -71,7 +69,7 @@ def warm(lab, running, what, seconds):
 
 def measure_load(lab, turn, entry, what):
     with lab.serve(entry, lab.content()) as running:
-        warm(lab, running, what, turn.warm_s)
+        warm(lab, running, what, turn.warm_s(entry))
         figures = load(lab, running, what)
         return figures | {"peak_bytes": memory.peak(running)}
 
@@ -143,7 +141,7 @@ def beside_slow_readers(lab, turn, entry):
     path, large = entry.row.answers["small"][0], entry.row.answers["large"][0]
     what = Load(path, SLOW_CONNECTIONS, turn.seconds, rate=SLOW_RATE)
     with lab.serve(entry, lab.content()) as running:
-        warm(lab, running, what, turn.warm_s)
+        warm(lab, running, what, turn.warm_s(entry))
         with lab.serve(entry, lab.content()) as bystander, \
                 crowds.gather(lab, bystander, "read", count, large, SLOW_INTERVAL_S):
             elsewhere = load(lab, running, what)
@@ -182,8 +180,8 @@ def beside_a_cold_file(lab, turn, entry):
     group = slow_disk(lab)
     warm_path, film_path = entry.row.answers["small"][0], entry.row.answers["16m"][0]
     with cold_content(lab) as content, lab.serve(entry, content, groups=[group]) as running:
-        lab.client("load", "-c", "1", "-n", "20", running.address, warm_path)
         what = Load(warm_path, 1, turn.seconds, rate=COLD_RATE)
+        warm(lab, running, what, turn.warm_s(entry))
         calm = load(lab, running, what)
         cold.chill(content / "16m.bin", True)
         reader = lab.start_client("receive", "-d", str(turn.seconds + 0.5), running.address,
