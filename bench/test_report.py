@@ -163,7 +163,6 @@ def sample():
 # -------------------------------------------------------------------------------------- helpers --
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
-# What has an x, a y or a length of its own; an element that holds others must be closed.
 
 
 class Reader(html.parser.HTMLParser):
@@ -329,6 +328,19 @@ def test_leat_first():
                     "1.13) of its CPU time a request."), text
 
 
+def test_leat_alone_is_not_first_of_anything():
+    tone, text = first_sentence(row("leat", 8.0, 7.8, 8.2, "leat"), row("limit", 7, 7, 7, "limit"))
+    assert tone == "open" and "is first" not in text and "no peer" in text, (tone, text)
+
+
+def test_two_rows_of_leat_are_not_ranked_either():
+    tone, text = first_sentence(row("uring", 8.0, 7.8, 8.2, "leat"), row("far", 19, 18, 20),
+                                row("epoll", 8.1, 7.9, 8.3, "leat"))
+    assert tone == "first", (tone, text)
+    assert text.startswith("leat is first, with uring and epoll, which are not told apart; the "
+                           "next, far, needs about 2.38 of uring’s CPU time a request"), text
+
+
 def test_leat_not_first_is_said_plainly():
     ratio = {"cpu_us": {"median": 0.91, "low": 0.88, "high": 0.95, "count": 7}}
     rows = [row("leat", 8.0, 7.8, 8.2, "leat"), row("quicker", 7.3, 7.2, 7.4, to_leat=ratio)]
@@ -373,6 +385,14 @@ def test_where_the_client_was_the_limit_it_is_said():
     _, text, reader = checked(report_of(test_of(*rows)))
     sentence = "The client was the limit in every row: requests/s says nothing here."
     assert sentence in " ".join(reader.text) and sentence in text
+
+
+def test_columns_of_one_test_alone_are_explained():
+    one = row("leat", 8.0, 7.8, 8.2, "leat")
+    one["figures"]["p99_calm"] = {"median": 411, "low": 400, "high": 420, "count": 7}
+    _, text, reader = checked(report_of(test_of(one)))
+    for form in (" ".join(reader.text), text):
+        assert "411" in form and "“p99 before” is of the same load" in form
 
 
 def test_errors_are_said():

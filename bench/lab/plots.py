@@ -174,10 +174,10 @@ def dots(title, desc, rows, unit, styles):
 
 # ---------------------------------------------------------------------------------------- panels --
 
-PANEL = 150  # pixels high
+PANEL = 140  # pixels high
 
 
-def panel(title, desc, lines, xs, limits, unit, x_text):
+def panel(title, desc, lines, xs, limits, x_text):
     """One small plot of many: lines against the points `xs` (evenly apart), on a scale of powers of
     ten within `limits`, which all of its neighbours share. `x_text` names the points."""
     ticks = decades(*limits)
@@ -185,7 +185,7 @@ def panel(title, desc, lines, xs, limits, unit, x_text):
 
     def down(value):
         share = math.log10(value / ticks[0]) / math.log10(ticks[-1] / ticks[0])
-        return round(bottom - share * (bottom - TOP + 14), 1)
+        return round(bottom - share * (bottom - 8), 1)
 
     def along(x):
         index = xs.index(x)
@@ -196,7 +196,6 @@ def panel(title, desc, lines, xs, limits, unit, x_text):
         y = down(value)
         parts.append(tag("line", x1=percent(left), x2="100%", y1=y, y2=y, class_="grid"))
         parts.append(letters(percent(left - 2), y + 4, tick(value), "tick", text_anchor="end"))
-    parts.append(letters(percent(left - 2), 10, unit, "tick", text_anchor="end"))
     parts += [letters(percent(along(x)), PANEL - 4, text, "tick", text_anchor="middle")
               for x, text in zip(xs, x_text)]
     for line in lines:

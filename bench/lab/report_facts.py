@@ -254,16 +254,18 @@ def point_of(group):
 
 
 def not_run_once(test):
-    """(row, reason, labels) of what did not run; a row that ran at no point is named once."""
+    """(row, reason, labels) of what did not run, named once; without labels if at no point."""
     found = {}
-    for group in groups_of(test):
+    groups = groups_of(test)
+    for group in groups:
         for row in group.not_run:
             reason = reason_of(row)
             _, _, labels = found.setdefault((title_of(row), clean(row.get("source")), reason),
                                             (row, reason, []))
             if group.label:
                 labels.append(group.label)
-    return list(found.values())
+    return [(row, reason, labels if len(labels) < len(groups) else [])
+            for row, reason, labels in found.values()]
 
 
 def rank_text(row):
@@ -313,7 +315,7 @@ def plain(key, has_interval=False, mark=None):
         if value is None:
             return None
         low, high = number_text(key, value.low), number_text(key, value.high)
-        under = f"{low}–{high}" if has_interval and not value.is_certain else ""
+        under = f"{low}–{high}" if has_interval and low != high else ""
         return Cell(number_text(key, value.median), under, mark(row, value) if mark else "")
     return cell
 
@@ -361,16 +363,16 @@ def plain_columns():
                                        plain("idle_bytes_each", True), COST),
              "requests_per_s": Column("requests/s", "median",
                                       plain("requests_per_s", True, limited), SPEED),
-             "bytes_per_s": Column("bytes", "GB/s", plain("bytes_per_s", False, limited), REST)}
+             "bytes_per_s": Column("", "GB/s", plain("bytes_per_s", False, limited), REST)}
     found |= {key: Column(latency, head, plain(key), SPEED) for key, head in (
         ("p50", "p50"), ("p99", "p99"), ("p99.9", "p99.9"), ("max", "max"),
         ("p99_calm", "p99 before"), ("p99_elsewhere", "p99 beside"))}
     found |= {key: Column(load, head, plain(key), REST) for key, head in (
         ("cpu_percent", "server"), ("server_core_percent", "its core"),
         ("client_core_percent", "client’s"))}
-    return found | {"peak_bytes": Column("memory", "peak, MiB", plain("peak_bytes"), REST),
-                    "errors": Column("errors", "", plain("errors", False, failing), REST),
-                    "unfinished": Column("unfinished", "", any_unfinished, REST)}
+    return found | {"peak_bytes": Column("peak memory", "MiB", plain("peak_bytes"), REST),
+                    "errors": Column("", "errors", plain("errors", False, failing), REST),
+                    "unfinished": Column("", "unfinished", any_unfinished, REST)}
 
 
 def with_ratios(key, column):
@@ -421,4 +423,6 @@ def test_meta(test):
     if rounds:
         parts.append(f"{rounds:.0f} round" + ("s" if rounds != 1 else "")
                      + (f" of {seconds:g} s" if seconds else ""))
-    return ", ".join([*parts, f"ordered by {figure_of(order_key(test)).name}"])
+    if "ordered by" not in clean(test.get("what")):
+        parts.append(f"ordered by {figure_of(order_key(test)).name}")
+    return ", ".join(parts)

@@ -17,6 +17,7 @@ class Plot:
     svg: str
     key: tuple = ()  # (class, words) of the legend
     note: str = ""
+    style: str = ""
 
 
 def style_of(row):
@@ -58,7 +59,7 @@ def bar_plot(caption, rows, key, **how):
     if not any(facts.measured(row, key) for row in rows):
         return None
     found = bar_rows(rows, key, **how)
-    unit = facts.figure_of(key).unit or facts.figure_of(key).name
+    unit = {"requests_per_s": "/s", "bytes_per_s": "GB/s"}.get(key, facts.figure_of(key).unit)
     desc = words([row.label for row in found], [row.text and f"{row.text} {unit}" for row in found])
     return caption, found, unit, desc
 
@@ -117,7 +118,7 @@ def latency(rows):
     svg = plots.dots(caption, words([row.label for row in found], texts), found, "p99, µs",
                      [style_class(key) for key in keys])
     key = tuple((style_class(key), key) for key in keys)
-    return Plot(caption, svg, key, "To the left is better; each line is ten times the one before."
+    return Plot(caption, svg, key, "Left is better; the scale is logarithmic."
                 ) if svg else None
 
 
@@ -180,8 +181,8 @@ def panel_of(row, rows, labels, keys, limits, ghost):
                                  ((key, facts.measured(rows[label], key)) for key in keys) if value)
         for label in labels if label in rows)
     title = facts.title_of(row)
-    unit = facts.figure_of(keys[0]).unit
-    return Plot(title, plots.panel(title, desc, lines, labels, limits, unit, tick_texts(labels)))
+    drawn = plots.panel(title, desc, lines, labels, limits, tick_texts(labels))
+    return Plot(title, drawn, style=style_of(row))
 
 
 def at_points(test, groups):
@@ -198,9 +199,10 @@ def at_points(test, groups):
     leat = next((rows for row, rows in servers if row.get("role") == "leat"), None)
     ghost = points_of(leat, labels, compared) if leat else ()
     panels = [panel_of(row, rows, labels, keys, limits, ghost) for row, rows in servers]
-    name = "Latency" if len(keys) > 1 else facts.figure_of(compared).name
-    caption = f"{name[0].upper()}{name[1:]} against {axis_of(test)}, µs" if len(keys) > 1 \
-        else f"{name[0].upper()}{name[1:]} against {axis_of(test)}"
+    figure = facts.figure_of(compared)
+    name = "latency" if len(keys) > 1 else figure.name
+    caption = f"{name[0].upper()}{name[1:]} against {axis_of(test)}" + (
+        f", {figure.unit}" if figure.unit else "")
     legend = [(style_class(key), key) for key in keys] if len(keys) > 1 else []
     legend += [("ghost", f"leat’s {compared}" if len(keys) > 1 else "leat’s")] if ghost else []
     return caption, tuple(legend), panels

@@ -42,12 +42,15 @@ dt { color: var(--dim); } dd { margin: 0; overflow-wrap: anywhere; }
 .short { padding: 0; list-style: none; margin: .5rem 0 0; }
 .short li { padding: .5rem 0; border-top: 1px solid var(--hair); max-width: 56rem; }
 .short li:last-child { border-bottom: 1px solid var(--hair); }
-.scroll { overflow-x: auto; margin: 1.25rem 0 .9rem; }
-table { border-collapse: collapse; font-size: .8rem; line-height: 1.3; min-width: 100%;
+.scroll { overflow-x: auto; margin: 1.25rem 0 .9rem; scrollbar-width: thin;
+  background: linear-gradient(var(--paper), var(--paper)) right / 2rem 100% no-repeat local,
+    linear-gradient(to left, var(--line), transparent) right / .9rem 100% no-repeat scroll; }
+table { border-collapse: collapse; font-size: .76rem; line-height: 1.3; min-width: 100%;
   border-top: 1.5px solid var(--ink); border-bottom: 1.5px solid var(--ink); }
-th, td { padding: .42rem .5rem; text-align: right; vertical-align: top; white-space: nowrap;
+th, td { padding: .4rem .38rem; text-align: right; vertical-align: top; white-space: nowrap;
   font-weight: 400; }
-thead th { color: var(--dim); font-size: .75rem; padding-block: .3rem; vertical-align: bottom; }
+.few table { min-width: min(100%, 52rem); }
+thead th { color: var(--dim); font-size: .72rem; padding-block: .3rem; vertical-align: bottom; }
 thead tr:last-child th { border-bottom: 1px solid var(--ink); }
 thead th[scope=colgroup] { text-align: center; }
 thead th[scope=colgroup] span { display: block; border-bottom: 1px solid var(--line);
@@ -55,7 +58,7 @@ thead th[scope=colgroup] span { display: block; border-bottom: 1px solid var(--l
 tbody tr + tr > * { border-top: 1px solid var(--hair); }
 th.name { text-align: left; white-space: normal; min-width: 9.5rem; max-width: 16rem;
   position: sticky; left: 0; background: var(--paper); }
-th.name small, td small { display: block; color: var(--dim); font-size: .7rem; }
+th.name small, td small { display: block; color: var(--dim); font-size: .66rem; }
 td.rank, th.rank { text-align: left; color: var(--dim); padding-right: .2rem; }
 td.last, th.last { text-align: left; white-space: normal; }
 tr.leat > * { background: var(--leat); } tr.leat th.name { background: var(--leat); }
@@ -71,16 +74,20 @@ tr.out td { text-align: left; color: var(--dim); white-space: normal; }
   gap: 2rem 2.2rem; margin: 2rem 0 0; }
 .panels { grid-template-columns: repeat(auto-fill, minmax(min(13rem, 100%), 1fr));
   gap: 1.4rem 1.6rem; margin-top: .9rem; }
-figure { margin: 0; min-width: 0; break-inside: avoid; }
+figure { margin: 0; min-width: 0; max-width: 28rem; break-inside: avoid; }
 figcaption { font-size: .82rem; line-height: 1.35; margin-bottom: .5rem; }
 figcaption b { font-weight: 650; } figcaption small { display: block; color: var(--dim);
   font-size: .72rem; }
+.panels { align-items: end; }
 .panels figcaption { margin-bottom: .2rem; font-size: .78rem; }
-.plots:not(.panels) figcaption { min-height: 4.1em; }
+figcaption .leat { font-weight: 650; background: none; } figcaption .limit { font-style: italic; }
+.plots:not(.panels) figcaption { min-height: 3.9em; }
 .key { display: inline-block; margin-right: .8em; white-space: nowrap; color: var(--dim);
   font-size: .75rem; }
 .key i { display: inline-block; width: .7em; height: .7em; margin-right: .3em; }
-.key i.dot { border-radius: 50%; } .key i.stroke { height: .2em; vertical-align: .2em; }
+.key i.dot { border-radius: 50%; }
+.key i.stroke { height: .2em; vertical-align: .2em; width: 1.2em; }
+.key i.ghost { background: none; border-top: 1px dashed var(--dim); }
 svg { display: block; overflow: visible; }
 svg text { fill: var(--ink); font-size: 12px; } svg text.tick { fill: var(--dim);
   font-size: 10.5px; }
@@ -108,7 +115,8 @@ code { font-size: .9em; }
   .panels { grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: 1.2rem 1rem; }
   dl.host { grid-template-columns: 1fr 1fr; } }
 @page { size: A4 landscape; margin: 12mm; }
-@media print { body { padding: 0; max-width: none; font-size: 10pt; } table { font-size: 6.8pt; }
+@media print { :root { --paper: #fff; }
+  body { padding: 0; max-width: none; font-size: 10pt; } table { font-size: 6.8pt; }
   th, td { padding: .25rem .28rem; } thead th, th.name small, td small { font-size: 6pt; }
   .scroll { overflow: visible; } th.name { position: static; min-width: 0; }
   tr { break-inside: avoid; }
@@ -116,6 +124,9 @@ code { font-size: .9em; }
   a { color: inherit; text-decoration: none; } p, li, .lead { max-width: none; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 """
+
+
+FEW = 9  # columns; a table of no more is not drawn out to the page's width
 
 
 def element(name, content, style="", **attributes):
@@ -190,13 +201,13 @@ def table(test):
     bodies.append(element("tbody", "\n".join(out)) if out else "")
     if not any(bodies):
         return ""
-    return scrolling(heads(columns) + "\n".join(bodies), facts.clean(test.get("title")))
+    return scrolling(heads(columns) + "\n".join(bodies), facts.title_of(test), len(columns))
 
 
-def scrolling(content, label):
+def scrolling(content, label, count):
     """A table that may be wider than its place; the keyboard reaches it too."""
-    return element("div", element("table", content), "scroll", tabindex="0", role="region",
-                   **{"aria-label": label or "table"})
+    return element("div", element("table", content), "scroll" if count > FEW else "scroll few",
+                   tabindex="0", role="region", **{"aria-label": label or "table"})
 
 
 # --------------------------------------------------------------------------------------- a test --
@@ -208,7 +219,7 @@ def said(test):
             parts.append(element("h3", escape(label)))
         for tone, text in sentences:
             parts.append(paragraph(text, tone.replace(" ", "-")))
-    parts += [paragraph(text, tone) for tone, text in report_verdict.few_rounds(test)]
+    parts += [paragraph(text, tone) for tone, text in report_verdict.remarks(test)]
     return element("div", "\n".join(parts), "said")
 
 
@@ -218,7 +229,7 @@ def legend(key, shape=""):
 
 
 def figure(plot, shape="", name="b"):
-    caption = element(name, escape(plot.caption)) if name else escape(plot.caption)
+    caption = element(name, escape(plot.caption), plot.style)
     if plot.key:
         caption += "<br>" + legend(plot.key, shape)
     if plot.note:
@@ -238,7 +249,7 @@ def figures(test):
     if not panels:
         return ""
     head = element("h3", escape(caption)) + element("p", legend(key, "stroke"), "meta")
-    return head + element("div", "\n".join(figure(panel, name="") for panel in panels),
+    return head + element("div", "\n".join(figure(panel, name="span") for panel in panels),
                           "plots panels")
 
 
@@ -258,7 +269,7 @@ def small_table(columns, rows, label):
         element("th", escape(name), "name" if index == 0 else "last" if name == "" else "",
                 scope="col") for index, name in enumerate(columns))))
     return scrolling(head + element("tbody", "\n".join(element("tr", "".join(row))
-                                                       for row in rows)), label)
+                                                       for row in rows)), label, len(columns))
 
 
 def spread_cell(row, key):

@@ -79,12 +79,14 @@ def name_text(row):
 def head_text(column):
     """Group and head in one, for Markdown has one line for both."""
     group, head = column.group, column.head
-    if head in ("median", ""):
+    if head == "median":
         return group
-    if column.part == facts.COST or not group or group in ("bytes", "memory"):
+    if column.part == facts.COST or not group:
         return head
     if head[0] == "÷":
         return head
+    if group == "peak memory":
+        return f"{group}, {head}"
     name, _, unit = group.partition(", ")
     return f"{head}, {unit.replace(' of a core', '')}" if unit else f"{head}, /s"
 
@@ -122,7 +124,7 @@ def group_parts(test, group, sentences):
     tables = [rows_of(group, [column for column in columns if column.part == part])
               for part in (facts.COST, facts.SPEED, facts.REST)]
     parts += [part for part in tables if part]
-    if any(row.get("client_was_limit") for row in group.ran):
+    if any("†" in part for part in tables):
         parts.append("† The client was the limit.")
     parts += [wrapped(("**" + safe(text) + "**") if tone == "not first" else safe(text))
               for tone, text in sentences]
@@ -158,7 +160,7 @@ def section(test):
             parts += group_parts(test, group, sentences)
     if not groups:
         parts += [text for _, text in said[0][1]]
-    parts += [wrapped(safe(text)) for _, text in report_verdict.few_rounds(test)]
+    parts += [wrapped(safe(text)) for _, text in report_verdict.remarks(test)]
     return [*parts, *notes(test)]
 
 

@@ -62,16 +62,22 @@ def not_first(test, leat, better):
 
 
 def leat_leads(test, first, peers):
-    """leat's best row is first; `peers` are the others."""
+    """Nobody but leat's rows `first` can be the first; `peers` are the others."""
     key = facts.order_key(test)
-    best = facts.measured(first, key)
-    text = f"{facts.title_of(first)} is first: {facts.with_unit(key, best.median)}"
-    if not best.is_certain:
-        text += (f" ({facts.number_text(key, best.low)} to "
-                 f"{facts.number_text(key, best.high)})")
-    if peers:
-        name, after = facts.title_of(peers[0]), relation(test, peers[0], "its", base=first)
-        text += f"; the next, {name}, {after}" if after else f"; the next is {name}"
+    name = facts.title_of(first[0])
+    if len(first) > 1:
+        text = (f"leat is first, with {facts.enumeration(map(facts.title_of, first))}, which are "
+                "not told apart")
+    else:
+        best = facts.measured(first[0], key)
+        text = f"{name} is first: {facts.with_unit(key, best.median)}"
+        if not best.is_certain:
+            text += (f" ({facts.number_text(key, best.low)} to "
+                     f"{facts.number_text(key, best.high)})")
+    whose = "its" if len(first) == 1 else f"{name}’s"
+    after = relation(test, peers[0], whose, base=first[0])
+    following = facts.title_of(peers[0])
+    text += f"; the next, {following}, {after}" if after else f"; the next is {following}"
     return "first", text + "."
 
 
@@ -93,8 +99,10 @@ def first_place(test, group):
     better = [row for row in peers if beats_leat(test, row, leat)]
     if better:
         return not_first(test, leat, better)
+    if not peers:
+        return "open", "Only leat itself was measured here, and no peer."
     if not any(row.get("role") != "leat" for row in first):
-        return leat_leads(test, leat, peers)
+        return leat_leads(test, first, peers)
     names = facts.enumeration(map(facts.title_of, first))
     if facts.measured(leat, key).count in range(1, DECIDING):
         return "open", (f"Too few rounds to say who is first in {facts.figure_of(key).name}; "
@@ -137,6 +145,19 @@ def cautions(test, group):
     return [("note", text) for text in found]
 
 
+EXPLAINED = {
+    "p99_calm": "“p99 before” is of the same load with nobody else there.",
+    "p99_elsewhere": "“p99 beside” is of the same load while the others are at a second server: "
+                     "what they cost the machine, not the server."}
+
+
+def remarks(test):
+    """What is to be said once a test: of its rounds, and of columns that only it has."""
+    rows = facts.items(test.get("rows"))
+    return [*few_rounds(test), *(("note", text) for key, text in EXPLAINED.items()
+                                 if any(facts.measured(row, key) for row in rows))]
+
+
 def few_rounds(test):
     rounds = facts.number(test.get("rounds"))
     if not rounds or rounds >= 6:
@@ -160,12 +181,11 @@ def in_short(test):
     found = [(label, *said[0]) for label, said in sentences(test)]
     if len(found) == 1:
         return found[0][1:]
-    lost = [label for label, tone, _ in found if tone == "not first"]
-    undecided = [label for label, tone, _ in found if tone == "open"]
-    if lost:
-        return "not first", f"leat is not first at {facts.enumeration(lost)}."
-    if undecided:
-        return "open", f"Who is first is open at {facts.enumeration(undecided)}."
+    for tone, words in (("not first", "leat is not first"), ("open", "Who is first is open")):
+        labels = [label for label, said_tone, _ in found if said_tone == tone]
+        if labels:
+            where = facts.enumeration(labels) if len(labels) < len(found) else "every point"
+            return tone, f"{words} at {where}."
     return "first", "leat is first at every point."
 
 

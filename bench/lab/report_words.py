@@ -10,7 +10,8 @@ HOST = {"machine": "machine", "cpu": "processor", "cores": "cores", "memory_byte
         "distribution": "distribution", "kernel": "kernel",
         "congestion_control": "congestion control", "server_core": "server’s core",
         "client_core": "client’s core", "cpu_time_from": "CPU time from",
-        "load_average": "load before"}
+        "load_average": "load before",
+        "busy_percent_before": "cores busy before, %"}
 
 
 def host_value(key, value):
@@ -18,6 +19,8 @@ def host_value(key, value):
         return facts.memory_text(value)
     if isinstance(value, (list, tuple)):
         return ", ".join(facts.clean(part) for part in value)
+    if isinstance(value, float) and facts.number(value) is not None:
+        return facts.significant(value)
     return facts.clean(value)
 
 
