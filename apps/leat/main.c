@@ -16,6 +16,7 @@ struct command {
 
 static const struct command commands[] = {
     {"serve", "[DIR]", "films and files over HTTP", cmd_serve},
+    {"load", "URL", "loads a server and measures how it answers", cmd_load},
     {"doctor", "", "what this host grants, and how to get the rest", cmd_doctor},
 };
 
@@ -45,7 +46,7 @@ int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
     if (argc < 2) {
-        fprintf(stderr, "leat: which command? one of: serve, doctor (leat --help tells more)\n");
+        fprintf(stderr, "leat: which command? leat --help tells which there are\n");
         return EXIT_WRONG_USE;
     }
     const char *name = argv[1];
@@ -60,7 +61,7 @@ int main(int argc, char **argv)
     for (int index = 0; index < COMMAND_COUNT; index++)
         if (strcmp(name, commands[index].name) == 0)
             return finish_output(commands[index].run(argc - 1, argv + 1));
-    fprintf(stderr, "leat: there is no command '%s'; there are serve and doctor (leat --help)\n",
+    fprintf(stderr, "leat: there is no command '%s'; leat --help tells which there are\n",
             name);
     return EXIT_WRONG_USE;
 }

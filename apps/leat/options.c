@@ -147,6 +147,16 @@ static int take_short(const struct option_set *set, const char *argument, const 
     return value == next ? 2 : 1;
 }
 
+void options_complain(const char *command, const char *error)
+{
+    char line[1024];
+    snprintf(line, sizeof line, "%s", error);
+    for (char *at = line; *at; at++)
+        if ((unsigned char)*at < ' ' || *at == 0x7f)
+            *at = '?';
+    fprintf(stderr, "%s: %s\n", command, line);
+}
+
 enum options_result options_parse(const struct option_set *set, int argc, char **argv)
 {
     char error[ERROR_SIZE] = "";
@@ -176,7 +186,7 @@ enum options_result options_parse(const struct option_set *set, int argc, char *
             used = -1;
         }
         if (used < 0) {
-            fprintf(stderr, "%s: %s\n", set->command, error);
+            options_complain(set->command, error);
             return OPTIONS_WRONG;
         }
         index += used;

@@ -43,6 +43,9 @@ struct option_set {
 
 enum options_result { OPTIONS_GO, OPTIONS_HELPED, OPTIONS_WRONG };
 
+/* One line on stderr: "leat serve: --listen …". Control characters in it become '?'. */
+void options_complain(const char *command, const char *error);
+
 /* Parses argv[1..]. OPTIONS_HELPED: --help was printed. OPTIONS_WRONG: the line is on stderr. */
 enum options_result options_parse(const struct option_set *set, int argc, char **argv);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A histogram of times in nanoseconds, log-linear as HdrHistogram (Tene) has it: every octave is cut
- * into 128 buckets, so a quantile is never more than 0.8 % above the value it stands for, from 1 ns
- * to centuries, and recording is an increment. Least, greatest and sum are exact. Histograms of
- * several threads are added up. One thread: its owner's.
+ * A histogram of times in nanoseconds, log-linear as HdrHistogram (Tene) has it: every octave is
+ * cut into 128 buckets, so a quantile is never more than 0.8 % above the value it stands for, from
+ * 1 ns to centuries, and recording is an increment. Least, greatest and sum are exact. Histograms
+ * of several threads are added up. One thread: its owner's.
  */
 #ifndef BASE_HISTOGRAM_H
 #define BASE_HISTOGRAM_H
@@ -50,8 +50,8 @@ uint64_t histogram_bucket_high_ns(unsigned bucket);
 void histogram_add(struct histogram *histogram, const struct histogram *other);
 void histogram_clear(struct histogram *histogram);
 
-/* The least value that at least `quantile` (0 to 1) of all do not exceed, as exactly as buckets are;
- * 0 when empty. The quantile 1 is the greatest. */
+/* The least value that at least `quantile` (0 to 1) of all do not exceed, as exactly as buckets
+ * are; 0 when empty. The quantile 1 is the greatest. */
 uint64_t histogram_quantile_ns(const struct histogram *histogram, double quantile);
 double histogram_mean_ns(const struct histogram *histogram);
 double histogram_deviation_ns(const struct histogram *histogram); /* standard */

@@ -270,7 +270,7 @@ enum options_result load_flags_parse(struct load_flags *flags, int argc, char **
     plan->engine = (enum leat_engine)engine;
     if (check(flags, connections, threads, error) != 0 ||
         add_targets(plan, url, list, error) != 0) {
-        fprintf(stderr, "leat load: %s\n", error);
+        options_complain("leat load", error);
         return OPTIONS_WRONG;
     }
     return OPTIONS_GO;

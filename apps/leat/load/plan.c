@@ -58,6 +58,9 @@ static int split_url(const char *text, struct url *ret_url, const struct complai
         ret_url->authority = slice_of(rest, size);
         if (size == 0 || size > AUTHORITY_SIZE_MAX)
             return refuse(complaint, "'%s' names no host: write http://HOST[:PORT]/path", text);
+        for (size_t index = 0; index < size; index++)
+            if (!chars_is(rest[index], CHARS_REG_NAME) && !strchr("[]:@", rest[index]))
+                return refuse(complaint, "'%s': there is no such HOST", text);
         if (memchr(rest, '@', size))
             return refuse(complaint, "'%s' holds a user: write --header 'Authorization: Basic …'",
                           text);

@@ -64,8 +64,8 @@ int load_plan_take_body(struct load_plan *plan, const char *text, char *ret_erro
  * resolver. Headers and body have been taken. */
 int load_plan_add_url(struct load_plan *plan, const char *url, char *ret_error,
                       size_t ret_error_size);
-/* Targets from a file, a line each: [METHOD ]URL or [METHOD ]/path. Empty lines and those that begin
- * with '#' are skipped. The first URL may be there, too, instead of on the command line. */
+/* Targets from a file, a line each: [METHOD ]URL or [METHOD ]/path. Empty lines and those that
+ * begin with '#' are skipped. The first URL may be there, too, instead of on the command line. */
 int load_plan_add_list(struct load_plan *plan, const char *path, char *ret_error,
                        size_t ret_error_size);
 /* The first of the addresses where somebody accepts a connection within the timeout. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One response as it comes in, in any pieces: its head is parsed (strictly, by wire/http1), its body
- * is counted and dropped, chunk by chunk where it is chunked. Interim responses (1xx) are passed
- * over. Pieces of a head are kept; a head in one piece, as nearly all are, is parsed where it lies.
+ * One response as it comes in, in any pieces: its head is parsed (strictly, by wire/http1), its
+ * body is counted and dropped, chunk by chunk where it is chunked. Interim responses (1xx) are
+ * passed over. Pieces of a head are kept; a head in one piece, as nearly all are, is parsed where
+ * it lies.
  */
 #ifndef LOAD_RESPONSE_H
 #define LOAD_RESPONSE_H
