@@ -476,7 +476,11 @@ static int run(struct serve *serve)
     if (tuning_flags_check(&flags, "leat serve", stderr) != 0)
         return EXIT_WRONG_USE;
     raise_descriptor_limit();
-    supervise_prepare();
+    const int signal_fd = supervise_prepare();
+    if (signal_fd < 0) {
+        fprintf(stderr, "leat serve: a signalfd: %s\n", leat_error_text(signal_fd));
+        return EXIT_WRONG_USE;
+    }
     if (start(serve) != 0) {
         sockets_abandon(&serve->sockets);
         return EXIT_WRONG_USE;
@@ -484,6 +488,7 @@ static int run(struct serve *serve)
     leat_watchdog(WATCHDOG_MS, report_held_loop, NULL);
     report_start(serve);
     const struct supervision supervision = {
+        .signal_fd = signal_fd,
         .workers = serve->workers,
         .settings = &serve->settings,
         .sockets = &serve->sockets,

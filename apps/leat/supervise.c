@@ -26,7 +26,6 @@ struct reign {
     struct replacement replacement;
     unsigned running; /* workers that have not ended */
     int64_t cut_ns;   /* ENDING that was REPLACED: when to end whatever is left */
-    int signal_fd;
 };
 
 static void wanted_signals(sigset_t *signals)
@@ -38,11 +37,13 @@ static void wanted_signals(sigset_t *signals)
     sigaddset(signals, SIGUSR2);
 }
 
-void supervise_prepare(void)
+int supervise_prepare(void)
 {
     sigset_t signals;
     wanted_signals(&signals);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    const int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    return signal_fd >= 0 ? signal_fd : -errno;
 }
 
 /* ---- Ending ---------------------------------------------------------------------------------- */
@@ -149,7 +150,7 @@ static void reload(const struct reign *reign)
 static void take_signal(struct reign *reign)
 {
     struct signalfd_siginfo info;
-    if (read(reign->signal_fd, &info, sizeof info) != (ssize_t)sizeof info)
+    if (read(reign->supervision->signal_fd, &info, sizeof info) != (ssize_t)sizeof info)
         return;
     const int number = (int)info.ssi_signo;
     if (number == SIGHUP)
@@ -191,7 +192,7 @@ static void wait_for_news(struct reign *reign)
 {
     enum { SIGNAL, ENDED, SUCCESSOR };
     struct pollfd news[] = {
-        [SIGNAL] = {.fd = reign->signal_fd, .events = POLLIN},
+        [SIGNAL] = {.fd = reign->supervision->signal_fd, .events = POLLIN},
         [ENDED] = {.fd = reign->supervision->settings->ended_fd, .events = POLLIN},
         [SUCCESSOR] = {.fd = reign->replacement.ready_fd, .events = POLLIN},
     };
@@ -226,16 +227,10 @@ int supervise(const struct supervision *supervision)
     struct reign reign = {.supervision = supervision,
                           .replacement = {.ready_fd = -1},
                           .running = supervision->settings->thread_count};
-    sigset_t signals;
-    wanted_signals(&signals);
-    reign.signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (reign.signal_fd < 0) {
-        fprintf(stderr, "leat serve: signals: %s\n", leat_error_text(-errno));
-        end_gently(&reign);
-    }
+    ASSERT(supervision->signal_fd >= 0);
     while (reign.running > 0)
         wait_for_news(&reign);
-    close(reign.signal_fd);
+    close(supervision->signal_fd);
     if (reign.state != REPLACED && reign.cut_ns == 0)
         sockets_remove_paths(supervision->sockets);
     return join_workers(supervision);

@@ -21,6 +21,7 @@
 #include "worker.h"
 
 struct supervision {
+    int signal_fd; /* supervise_prepare's; closed at the end */
     struct worker *workers;
     struct worker_settings *settings;
     struct sockets *sockets;
@@ -37,8 +38,9 @@ struct supervision {
 };
 
 /* Blocks the signals that it waits for, in this thread and those it makes from then on; before
- * there are any. */
-void supervise_prepare(void);
+ * there are any. Returns the descriptor that tells of them, or -errno: it has to be there before
+ * the first client is, for a crowd of clients may leave none. */
+int supervise_prepare(void);
 /* Until all workers have ended and are joined. Returns the exit status; a second signal does not
  * let it return. */
 int supervise(const struct supervision *supervision);
