@@ -22,6 +22,7 @@ LEAT = os.environ.get("LEAT_BINARY", str(BUILD / "apps" / "leat" / "leat"))
 ENGINE = os.environ.get("LEAT_ENGINE", "auto")
 FILM = ROOT / "examples" / "media" / "watercourse.mp4"
 START_S, END_S = 10, 15
+PROMPT_S = 7  # who ends without waiting for anybody has ended by then; the grace is 10 s
 EXPECTED = re.compile(r"leat serve: engine (uring|epoll)\b")
 
 
@@ -34,6 +35,34 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if item.get_closest_marker("long"):
                 item.add_marker(pytest.mark.skip(reason="long: make test-all runs it"))
+
+
+def await_true(condition, seconds=10):
+    """Waits until it holds, or is something; returns that. On a machine that is busy everything
+    takes longer: what is waited for is named, and no time is guessed."""
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.01)
+    return result
+
+
+def is_running(pid):
+    """A zombie, whom nobody has buried yet, is not."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        status = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        return status != "Z"
+    return False
+
+
+def descriptors_of(pid):
+    """What each descriptor of a process leads to; those that are closed meanwhile are left out."""
+    folder = pathlib.Path(f"/proc/{pid}/fd")
+    found = []
+    for name in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(folder / name))
+    return found
 
 
 class Server:
@@ -104,12 +133,8 @@ class Server:
 
     def connections(self):
         """Sockets it has open, less those it listens on."""
-        folder = pathlib.Path(f"/proc/{self.pid}/fd")
-        count = 0
-        for name in os.listdir(folder):
-            with contextlib.suppress(FileNotFoundError):
-                count += os.readlink(folder / name).startswith("socket:")
-        return count - self.listeners
+        return sum(target.startswith("socket:")
+                   for target in descriptors_of(self.pid)) - self.listeners
 
     def await_connections(self, count, seconds=5):
         """Waits until no more than `count` are left."""
@@ -117,6 +142,16 @@ class Server:
         while self.connections() > count:
             assert time.monotonic() < deadline, f"{self.connections()} connections are left"
             time.sleep(0.02)
+
+    def await_refusal(self):
+        """Waits until it accepts nobody any more: it has been told to end."""
+        def is_refused():
+            try:
+                self.connect().socket.close()
+            except ConnectionError:
+                return True
+            return False
+        await_true(is_refused)
 
     def expect_on_stderr(self, pattern):
         self.expected.append(re.compile(pattern))

@@ -14,6 +14,7 @@ import time
 
 import pytest
 
+from conftest import PROMPT_S, await_true
 from peer import Peer
 
 COMBINED = re.compile(r'(\S+) - - \[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] '
@@ -184,14 +185,13 @@ def test_the_end_loses_no_line(serve, hello, tmp_path):
                for answered in answers]
     for thread in threads:
         thread.start()
-    time.sleep(1.5)
+    await_true(lambda: sum(map(len, answers)) > 1000, 30)
     start = time.monotonic()
     server.stop()
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < PROMPT_S
     for thread in threads:
         thread.join()
     count = sum(len(answered) for answered in answers)
-    assert count > 100
     lines = log.read_text().splitlines()
     assert all(COMBINED.fullmatch(line) for line in lines)
     # Some may have been answered whose client was not there to see it.
@@ -205,13 +205,11 @@ def test_sighup_opens_it_anew(serve, hello, tmp_path):
     thread = threading.Thread(target=ask_until_refused, args=(server.address, answered))
     thread.start()
     for index in range(3):
-        time.sleep(0.5)
+        before = len(answered)
+        await_true(lambda before=before: len(answered) > before + 100, 30)
         log.rename(f"{old}.{index}")
         os.kill(server.pid, signal.SIGHUP)
-        deadline = time.monotonic() + 5
-        while not log.exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        await_true(log.exists)
     server.stop()
     thread.join()
     lines = [line for path in tmp_path.glob("access.log*")
@@ -245,10 +243,10 @@ def test_who_reads_no_log_stops_nothing(serve, hello):
         time.sleep(1.2)
         start = time.monotonic()
         assert peer.get("/hello.txt").status == 200
-        assert time.monotonic() - start < 0.5
+        assert time.monotonic() - start < 1
     start = time.monotonic()
     server.stop()
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < PROMPT_S
     assert re.search(r"--access-log -: .*; [1-9]\d* lines were dropped", server.stderr())
 
 
@@ -294,11 +292,9 @@ def test_a_full_disk_costs_lines_only(serve, hello, small_disk):
             start = time.monotonic()
             assert peer.get("/hello.txt?" + "x" * 7000).status == 200
             assert time.monotonic() - start < 1
-        time.sleep(1.2)
-        dropped = metric(admin, "leat_access_log_dropped_lines_total")
-        assert dropped > 50
-        assert metric(admin, "leat_access_log_failures_total") > 0
-        assert "No space left" in server.stderr()
+        await_true(lambda: metric(admin, "leat_access_log_dropped_lines_total") > 50)
+        await_true(lambda: metric(admin, "leat_access_log_failures_total") > 0)
+        await_true(lambda: "No space left" in server.stderr())
         ballast.unlink()
         taken = metric(admin, "leat_access_log_lines_total")
         log.rename(small_disk / "old.log")  # and whatever of it there is goes
@@ -310,9 +306,9 @@ def test_a_full_disk_costs_lines_only(serve, hello, small_disk):
             assert peer.get("/hello.txt?again").status == 200
             time.sleep(0.3)
     assert metric(admin, "leat_access_log_lines_total") > taken
-    lines = await_lines(log, 1)
+    await_true(lambda: "again" in log.read_text().splitlines()[-1])
+    lines = log.read_text().splitlines()
     assert all(COMBINED.fullmatch(line) for line in lines if line), lines
-    assert "again" in lines[-1]
 
 
 def test_what_cannot_be_opened_is_explained(leat, hello, tmp_path):

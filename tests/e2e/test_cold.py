@@ -16,7 +16,7 @@ from conftest import BUILD
 
 DISK_BYTES_PER_S = 2 << 20
 FILM_SIZE = 24 << 20
-WORST_S = 0.1
+WORST_S = 0.25  # who waits for one sendfile of 1 MiB from that disk waits 0.3 to 0.5 s
 BLKIO = pathlib.Path("/sys/fs/cgroup/blkio")
 
 

@@ -10,6 +10,7 @@ import urllib.parse
 
 import pytest
 
+from conftest import descriptors_of
 from test_command import complaint
 from test_library import Page, page_of
 
@@ -70,8 +71,7 @@ def test_one_root_serves_all_threads(serve, rooms, pages):
         assert server.get("/none.txt").status == 404
         assert server.get("/").status == 200
     server.await_connections(0)
-    folder = f"/proc/{server.pid}/fd"
-    held = [os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder)]
+    held = descriptors_of(server.pid)
     # One of the root, and one of "." for each thread's cache.
     assert held.count(str(rooms / "main")) <= 1 + 4
 
