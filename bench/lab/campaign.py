@@ -43,7 +43,8 @@ class Campaign:
                 if test.takes(entry.row, point)]
 
     def reason(self, test, entry, point):
-        needs = (point.answer or test.answer, *test.answers_too)
+        needs = (point.answer or test.answer, *test.answers_too, *(
+            [check.CLOSE] if test.is_closing else []))
         return entry.reason or next((self.unfit[entry.name, need] for need in needs
                                      if (entry.name, need) in self.unfit), "")
 
@@ -100,7 +101,7 @@ class Campaign:
                 self.progress.tell(f"checking {entry.name}")
                 wanted = {answer: (entry.row.answers[answer][0], peer.CONTENT[answer])
                           for answer in self.answers_needed(entry) if answer in peer.CONTENT}
-                wrong = check.row(self.lab, entry, wanted)
+                wrong = check.row(self.lab, entry, wanted, self.close_path(entry))
                 self.unfit |= {(entry.name, answer): why for answer, why in wrong.items()}
             self.progress.done(CHECK_S)
         found = [(entry.name, entry.reason) for entry in self.entries if entry.reason]
@@ -115,6 +116,10 @@ class Campaign:
         if "witnesses" in self.options.extras and "small" in entry.row.answers:
             needs.add("small")
         return sorted(needs)
+
+    def close_path(self, entry):
+        return next((entry.row.answers[test.answer][0] for test in self.options.tests
+                     if test.is_closing and test.takes(entry.row, test.points[0])), None)
 
     def blank_row(self, test, entry, point):
         reason = self.reason(test, entry, point)
@@ -159,12 +164,12 @@ class Campaign:
             self.progress.tell(f"{test.title}, round {number + 1} of {shape.rounds}: {entry.name} "
                                f"{point.label}".rstrip())
             turn = trial.Turn(test, point, shape.seconds, self.options.quick, self.saturation)
+            entry.connections = turn.connections
             try:
                 row["rounds"].append(test.measure(self.lab, turn, entry))
             except FAULTS as error:
-                text = str(error).strip().splitlines() or [type(error).__name__]
                 row |= {"status": "not run",
-                        "reason": f"round {number + 1}: {text[-1].strip()[:300]}"}
+                        "reason": f"round {number + 1}: {roster.one_line(error)}"}
                 self.progress.remark(f"{entry.name}: {row['reason']}")
             self.progress.done(shape.turn_s(entry.row.warm_s))
 
@@ -178,7 +183,7 @@ class Campaign:
         except (*FAULTS, json.JSONDecodeError) as error:
             return {"title": title, "what": "", "rows": [
                 {"name": "messages", "title": title, "version": "", "status": "not run",
-                 "reason": str(error).strip()[-300:], "bytes": None, "figures": {}}]}
+                 "reason": roster.one_line(error), "bytes": None, "figures": {}}]}
         for row in found["rows"]:
             row["figures"] = tables.summarize(row.get("rounds", []))
         self.progress.done(0.1 if self.options.quick else MESSAGES_S)

@@ -3,11 +3,14 @@
 200, Content-Length and Date, again and again on one connection: else its figures would be those of
 other work than the others do."""
 import http.client
+import re
+import socket
 
-from . import laboratory
+from . import laboratory, roster
 
 ASKED = 3  # times, on one connection
 LIMIT_S = 10
+CLOSE = "close"  # beside the tests' names
 
 
 def complaint(response, body, expected):
@@ -48,15 +51,44 @@ def answers(address, path, expected):
     return ""
 
 
-def row(lab, entry, wanted):
+def response_size(address, path):
+    """Head and body of an answer, in bytes."""
+    host, port = address.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), LIMIT_S) as client:
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        with client.makefile("rb") as answer:
+            head = b"".join(iter(answer.readline, b"\r\n")) + b"\r\n"
+            length = re.search(rb"^content-length: *(\d+)", head, re.I | re.M)
+            return len(head) + len(answer.read(int(length.group(1)) if length else 0))
+
+
+def closing(address, path):
+    """What is wrong with a connection's end, when the client has asked for it; or ""."""
+    host, port = address.rsplit(":", 1)
+    try:
+        with socket.create_connection((host, int(port)), 2) as client:
+            client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+                           .encode())
+            while client.recv(65536):
+                pass
+    except TimeoutError:
+        return f"{path}: does not close the connection when asked to"
+    except OSError as error:
+        return f"{path}: with Connection: close: {error}"
+    return ""
+
+
+def row(lab, entry, wanted, close_path=None):
     """What is wrong with each of a row's answers: reasons by test of `wanted` {test: (path, file in
-    the content)}. A server that does not start has the same reason for all."""
+    the content)}, and with the end of a connection, by CLOSE. A server that does not start has the
+    same reason for all."""
     content = lab.content()
     try:
         with lab.serve(entry, content) as running:
             found = {test: answers(running.address, path, (content / name).read_bytes())
                      for test, (path, name) in wanted.items()}
+            if close_path is not None:
+                found[CLOSE] = closing(running.address, close_path)
     except (laboratory.Fault, laboratory.Skip, OSError) as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        return {test: f"does not run: {lines[-1][:300]}" for test in wanted}
+        return {test: f"does not run: {roster.one_line(error)}" for test in (*wanted, CLOSE)}
     return {test: reason for test, reason in found.items() if reason}

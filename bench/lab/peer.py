@@ -89,7 +89,9 @@ class Row:
     role: str = "peer"  # "peer", "leat", or "limit": parses nothing, what the host allows at most
     warm_s: float = 0.2  # under load, until it is as fast as it gets: a JIT compiler takes longer
     is_default: bool = True  # False: takes part only when --peers names it
-    configure: Callable | None = None  # configure(work, words) writes what the command needs
+    # configure(work, words) writes what the command needs; words has "connections" too: how many
+    # come at once, at most.
+    configure: Callable | None = None
 
 
 @dataclass

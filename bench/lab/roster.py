@@ -21,6 +21,7 @@ class Entry:
     row: peer.Row
     workshop: peer.Workshop | None = None
     reason: str = ""
+    connections: int = 64  # that will come at once: some servers have to be told
 
     @property
     def name(self):
@@ -32,7 +33,7 @@ class Entry:
         host, port = listen.rsplit(":", 1)
         words = {"listen": listen, "host": host, "port": port, "dir": directory, "work": work,
                  "folder": self.workshop.folder, "bin": self.workshop.bin,
-                 "build": self.workshop.build}
+                 "build": self.workshop.build, "connections": self.connections}
         try:
             if self.row.configure is not None:
                 self.row.configure(work, words)
@@ -66,8 +67,9 @@ def load_peer(path):
 
 
 def one_line(error):
+    """What an error comes down to: the last line of what was said."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[-1].strip()[:300]
+    return lines[-1].strip().rstrip(":")[:300]
 
 
 def load(folder):

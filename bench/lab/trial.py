@@ -14,6 +14,8 @@ from . import cold, crowds, generator, idle, laboratory, memory
 from .generator import Load
 
 MIB = 1 << 20
+OF_THE_LOAD = ("requests", "requests_per_s", "bytes_per_s", "p50", "p90", "p99", "p99.9", "max",
+               "errors", "unfinished")
 
 
 @dataclass
@@ -38,6 +40,10 @@ class Turn:
     def path(self, entry):
         return entry.row.answers[self.point.answer or self.test.answer][0]
 
+    @property
+    def connections(self):
+        return int(self.point.x) if self.test.kind == "connections" else self.test.connections
+
     def warm_s(self, entry):
         return min(entry.row.warm_s, self.seconds / 2) if self.is_quick else entry.row.warm_s
 
@@ -47,8 +53,7 @@ def per_request(figures, cost):
     if figures["requests"] == 0:
         raise laboratory.Fault("no request was answered")
     count, mib = figures["requests"], figures["bytes"] / MIB
-    return {key: value for key, value in figures.items()
-            if key not in ("bytes", "client_cpu_total_us")} | {
+    return {key: figures[key] for key in OF_THE_LOAD} | {
         "cpu_us": cost["cpu_us"] / count, "cpu_us_per_mib": cost["cpu_us"] / mib,
         "cpu_percent": 100 * cost["cpu_us"] / 1e6 / cost["elapsed_s"],
         "cpu_user": cost["cpu_user"], "cpu_system": cost["cpu_system"],
@@ -76,29 +81,23 @@ def measure_load(lab, turn, entry, what):
 
 def closed(lab, turn, entry):
     """As fast as it goes: each connection asks again when it was answered."""
-    return measure_load(lab, turn, entry,
-                        Load(turn.path(entry), turn.test.connections, turn.seconds))
-
-
-def connections(lab, turn, entry):
-    """The same with as many connections as the point says."""
-    return measure_load(lab, turn, entry, Load(turn.path(entry), int(turn.point.x), turn.seconds))
+    return measure_load(lab, turn, entry, Load(turn.path(entry), turn.connections, turn.seconds))
 
 
 def one_each(lab, turn, entry):
     """The same with a connection for each request."""
-    return measure_load(lab, turn, entry, Load(turn.path(entry), turn.test.connections,
-                                               turn.seconds, one_each=True))
+    return measure_load(lab, turn, entry, Load(turn.path(entry), turn.connections, turn.seconds,
+                                               one_each=True))
 
 
 def at_rate(lab, turn, entry):
     """An open loop at a share of the row's own saturation, which is measured when nobody has."""
     if entry.name not in turn.saturation:
-        figures = measure_load(lab, turn, entry, Load(turn.path(entry), turn.test.connections,
+        figures = measure_load(lab, turn, entry, Load(turn.path(entry), turn.connections,
                                                       min(turn.seconds, 1.0)))
         turn.saturation[entry.name] = figures["requests_per_s"]
     rate = turn.saturation[entry.name] * turn.point.x / 100
-    what = Load(turn.path(entry), turn.test.connections, turn.seconds, rate=rate)
+    what = Load(turn.path(entry), turn.connections, turn.seconds, rate=rate)
     return measure_load(lab, turn, entry, what) | {"rate": rate}
 
 

@@ -17,9 +17,7 @@ http {{
 }}
 """
 OPEN_FILE_CACHE = "open_file_cache max=1000 inactive=1h; open_file_cache_valid 1h;"
-# A sixteenth is kept free: nginx closes idle connections before it goes below. Of each it has set
-# aside some 430 bytes from its start.
-CONNECTIONS = 12_000
+CONNECTIONS = 4096
 FILES = {"large": ("/1m.bin", "file"), "64k": ("/64k.bin", "file"), "16m": ("/16m.bin", "file")}
 
 
@@ -40,7 +38,14 @@ def build(workshop):
     workshop.tool("nginx", "nginx-light")
 
 
+def room_for(count):
+    """A sixteenth is kept free: nginx closes idle connections before it goes below. Of each it has
+    set aside some 430 bytes from its start, so no more than are needed."""
+    return max(CONNECTIONS, count * 6 // 5)
+
+
 def configure(work, words, **settings):
+    settings["connections"] = room_for(words.get("connections", 0))
     (work / "nginx.conf").write_text(configuration(work, words["listen"], words["dir"], **settings))
 
 
