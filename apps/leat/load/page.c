@@ -428,7 +428,8 @@ static void add_question_table(struct text *page, const struct load_result *resu
     add_row(page, "kept alive", result->keep_alive ? "yes" : "no: one for each request");
     add_row(page, "threads", load_figure_count(result->threads).text);
     add_row(page, "engine", result->engine);
-    add_row(page, "warm-up before", load_figure_time(result->warm_up_s * 1e9).text);
+    add_row(page, "warm-up before",
+            result->warm_up_s > 0 ? load_figure_time(result->warm_up_s * 1e9).text : "none");
     add_row(page, "started", load_figure_instant(result->begin_wall_ns).text);
     add_row(page, "measured", load_figure_time(result->elapsed_s * 1e9).text);
     end_table(page);
@@ -447,7 +448,7 @@ static void add_answer_table(struct text *page, const struct load_result *result
             load_figure_size(load_result_per_second(result, tally->bytes_received)).text);
     add_row(page, "sent", load_figure_size((double)tally->bytes_sent).text);
     add_row(page, "connections made", load_figure_count(tally->connects).text);
-    add_row(page, "closed by the server between requests", load_figure_count(tally->closes).text);
+    add_row(page, "closed by the server", load_figure_count(tally->closes).text);
     for (unsigned status = 0; status < LOAD_STATUSES; status++) {
         snprintf(text, sizeof text, "status %03u", status % LOAD_STATUSES);
         if (tally->statuses[status] > 0)
@@ -458,10 +459,11 @@ static void add_answer_table(struct text *page, const struct load_result *result
         add_row(page, text, load_figure_count(tally->errors[error]).text);
     }
     add_row(page, "unfinished at the end", load_figure_count(tally->unfinished).text);
-    snprintf(text, sizeof text, "%.2f us/request, %.0f %% busy",
-             tally->answered > 0 ? cpu_us / (double)tally->answered : 0,
-             100 * load_result_client_load(result));
+    snprintf(text, sizeof text, "%.2f us/request",
+             tally->answered > 0 ? cpu_us / (double)tally->answered : 0);
     add_row(page, "client CPU", text);
+    snprintf(text, sizeof text, "%.0f %%", 100 * load_result_client_load(result));
+    add_row(page, "client’s threads busy", text);
     end_table(page);
 }
 
