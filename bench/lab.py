@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from lab import (cold, fibers, framework, idle, instructions, laboratory, large, pacing, relay,
-                 replace, slow, small, upload)
+                 replace, slow, small, upload, wire)
 
 ROOT = Path(__file__).resolve().parent.parent
 # name: (run, rounds and seconds in full, and with --quick, what it is)
@@ -35,6 +35,7 @@ EXPERIMENTS = {
     "upload": (upload.run, (21, 0), (1, 0), "1 GB to a file: CPU time and memory"),
     "crowd": (slow.run, (11, 5), (1, 0.5), "500 clients beside 18,000 slow ones"),
     "replace": (replace.run, (50, 1.5), (2, 0.5), "SIGUSR2 under 5,000 requests/s"),
+    "wire": (wire.run, (7, 10), (1, 1), "leat load's latencies against tcpdump's"),
     "instructions": (instructions.run, (1, 0), (1, 0), "instructions a request (callgrind)"),
 }
 
@@ -84,8 +85,8 @@ def parse_arguments():
 
 
 def run(options):
-    if not (options.build / "bench" / "load").exists():
-        raise laboratory.Fault(f"{options.build}/bench/load: not built (make build)")
+    if not (options.build / "bench" / "receive").exists():
+        raise laboratory.Fault(f"{options.build}/bench: not built (make build)")
     with laboratory.Laboratory(options.build) as lab:
         started = time.time()
         facts = laboratory.host_facts(lab)

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Are the instruments right? load, crowd and send against servers that misbehave in known ways.
+"""Are the instruments right? crowd and send against servers that misbehave in known ways.
 
     bench/test_clients.py FOLDER_OF_THE_PROGRAMS
 
@@ -8,7 +8,6 @@ Exit status 0: they count what they should."""
 import contextlib
 import json
 import socket
-import struct
 import subprocess
 import sys
 import threading
@@ -37,10 +36,6 @@ def requests(client):
         yield request
 
 
-def reset(client):
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-
 class Server:
     """Calls `talk(client, number)` for each connection, in a thread of its own, and closes it."""
 
@@ -67,127 +62,6 @@ def run(program, *arguments):
     done = subprocess.run([BIN / program, *arguments], capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def load(talk, *arguments):
-    return run("load", "-c", "2", "-n", "40", "-d", "5", *arguments, Server(talk).address, "/")[0]
-
-
-def errors(figures):
-    return figures["refused"], figures["cut"], figures["wrong"]
-
-
-def answer_all(client, _):
-    for request in requests(client):
-        client.sendall(head() + BODY)
-        if b"Connection: close" in request:
-            return
-
-
-def test_all_is_well():
-    figures = load(answer_all)
-    assert figures["req"] == 40 and errors(figures) == (0, 0, 0) and figures["closes"] == 0, figures
-
-
-def test_a_connection_each():
-    seen = []
-
-    def talk(client, number):
-        seen.append(number)
-        answer_all(client, number)
-    figures = load(talk, "-x")
-    assert figures["req"] == 40 and errors(figures) == (0, 0, 0), figures
-    assert len(seen) >= 41 and figures["closes"] >= 38, (figures, seen)
-
-
-def test_connection_close_is_no_error():
-    def talk(client, _):
-        for count, _ in enumerate(requests(client)):
-            client.sendall(head(LAST if count == 4 else b"") + BODY)
-            if count == 4:
-                return
-    for mode in ([], ["-r", "400"]):
-        figures = load(talk, *mode, *(["-d", "0.1"] if mode else []))
-        assert figures["req"] == 40 and errors(figures) == (0, 0, 0), figures
-        assert figures["closes"] >= 6 and figures["unfinished"] == 0, figures
-
-
-def test_an_idle_connection_may_be_closed():
-    """While it owes nothing; an open loop then goes on with a new one."""
-    def talk(client, _):
-        for _ in requests(client):
-            client.sendall(head() + BODY)
-            time.sleep(0.02)
-            return
-    figures = load(talk, "-r", "20", "-d", "0.5")
-    assert figures["req"] == 10 and errors(figures) == (0, 0, 0), figures
-    assert figures["closes"] >= 8, figures
-
-
-def test_cut_within_a_response():
-    def talk(client, number):
-        for _ in requests(client):
-            client.sendall(head() + (BODY[:500] if number == 1 else BODY))
-            if number == 1:
-                return
-    figures = load(talk)
-    assert figures["req"] == 40 and errors(figures) == (0, 1, 0), figures
-
-
-def test_closed_without_a_word():
-    def talk(client, number):
-        for _ in requests(client):
-            if number == 1:
-                return
-            client.sendall(head() + BODY)
-    assert errors(load(talk)) == (0, 1, 0)
-
-
-def test_reset_after_the_last_response():
-    def talk(client, number):
-        for _ in requests(client):
-            client.sendall(head(LAST if number == 1 else b"") + BODY)
-            if number == 1:
-                time.sleep(0.02)
-                reset(client)
-                return
-    figures = load(talk, "-r", "200", "-d", "0.2")
-    assert figures["req"] == 40 and errors(figures) == (0, 1, 0), figures
-
-
-def test_another_status():
-    def talk(client, number):
-        for count, _ in enumerate(requests(client)):
-            is_bad = number == 1 and count == 3
-            client.sendall(head(status=b"503 No" if is_bad else b"200 OK") + BODY)
-    assert errors(load(talk)) == (0, 0, 1)
-
-
-def test_refused():
-    """The listener goes away for a while, with connections that are there cut in good order."""
-    gone = threading.Event()
-
-    def talk(client, number):
-        for count, _ in enumerate(requests(client)):
-            if number > 0 and count == 2 and not gone.is_set():
-                gone.set()
-                server.listener.shutdown(socket.SHUT_RDWR)
-                server.listener.close()
-                client.sendall(head(LAST) + BODY)
-                return
-            client.sendall(head() + BODY)
-    server = Server(talk)
-    host, port = server.address.split(":")
-
-    def come_back():
-        gone.wait(5)
-        time.sleep(0.1)
-        server.listener = socket.create_server((host, int(port)), backlog=512)
-        server.run()
-    threading.Thread(target=come_back, daemon=True).start()
-    figures = run("load", "-c", "1", "-n", "40", "-d", "5", server.address, "/")[0]
-    assert figures["req"] == 40 and figures["refused"] >= 3, figures
-    assert errors(figures)[1:] == (0, 0), figures
 
 
 def test_a_crowd_waits():

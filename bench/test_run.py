@@ -294,7 +294,7 @@ def test_without_rights(folder):
         return
     folder.chmod(0o777)
     prefix = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-    if subprocess.run([*prefix, BUILD / "bench" / "load"], capture_output=True,
+    if subprocess.run([*prefix, BUILD / "apps" / "leat" / "leat", "load"], capture_output=True,
                       check=False).returncode != 2:
         print("test_without_rights: the build folder is not open to others, not tried")
         return

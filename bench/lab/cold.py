@@ -13,7 +13,8 @@ from pathlib import Path
 
 from peers import nginx
 
-from . import laboratory, servers
+from . import generator, laboratory, servers
+from .generator import Load
 
 DISK_BYTES_PER_S = 2 << 20
 RATE = 200
@@ -72,7 +73,7 @@ def chill(path, cold_open):
 def measure(lab, options, server, group, film):
     """One round; `film` is None when nobody reads a cold one."""
     with lab.serve(server, lab.content(), groups=[group]) as running:
-        lab.client("load", "-c", "1", "-n", "20", running.address, "/1k.txt")
+        generator.measure(lab, running.address, Load("/1k.txt", 1, requests=20))
         reader = None
         dropped = False
         if film is not None:
@@ -80,8 +81,8 @@ def measure(lab, options, server, group, film):
             reader = lab.start_client("receive", "-d", str(options.seconds + 0.5),
                                       running.address, f"/{film.name}")
             time.sleep(0.1)
-        figures = lab.client("load", "-c", "1", "-r", str(RATE), "-d", str(options.seconds),
-                             running.address, "/1k.txt")
+        figures = generator.measure(lab, running.address,
+                                    Load("/1k.txt", 1, options.seconds, rate=RATE))
         if reader is not None:
             film_figures = lab.finish_client(reader)
             figures |= {"film_mb_per_s": film_figures["bytes"] / film_figures["secs"] / 1e6,

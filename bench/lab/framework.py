@@ -7,7 +7,7 @@ import statistics
 
 from . import paired, peers, servers, small
 
-COLUMNS = [("CPU us", "cpu_us", ".2f"), ("quartiles", "quartiles", ""), ("1/s", "rps", ".0f"),
+COLUMNS = [("CPU us", "cpu_us", ".2f"), ("quartiles", "quartiles", ""), ("1/s", "requests_per_s", ".0f"),
            ("GB/s", "gb_per_s", ".2f"), ("p50 us", "p50", ".0f"), ("p99 us", "p99", ".0f"),
            ("errors", "errors", ".0f"), ("core %", "server_core_percent", ".0f")]
 HEART_1K, HEART_1M, PEER = 1.05, 0.98, 1.0
@@ -28,7 +28,7 @@ def measure(lab, options, side):
     server, path = side
     figures = small.measure(lab, options, server, path)
     return figures | {"cpu_us": figures["cpu_us_per_request"],
-                      "gb_per_s": figures["bytes"] / figures["secs"] / 1e9}
+                      "gb_per_s": figures["bytes_per_s"] / 1e9}
 
 
 def judge(lab, figures, name, rivals, key="cpu_us", **target):

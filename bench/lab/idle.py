@@ -8,7 +8,8 @@ server has set aside at its start is therefore not in the difference: the total 
 import statistics
 import time
 
-from . import crowds, laboratory, memory, peers, servers
+from . import crowds, generator, laboratory, memory, peers, servers
+from .generator import Load
 
 IDLE, IDLE_QUICK = 18_000, 500
 WAITING, WAITING_QUICK = 10_000, 200
@@ -21,7 +22,7 @@ LEAT = f"{servers.LEAT} {servers.MANY}"
 def measure(lab, server, mode, count, path, warm_path, limit_s=memory.STABLE_LIMIT_S,
             **arguments):
     with lab.serve(server, lab.content()) as running:
-        lab.client("load", "-c", "1", "-d", "10", "-n", "50", running.address, warm_path)
+        generator.measure(lab, running.address, Load(warm_path, 1, requests=50))
         before = memory.settled(running)
         start = time.monotonic()
         with crowds.gather(lab, running, mode, count, path, **arguments) as crowd:
@@ -112,8 +113,8 @@ def run_waiting(lab, options):
 
 def measure_peak(lab, options, server):
     with lab.serve(server, lab.content()) as running:
-        figures = lab.client("load", "-c", str(DOWNLOADS), "-d", str(options.seconds),
-                             running.address, "/1m.bin")
+        figures = generator.measure(lab, running.address,
+                                    Load("/1m.bin", DOWNLOADS, options.seconds))
         return figures | {"peak": memory.peak(running), "resident": memory.resident(running)}
 
 

@@ -9,7 +9,8 @@ import re
 import subprocess
 from pathlib import Path
 
-from . import laboratory, servers
+from . import generator, laboratory, servers
+from .generator import Load
 
 STORE = Path(__file__).resolve().parent.parent / "instructions.json"
 TOLERANCE = 0.03
@@ -20,7 +21,7 @@ def count(lab, server, requests):
     out = lab.directory / f"callgrind-{server.name}-{requests}"
     wrapper = [lab.tool("valgrind"), "--quiet", "--tool=callgrind", f"--callgrind-out-file={out}"]
     with lab.serve(server, lab.content(), wrapper=wrapper) as running:
-        lab.client("load", "-c", "1", "-d", "120", "-n", str(requests), running.address, "/1k")
+        generator.measure(lab, running.address, Load("/1k", 1, requests=requests))
         running.may_end = True
         lab.end(running.process, grace_s=20)
     totals = re.search(r"^(?:totals|summary): (\d+)", out.read_text(), re.MULTILINE)

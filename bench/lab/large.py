@@ -5,7 +5,8 @@ each MiB, which should be sendfile and at most two one-byte looks at the page ca
 import re
 from collections import Counter
 
-from . import paired, servers, small
+from . import generator, paired, servers, small
+from .generator import Load
 
 ROWS = [("GB/s", "gb_per_s", ".2f"), ("CPU us/MiB", "cpu_us_per_mib", ".1f"),
         ("p99 us", "p99", ".0f"), ("errors", "errors", ".0f"),
@@ -19,7 +20,7 @@ def measure(lab, options, side):
     server, path = side
     figures = small.measure(lab, options, server, path)
     mib = figures["bytes"] / 2**20
-    return figures | {"gb_per_s": figures["bytes"] / figures["secs"] / 1e9,
+    return figures | {"gb_per_s": figures["bytes_per_s"] / 1e9,
                       "cpu_us_per_mib": figures["cpu_us"] / mib}
 
 
@@ -51,9 +52,8 @@ def trace(lab, options, server, path):
     log = lab.directory / f"strace-{server.engine}"
     wrapper = [lab.tool("strace"), "-f", "-qq", "-s", "0", "-o", log]
     with lab.serve(server, lab.content(), wrapper=wrapper) as running:
-        figures = lab.client("load", "-c", "16", "-d", "60", "-n", str(requests), running.address,
-                             path)
-    mib = figures["bytes"] / 2**20 + 1  # and the one the client learned from
+        figures = generator.measure(lab, running.address, Load(path, 16, requests=requests))
+    mib = figures["bytes"] / 2**20
     result = read_trace(log.read_text())
     result |= {"mib": mib, "probes_per_mib": result["probes"] / mib,
                "sent_share": result["sent"] / (mib * 2**20)}

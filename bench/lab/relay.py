@@ -5,7 +5,8 @@ client's, so CPU time a MiB is the surer figure, and throughput means something 
 client's core is not the one that is full. Both must hold."""
 import os
 
-from . import paired, servers
+from . import generator, paired, servers
+from .generator import Load
 
 RELAY = "{build}/examples/relay {listen} {upstream}"
 TARGET = 0.9
@@ -16,11 +17,10 @@ ROWS = [("GB/s", "gb_per_s", ".2f"), ("CPU us/MiB", "cpu_us_per_mib", ".1f"),
 
 def measure(lab, options, relay, upstream):
     with lab.serve(relay, lab.content(), upstream=upstream) as running:
-        arguments = ["-c", "1", running.address, "/big"]
-        lab.client("load", "-d", str(min(0.3, options.seconds)), *arguments)
+        generator.measure(lab, running.address, Load("/big", 1, min(0.3, options.seconds)))
         with lab.costs(running) as cost:
-            figures = lab.client("load", "-d", str(options.seconds), *arguments)
-    return figures | cost | {"gb_per_s": figures["bytes"] / figures["secs"] / 1e9,
+            figures = generator.measure(lab, running.address, Load("/big", 1, options.seconds))
+    return figures | cost | {"gb_per_s": figures["bytes_per_s"] / 1e9,
                              "cpu_us_per_mib": cost["cpu_us"] / (figures["bytes"] / 2**20)}
 
 

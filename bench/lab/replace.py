@@ -12,11 +12,12 @@ import signal
 import statistics
 import time
 
-from . import laboratory, memory, servers
+from . import generator, laboratory, memory, servers
+from .generator import Load
 
 RATE, RATE_QUICK = 5_000, 500
-CLIENTS = {"kept": (0.8, ["-c", "64"]), "one each": (0.2, ["-c", "64", "-x"])}
-FAILURES = ("refused", "cut", "wrong", "unfinished")
+CLIENTS = {"kept": (0.8, False), "one each": (0.2, True)}
+FAILURES = ("refused", "cut", "malformed", "timeout", "wrong", "unfinished")
 REPLACE_LIMIT_S = 30
 
 
@@ -55,9 +56,10 @@ def measure(lab, options, server):
     with lab.serve(server, lab.content()) as running:
         running.may_end = True
         try:
-            clients = {name: lab.start_client("load", *flags, "-r", str(share * rate), "-d",
-                                              str(total_s), running.address, "/1k.txt")
-                       for name, (share, flags) in CLIENTS.items()}
+            loads = {name: Load("/1k.txt", 64, total_s, rate=share * rate, one_each=one_each)
+                     for name, (share, one_each) in CLIENTS.items()}
+            clients = {name: generator.start(lab, running.address, load)
+                       for name, load in loads.items()}
             start = time.monotonic()
             current, times = running.process.pid, []
             for number in range(options.rounds):
@@ -68,7 +70,8 @@ def measure(lab, options, server):
                 times.append(taken)
             lab.note("")
             was_loaded = all(client.poll() is None for client in clients.values())
-            figures = {name: lab.finish_client(client) for name, client in clients.items()}
+            figures = {name: generator.finish(client, loads[name])
+                       for name, client in clients.items()}
         finally:
             end_all(running)
     return {"clients": figures, "times_s": times, "was_loaded": was_loaded, "rate": rate}
@@ -83,10 +86,10 @@ def run(lab, options):
         title = f"{options.rounds} replacements at {figures['rate']} requests/s, engine {engine}"
         lab.say(title)
         for name, client in clients.items():
-            lab.say(f"    {name:8} {client['req']} answered, {client['closes']} connections ended "
-                    f"in good order; failed: {client['refused']} refused, {client['cut']} cut, "
-                    f"{client['wrong']} wrong, {client['unfinished']} never answered; p50 "
-                    f"{client['p50']:.0f} us, p99 {client['p99']:.0f}, max {client['max']:.0f}")
+            failed = ", ".join(f"{client[kind]} {kind}" for kind in FAILURES)
+            lab.say(f"    {name:8} {client['requests']} answered, {client['connects']} connections "
+                    f"made meanwhile; failed: {failed}; p50 {client['p50']:.0f} us, p99 "
+                    f"{client['p99']:.0f}, max {client['max']:.0f}")
         lab.say(f"    until the successor was alone: median {statistics.median(times):.2f} s, "
                 f"most {max(times):.2f} s")
         if not figures["was_loaded"]:
@@ -94,7 +97,7 @@ def run(lab, options):
         failed = sum(client[kind] for client in clients.values() for kind in FAILURES)
         # Every replacement ends the connections that are kept: else there was none.
         met = (failed == 0 and figures["was_loaded"]
-               and clients["kept"]["closes"] >= options.rounds)
+               and clients["kept"]["connects"] >= options.rounds)
         lab.say(f"    target 0 failed: {'met' if met else 'NOT MET'}")
         results.append({"title": title, "figures": figures, "failed": failed, "met": met})
     return results

@@ -6,7 +6,8 @@ back at once). The slow ones need a core, too, and it is the clients': so there 
 second server of the same kind that has the crowd in a phase between, while the normal clients ask
 the first. What the crowd costs them there is not the server's doing; the ratio of p99 in the crowd
 to p99 beside the bystander's is judged, and that to the quiet phase is told."""
-from . import crowds, memory, paired, servers
+from . import crowds, generator, memory, paired, servers
+from .generator import Load
 
 SLOW, SLOW_QUICK = 9_000, 200
 NORMAL, NORMAL_QUICK = 500, 50
@@ -23,14 +24,14 @@ ROWS = [("p50 us", "p50", ".0f"), ("p99 us", "p99", ".0f"), ("max us", "max", ".
 def normal(lab, options, running):
     count = NORMAL_QUICK if options.quick else NORMAL
     with lab.costs(running) as cost:
-        figures = lab.client("load", "-c", str(count), "-r", str(RATE), "-d", str(options.seconds),
-                             running.address, "/1k.txt")
+        figures = generator.measure(lab, running.address,
+                                    Load("/1k.txt", count, options.seconds, rate=RATE))
     return figures | cost
 
 
 def measure(lab, options, server, slow):
     with lab.serve(server, lab.content()) as running:
-        lab.client("load", "-c", "1", "-n", "50", running.address, "/1k.txt")
+        generator.measure(lab, running.address, Load("/1k.txt", 1, requests=50))
         calm = normal(lab, options, running)
         with lab.serve(server, lab.content()) as bystander, \
                 crowds.gather(lab, bystander, "read", slow, "/1m.bin", INTERVAL_S), \

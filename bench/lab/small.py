@@ -3,25 +3,29 @@
 fiber, against a bare server on the same engine. `file1k`: a file of 1 KiB by `leat serve` against
 nginx, which has it in its open-file cache. `connect`: the same with a connection for each
 request."""
-from . import paired, servers
+from dataclasses import replace
+
+from . import check, generator, paired, servers
+from .generator import Load
 
 WARM_S = 0.3
-ROWS = [("CPU us/request", "cpu_us_per_request", ".2f"), ("requests/s", "rps", ".0f"),
+ROWS = [("CPU us/request", "cpu_us_per_request", ".2f"), ("requests/s", "requests_per_s", ".0f"),
         ("p50 us", "p50", ".0f"), ("p99 us", "p99", ".0f"), ("errors", "errors", ".0f"),
         ("server core busy %", "server_core_percent", ".0f"),
         ("client core busy %", "client_core_percent", ".0f")]
 
 
-def measure(lab, options, server, path, *flags):
+def measure(lab, options, server, path, one_each=False):
     """A fresh server for each round, so that the luck of where its pages lie averages out."""
-    connections = str(options.connections or 64)
+    load = Load(path, options.connections or 64, options.seconds, one_each=one_each)
     with lab.serve(server, lab.content()) as running:
-        warm_s = min(WARM_S, options.seconds)
-        lab.client("load", "-c", connections, "-d", str(warm_s), *flags, running.address, path)
+        size = check.response_size(running.address, path)
+        generator.measure(lab, running.address,
+                          replace(load, seconds=min(WARM_S, options.seconds)))
         with lab.costs(running) as cost:
-            figures = lab.client("load", "-c", connections, "-d", str(options.seconds), *flags,
-                                 running.address, path)
-    return figures | cost | {"cpu_us_per_request": cost["cpu_us"] / figures["req"]}
+            figures = generator.measure(lab, running.address, load)
+    return figures | cost | {"cpu_us_per_request": cost["cpu_us"] / figures["requests"],
+                             "response_size": size}
 
 
 def compare_sizes(lab, figures):
@@ -34,9 +38,9 @@ def compare_sizes(lab, figures):
                 + (" (a bare server's head is in peers/bare.h)" if is_bare else ""))
 
 
-def compare(lab, options, title, subject, peer, path, target, *flags):
+def compare(lab, options, title, subject, peer, path, target, one_each=False):
     sides = [(subject.name, subject), (f"{peer.name} (peer)", peer)]
-    figures = paired.interleave(lab, sides, lambda side: measure(lab, options, side, path, *flags),
+    figures = paired.interleave(lab, sides, lambda side: measure(lab, options, side, path, one_each),
                                 options.rounds)
     result = paired.verdict(paired.ratios(figures, sides[0][0], sides[1][0],
                                           "cpu_us_per_request"), at_most=target)
@@ -65,5 +69,5 @@ def run_file1k(lab, options):
 def run_connect(lab, options):
     return [compare(lab, options, f"a connection for each request, 1 KiB file, engine {engine}",
                     servers.subject(options, engine, servers.LEAT), servers.nginx_file(1),
-                    "/1k.txt", 1.0, "-x")
+                    "/1k.txt", 1.0, one_each=True)
             for engine in servers.engines(options)]

@@ -9,7 +9,7 @@ import subprocess
 from . import generator, laboratory, tables
 from .generator import Load
 
-OURS = "load"
+OURS = generator.NAME
 SERVERS = (("leat-uring", "leat-epoll"), ("nginx",), ("bare_uring", "bare_epoll"))  # the first fit
 UNITS_US = {"us": 1, "ms": 1e3, "s": 1e6, "m": 60e6}
 PACKAGES = {"wrk": "wrk", "h2load": "nghttp2-client"}
@@ -69,7 +69,7 @@ def version(name):
 
 
 def blank_row(name, leat_version):
-    row = {"name": generator.NAME if name == OURS else name, "status": "ok", "reason": "",
+    row = {"name": name, "status": "ok", "reason": "",
            "version": leat_version, "rounds": [], "figures": {}}
     if name != OURS:
         if shutil.which(name) is None:

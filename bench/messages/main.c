@@ -109,7 +109,7 @@ static void check(const struct format *format, struct batch *batch)
     }
 }
 
-/* ------------------------------------------------------------------------------- the measurement */
+/* ------------------------------------------------------------------------------ the measurement */
 
 static double time_encode(const struct format *format, const struct batch *expected, unsigned ms)
 {
@@ -162,7 +162,7 @@ static void measure(const struct options *options, const struct batch *batches,
     }
 }
 
-/* ------------------------------------------------------------------------------------ the output */
+/* ----------------------------------------------------------------------------------- the output */
 
 static json_t *make_row(const struct format *format, const struct batch *batch,
                         const struct round *rounds, unsigned rounds_count)
@@ -245,7 +245,7 @@ static void print_trades(void)
     }
 }
 
-/* ------------------------------------------------------------------------------------- the front */
+/* ------------------------------------------------------------------------------------ the front */
 
 static const char usage[] =
     "usage: messages [--rounds N] [--ms M] [--quick]\n"

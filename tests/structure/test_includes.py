@@ -72,8 +72,8 @@ def layer_of(path, root=ROOT):
 
 
 def target_of(path, name, root=ROOT):
-    """The file of ours that `path` means by `name`, or None. A folder within apps/leat/ sees what is
-    in there, too."""
+    """The file of ours that `path` means by `name`, or None. A folder within apps/leat/ sees what
+    is in there, too."""
     for folder in (path.parent, root / "apps/leat", root / "src", root / "include"):
         if folder == root / "apps/leat" and not path.is_relative_to(folder):
             continue
