@@ -100,6 +100,7 @@ def test_all_is_well():
     figures = load(answer_all)
     assert figures["requests"] == 40 and figures["statuses"] == {"200": 40} and not errors(figures)
     assert figures["body_bytes"] == 40 * 1024 and figures["connects"] == 0 == figures["closes"]
+    assert 40 * 30 < figures["bytes_sent"] < 40 * 80
 
 
 def test_a_connection_each():
@@ -334,6 +335,7 @@ def test_a_body_is_sent_whole(tmp_path):
     figures = run(Talker(talk).address, "-c", "1", "-n", "3", "-m", "PUT",
                   "--body", f"@{tmp_path}/body")
     assert figures["requests"] == 3 and bodies == [bytes(range(250)) * 1200] * 3
+    assert 3 * 300000 < figures["bytes_sent"] < 3 * 300400
 
 
 def test_an_answer_before_the_body_was_sent(tmp_path):

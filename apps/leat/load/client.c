@@ -52,6 +52,7 @@ struct connection {
     struct op dial;
     struct receiver receiver;
     struct sender sender;
+    uint64_t sent_before; /* by the sender, for requests that are settled */
     struct response response;
     const struct load_target *target; /* of the request */
     int64_t due_ns;                   /* when it was to be sent */
@@ -110,8 +111,13 @@ static void enter(struct connection *connection, enum state state)
 
 static void settle(struct connection *connection)
 {
+    struct load_client *client = connection->client;
     ASSERT(connection->has_request);
-    connection->client->settled += counts(connection);
+    if (counts(connection)) {
+        client->settled++;
+        client->tally.bytes_sent += connection->sender.sent - connection->sent_before;
+    }
+    connection->sent_before = connection->sender.sent;
     connection->has_request = false;
 }
 
@@ -287,6 +293,7 @@ static void dial(struct connection *connection)
     (void)tuning_apply(loop->sys, fd, TUNING_CONNECTING, &tuning, NULL); /* defaults cannot fail */
     stream_init(&connection->stream, loop, fd);
     sender_init(&connection->sender, loop, fd);
+    connection->sent_before = 0;
     receiver_init(&connection->receiver, on_data);
     op_init(&connection->dial, OP_CONNECT, fd, on_dialed);
     connection->dial.connect.address = &address->base;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A client of a load: one thread, one loop, its share of the connections. Each connection is a
- * small machine on the loop (the drawing is in client.c); no fiber, no stack, and on io_uring hardly
- * a system call a request. Clients share nothing but the plan.
+ * small machine on the loop (the drawing is in client.c); no fiber, no stack, and on io_uring
+ * hardly a system call a request. Clients share nothing but the plan.
  *
  * Closed loop: a connection asks again when it was answered. Open loop (plan->rate): request i of
  * all is due at begin + i / rate, whatever the server does; its latency counts from then, also
