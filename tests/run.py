@@ -269,8 +269,6 @@ SUITES = (
           "includes, doors, style, man pages, scripts"),
     Suite("unit", meson_suite, "tests/unit", "cmocka, module by module",
           {"labels": ("unit",)}),
-    Suite("conformance", meson_suite, "tests/conformance",
-          "one table of completions and errors for all backends", {"labels": ("conformance",)}),
     Suite("sim", simulator, "tests/sim", "scenarios under many seeds", {"labels": ("sim",)}),
     Suite("sim-other", meson_suite, "tests/sim", "the simulator's own tests, planted faults",
           {"labels": ("sim", "faults"), "exclude": ("sim",), "optional": True}),
