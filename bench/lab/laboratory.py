@@ -101,12 +101,12 @@ class Group:
     def remove(self):
         for _ in range(100):
             for pid in self.processes():
-                with contextlib.suppress(ProcessLookupError):
+                with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
             try:
                 self.path.rmdir()
                 return
-            except FileNotFoundError:
+            except (FileNotFoundError, PermissionError):  # gone, or another user's
                 return
             except OSError:
                 time.sleep(0.02)
