@@ -40,8 +40,8 @@ def compare_sizes(lab, figures):
 
 def compare(lab, options, title, subject, peer, path, target, one_each=False):
     sides = [(subject.name, subject), (f"{peer.name} (peer)", peer)]
-    figures = paired.interleave(lab, sides, lambda side: measure(lab, options, side, path, one_each),
-                                options.rounds)
+    figures = paired.interleave(
+        lab, sides, lambda side: measure(lab, options, side, path, one_each), options.rounds)
     result = paired.verdict(paired.ratios(figures, sides[0][0], sides[1][0],
                                           "cpu_us_per_request"), at_most=target)
     lab.say(title)
