@@ -9,7 +9,8 @@ from . import paired, peers, servers, small
 
 COLUMNS = [("CPU us", "cpu_us", ".2f"), ("quartiles", "quartiles", ""),
            ("1/s", "requests_per_s", ".0f"), ("GB/s", "gb_per_s", ".2f"), ("p50 us", "p50", ".0f"),
-           ("p99 us", "p99", ".0f"), ("errors", "errors", ".0f"), ("core %", "server_core_percent", ".0f")]
+           ("p99 us", "p99", ".0f"), ("errors", "errors", ".0f"),
+           ("core %", "server_core_percent", ".0f")]
 HEART_1K, HEART_1M, PEER = 1.05, 0.98, 1.0
 
 
