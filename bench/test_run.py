@@ -19,7 +19,7 @@ import time
 import types
 from pathlib import Path
 
-from lab import check, compare, peer, plan, tables, witness
+from lab import check, compare, plan, tables, witness
 
 BUILD = Path(sys.argv[1]).resolve()
 RUN = Path(__file__).resolve().parent / "run"
@@ -128,12 +128,15 @@ def test_the_plan_keeps_its_time():
 
 def test_the_witnesses_are_understood():
     wrk = ("  Latency Distribution\n     50%  413.00us\n     75%  1.2ms\n     90%  2.00ms\n"
-           "     99%    1.05s\n  154321 requests in 1.10s, 180MB read\nRequests/sec: 140292.2\n")
-    assert witness.read_wrk(wrk) == {"requests": 154321, "requests_per_s": 140292.2, "p50": 413,
-                                     "p99": 1050000}, witness.read_wrk(wrk)
+           "     99%    1.05s\n  154321 requests in 1.10s, 180MB read\n"
+           "  Socket errors: connect 0, read 2, write 1, timeout 0\n"
+           "  Non-2xx or 3xx responses: 4\nRequests/sec: 140292.2\n")
+    assert witness.read_wrk(wrk) == {"requests": 154321, "requests_per_s": 140292.2, "errors": 7,
+                                     "p50": 413, "p99": 1050000}, witness.read_wrk(wrk)
     h2load = ("finished in 1.00s, 122012.00 req/s, 139.2MB/s\nrequests: 122012 total, 122076 "
               "started, 122012 done, 122012 succeeded, 0 failed\n")
-    assert witness.read_h2load(h2load)["requests"] == 122012
+    assert witness.read_h2load(h2load) == {"requests": 122012, "requests_per_s": 122012,
+                                           "errors": 0}
 
 
 def test_an_answer_is_looked_at():

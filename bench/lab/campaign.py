@@ -93,6 +93,7 @@ class Campaign:
         roster.build(self.entries, self.options.folder, self.lab, self.options.quick,
                      self.progress.tell)
         self.report["versions"] = roster.versions(self.entries, self.lab.build)
+        self.report["versions"]["leat"] = peer.load("leat").version_text(self.lab.build)
         self.lab.content()
         self.report["host"]["busy_percent_before"] = self.lab.look_around()
         self.progress.plan(CHECK_S * len(self.entries))
@@ -194,7 +195,7 @@ class Campaign:
             self.progress.tell(f"witnesses beside our load generator: {entry.name}", is_new=True)
             self.report["witnesses"].append(witness.testify(
                 self.lab, entry, self.witness_rounds(), WITNESS_S,
-                self.report["versions"].get("leat", ""),
+                self.report["versions"]["leat"],
                 lambda: self.progress.done(WITNESS_S + WITNESS_BESIDE_S)))
             self.save()
 

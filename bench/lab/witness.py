@@ -23,6 +23,9 @@ def microseconds(text):
 def read_wrk(text):
     figures = {"requests": int(re.search(r"(\d+) requests in", text).group(1)),
                "requests_per_s": float(re.search(r"Requests/sec:\s*([\d.]+)", text).group(1))}
+    failures = "".join(re.findall(r"Socket errors: .*|Non-2xx or 3xx responses: .*", text))
+    kinds = r"(?:connect|read|write|timeout|responses:) (\d+)"
+    figures["errors"] = sum(map(int, re.findall(kinds, failures)))
     for key, percent in (("p50", "50%"), ("p99", "99%")):
         found = re.search(rf"^\s+{percent}\s+(\S+)$", text, re.M)
         if found:
@@ -32,6 +35,7 @@ def read_wrk(text):
 
 def read_h2load(text):
     return {"requests": int(re.search(r"(\d+) succeeded", text).group(1)),
+            "errors": int(re.search(r"(\d+) failed", text).group(1)),
             "requests_per_s": float(re.search(r"([\d.]+) req/s", text).group(1))}
 
 
@@ -44,7 +48,7 @@ def run(lab, name, address, what):
     """One round of one witness: its figures."""
     if name == OURS:
         raw = generator.measure(lab, address, what)
-        figures = {key: raw[key] for key in ("requests", "requests_per_s", "p50", "p99")}
+        figures = {key: raw[key] for key in ("requests", "requests_per_s", "errors", "p50", "p99")}
         cpu_us = raw["client_cpu_total_us"]
     else:
         command, read = COMMANDS[name]
