@@ -32,6 +32,19 @@ static void print_help(FILE *out)
                  "  --version  the version\n");
 }
 
+/* One line; `name` is NULL when none was given. */
+static int refuse(const char *name)
+{
+    if (name)
+        fprintf(stderr, "leat: there is no command '%s'", name);
+    else
+        fprintf(stderr, "leat: which command?");
+    for (int index = 0; index < COMMAND_COUNT; index++)
+        fprintf(stderr, "%s%s", index ? ", " : "; there are ", commands[index].name);
+    fprintf(stderr, " (leat --help)\n");
+    return EXIT_WRONG_USE;
+}
+
 static int finish_output(int status)
 {
     /* A full disk or a closed pipe behind stdout must not look like success. */
@@ -45,10 +58,8 @@ static int finish_output(int status)
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
-    if (argc < 2) {
-        fprintf(stderr, "leat: which command? leat --help tells which there are\n");
-        return EXIT_WRONG_USE;
-    }
+    if (argc < 2)
+        return refuse(NULL);
     const char *name = argv[1];
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
         print_help(stdout);
@@ -61,7 +72,5 @@ int main(int argc, char **argv)
     for (int index = 0; index < COMMAND_COUNT; index++)
         if (strcmp(name, commands[index].name) == 0)
             return finish_output(commands[index].run(argc - 1, argv + 1));
-    fprintf(stderr, "leat: there is no command '%s'; leat --help tells which there are\n",
-            name);
-    return EXIT_WRONG_USE;
+    return refuse(name);
 }
