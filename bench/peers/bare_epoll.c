@@ -44,6 +44,7 @@ static enum progress send_file(int fd)
         if (sent <= 0)
             return sent < 0 && errno == EAGAIN ? BLOCKED : BROKEN;
     }
+    bare_cork(fd, file, 0);
     connection->file = NULL;
     return DONE;
 }
@@ -55,6 +56,7 @@ static enum progress answer(int fd, const char *request, size_t size)
         const ssize_t sent = send(fd, content.memory, sizeof content.memory, MSG_NOSIGNAL);
         return sent == sizeof content.memory ? DONE : BROKEN;
     }
+    bare_cork(fd, file, 1);
     const ssize_t sent = send(fd, file->head, file->head_size, MSG_MORE | MSG_NOSIGNAL);
     if (sent != (ssize_t)file->head_size)
         return BROKEN;

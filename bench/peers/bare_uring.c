@@ -99,6 +99,7 @@ static bool send_file(int fd)
         if (sent <= 0)
             return false;
     }
+    bare_cork(fd, file, 0);
     connection->file = NULL;
     return true;
 }
@@ -118,6 +119,7 @@ static bool answer(int fd, const char *request, size_t size)
         connection->nonblocking = true;
         fcntl(fd, F_SETFL, O_NONBLOCK);
     }
+    bare_cork(fd, file, 1);
     if (send(fd, file->head, file->head_size, MSG_MORE | MSG_NOSIGNAL) != (ssize_t)file->head_size)
         return false;
     connection->file = file;

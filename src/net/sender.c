@@ -6,6 +6,8 @@
 #include "net/sender.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 
 #include "base/assert.h"
@@ -17,6 +19,7 @@ enum {
     MEMORY_VECTORS_MAX = 16,          /* that one system call takes */
     MEMORY_OP_MAX = 256 * 1024,       /* an OP_SEND: so that progress can be seen */
     TURN_BYTES_MAX = 4 * 1024 * 1024, /* of files, then it is the others' turn */
+    CORK_SIZE = 256 * 1024,           /* of a file range: from here on the two calls are earned */
     FILLS_MAX = 4,
     LAST_RESORT_SIZE = 16 * 1024,
 };
@@ -60,7 +63,7 @@ void sender_init(struct sender *sender, struct leat_loop *loop, int fd)
     sender->loop = loop;
     sender->fd = fd;
     sender->state = SENDER_IDLE;
-    sender->is_deferred = false;
+    sender->is_deferred = sender->is_corked = false;
     sender->task.run = on_task;
     sender->sent = 0;
     op_init(&sender->op, OP_SEND, fd, on_op);
@@ -79,6 +82,17 @@ static int wait_writable(struct sender *sender)
 {
     sender->op.poll.events = POLLOUT;
     return submit(sender, OP_POLL, sender->fd);
+}
+
+/* While a large range is on its way no segment goes out that is not full. Else each acknowledgement
+ * that comes while sendfile is filling one pushes it out as it is: 5 % more CPU time a MiB over
+ * loopback, for MSG_MORE holds back at the end of a call alone. */
+static void set_cork(struct sender *sender, bool is_corked)
+{
+    const int value = is_corked;
+    sender->is_corked = is_corked;
+    (void)sender->loop->sys->setsockopt(sender->loop->sys, sender->fd, IPPROTO_TCP, TCP_CORK,
+                                        &value, sizeof value); /* unix sockets have none */
 }
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
@@ -189,6 +203,8 @@ static int await_residency(struct sender *sender, const struct leat_vector *vect
         sender->fills_left = FILLS_MAX;
         return 0;
     }
+    if (sender->is_corked)
+        set_cork(sender, false); /* what is there should not wait for the disk */
     sender->fills_left--;
     sender->op.fill.offset = offset;
     sender->op.fill.size = fill_size(end - offset);
@@ -207,6 +223,8 @@ static int step_file(struct sender *sender, uint64_t *budget)
     }
     const uint64_t end = vector->offset + vector->size;
     const uint64_t size = (sender->resident_end < end ? sender->resident_end : end) - offset;
+    if (size >= CORK_SIZE && !sender->is_corked)
+        set_cork(sender, true);
     const ssize_t sent = sender->loop->ops->sendfile(sender->loop->backend, sender->fd,
                                                      vector->file->fd, offset, size);
     if (sent == -EAGAIN)
@@ -244,6 +262,8 @@ static int step(struct sender *sender)
         if (error)
             return error;
     }
+    if (sender->is_corked)
+        set_cork(sender, false);
     return 0;
 }
 

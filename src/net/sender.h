@@ -40,6 +40,7 @@ struct sender {
     int fd;
     enum sender_state state;
     bool is_cancelled;
+    bool is_corked; /* the kernel holds back what does not fill a segment */
     const struct leat_vector *vectors;
     size_t count, index;
     uint64_t position;     /* within vectors[index] */

@@ -5,6 +5,8 @@
  */
 #include "pair.h"
 
+#include <netinet/tcp.h>
+
 #include "base/random.h"
 #include "net/sender.h"
 
@@ -393,6 +395,49 @@ static int the_machine_fiber(void *arg)
 }
 FIBER_ENGINE_TEST(the_machine)
 
+static int cork_of(const struct leat_stream *stream)
+{
+    int value = -1;
+    socklen_t size = sizeof value;
+    assert_int_equal(getsockopt(stream->fd, IPPROTO_TCP, TCP_CORK, &value, &size), 0);
+    return value;
+}
+
+static void drain(struct pair *pair, const struct machine *machine)
+{
+    static char received[65536];
+    while (machine->done_count == 0)
+        assert_true(leat_stream_read(pair->there, received, sizeof received, soon()) > 0);
+}
+
+/* Full segments alone while a large range is on its way; when it is out nothing is held back, and a
+ * small one never is. */
+static int a_large_range_goes_in_full_segments_fiber(void *arg)
+{
+    struct leat_root *root;
+    assert_int_equal(leat_root_open(folder.path, &root), 0);
+    struct leat_file *film = open_file(root, "film");
+    const uint64_t sizes[] = {1000 * 1000, 60 * 1000};
+    for (unsigned index = 0; index < 2; index++) {
+        const struct leat_vector vectors[] = {{.data = "head", .size = 4},
+                                              {.file = film, .size = sizes[index]}};
+        struct machine machine = {0};
+        struct pair pair;
+        pair_open_narrow(&pair);
+        sender_init(&machine.sender, loop_current, pair.here->fd);
+        assert_int_equal(sender_start(&machine.sender, vectors, 2, note_done), -EINPROGRESS);
+        assert_int_equal(cork_of(pair.here), index == 0);
+        drain(&pair, &machine);
+        assert_int_equal(machine.result, 0);
+        assert_int_equal(cork_of(pair.here), 0);
+        pair_close(&pair);
+    }
+    leat_file_unref(film);
+    leat_root_close(root);
+    return 0;
+}
+FIBER_ENGINE_TEST(a_large_range_goes_in_full_segments)
+
 static int make_files(void **state)
 {
     folder_make(&folder);
@@ -420,6 +465,7 @@ int main(void)
         cmocka_unit_test(test_interrupted),
         cmocka_unit_test(test_the_peer_goes_away),
         cmocka_unit_test(test_the_machine),
+        cmocka_unit_test(test_a_large_range_goes_in_full_segments),
     };
     return cmocka_run_group_tests(tests, make_files, remove_files);
 }
