@@ -145,6 +145,21 @@ def sample_witnesses(luck):
         for server, rate in (("leat-uring", 126_000), ("nginx-memory", 109_000))]
 
 
+def test_a_witness_that_was_the_limit_is_said_to_be():
+    def row(name, rate, client_us):
+        return {"name": name, "status": "ok", "figures": tables.summarize(
+            [{"requests_per_s": rate, "client_cpu_us": client_us}])}
+    say = report_verdict.witness_sentence
+    text = say([row("leat load", 200_000, 4.5), row("wrk", 140_000, 7.1)])
+    assert text == ("wrk had nothing left of its core: there the client was the limit, not the "
+                    "server."), text
+    text = say([row("leat load", 74_000, 6), row("wrk", 75_000, 9), row("h2load", 73_000, 10)])
+    assert text == "Their requests/s are 2.7 % apart.", text
+    text = say([row("leat load", 110_000, 7), row("wrk", 112_200, 8), row("h2load", 96_000, 10.5)])
+    assert text.startswith("h2load had nothing left") and text.endswith(
+        "The requests/s of the others are 2.0 % apart."), text
+
+
 def sample():
     """A whole run, as report.json has it."""
     luck = random.Random(4)

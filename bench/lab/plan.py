@@ -42,11 +42,11 @@ class Test:
 
 TESTS = [
     Test("small", "1 KiB, keep-alive", "64 connections ask for 1 KiB again and again; ordered by "
-         "the server's CPU time for a request.", trial.closed, "cpu_us", 6, 1.7, 266,
+         "the server's CPU time for a request.", trial.closed, "cpu_us", 9, 1.12, 292,
          is_in_all=False),
     Test("large", "1 MiB", "16 connections ask for 1 MiB again and again and read it 64 KiB at a "
-         "time; ordered by the server's CPU time for a MiB.", trial.closed, "cpu_us_per_mib", 6,
-         1.7, 276, answer="large", connections=16, is_in_all=False),
+         "time; ordered by the server's CPU time for a MiB.", trial.closed, "cpu_us_per_mib", 9,
+         1.12, 262, answer="large", connections=16, is_in_all=False),
     Test("rates", "1 KiB at fixed rates", "An open loop over 64 connections at shares of each "
          "server's own saturation; a latency counts from when its request was due.", trial.at_rate,
          "p99", 3, 1.5, 335, kind="rates",

@@ -214,15 +214,29 @@ def message_sentence(rows):
     return "; ".join(parts) + "." if parts else ""
 
 
+FULL_CORE = 0.93  # of its core: such a client is the limit itself
+
+
 def witness_sentence(rows):
-    """How far the load generators are apart."""
-    rates = [(facts.measured(row, "requests_per_s"), row) for row in rows]
-    rates = [(rate.median, row) for rate, row in rates if rate and rate.median > 0]
-    if len(rates) < 2:
-        return ""
-    low, high = min(rate for rate, _ in rates), max(rate for rate, _ in rates)
-    apart = 100 * (high / low - 1)
-    return f"Their requests/s are {significant_percent(apart)} apart."
+    """How far the load generators are apart, of those that had something left of their core: the
+    others have measured themselves."""
+    free, full = [], []
+    for row in rows:
+        rate, cost = facts.measured(row, "requests_per_s"), facts.measured(row, "client_cpu_us")
+        if rate and rate.median > 0:
+            is_full = cost and rate.median * cost.median / 1e6 >= FULL_CORE
+            (full if is_full else free).append((rate.median, row))
+    said = []
+    if full:
+        names = facts.enumeration(facts.title_of(row) for _, row in full)
+        said.append(f"{names} had nothing left of {'its' if len(full) == 1 else 'their'} core: "
+                    "there the client was the limit, not the server.")
+    if len(free) > 1:
+        low, high = min(rate for rate, _ in free), max(rate for rate, _ in free)
+        apart = significant_percent(100 * (high / low - 1))
+        said.append(f"Their requests/s are {apart} apart." if not full else
+                    f"The requests/s of the others are {apart} apart.")
+    return " ".join(said)
 
 
 def significant_percent(value):

@@ -315,6 +315,20 @@ def test_refused():
     assert 2 <= figures["errors"]["refused"] <= 10
 
 
+def test_a_server_that_goes_for_good_ends_a_load_by_number():
+    def talk(client, number):
+        for count, _ in enumerate(requests(client)):
+            client.sendall(head() + BODY)
+            if number == 0 and count == 5:
+                server.listener.shutdown(socket.SHUT_RDWR)
+                server.listener.close()
+                return
+    server = Talker(talk)
+    figures = run(server.address, "-c", "1", "-n", "1000", "--timeout", "500ms", timeout=20)
+    assert figures["requests"] == 6 and figures["unfinished"] == 994
+    assert figures["errors"]["refused"] > 5 and figures["elapsed_s"] < 3
+
+
 def test_a_body_is_sent_whole(tmp_path):
     bodies = []
 
@@ -399,6 +413,19 @@ def test_interrupted():
     figures = json.loads(out)
     assert process.returncode == 130 and figures["interrupted"] is True
     assert figures["requests"] > 100 and 1 < figures["elapsed_s"] < 5 and not errors(figures)
+
+
+def test_the_live_line_tells_what_is_left():
+    address = Talker(answer_all).address
+    done = subprocess.run([LEAT, "load", "--engine", ENGINE, "-c", "2", "-d", "2500ms", "--warm-up",
+                           "1100ms", "--progress", "on", "http://%s:%d/" % address],
+                          capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0 and "requests" in done.stdout
+    lines = done.stderr.split("\r\033[K")
+    assert any("warming up" in line for line in lines)
+    assert any(re.search(r"^1 s, [12] s left   [1-9]\d* requests/s   .* MB/s   p99 .* ms   0 errors$",
+                         line) for line in lines), lines
+    assert lines[-1] == ""  # and leaves nothing behind
 
 
 def test_warm_up_does_not_count():

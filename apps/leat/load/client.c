@@ -78,6 +78,7 @@ struct load_client {
     uint64_t schedule_next;   /* and the request of it that is due next */
     int64_t begin_ns, end_ns; /* of the measurement */
     int64_t sweep_ns, publish_ns;
+    int64_t connected_ns; /* when a sweep last saw a connection that was made */
     atomic_bool stop_wanted;
     struct load_tally tally; /* not yet handed over */
     pthread_mutex_t lock;    /* of `published` */
@@ -386,6 +387,8 @@ static void sweep(struct load_client *client)
     const int64_t before_ns = client->loop->now_ns - client->plan->timeout_ns;
     for (unsigned index = 0; index < client->count; index++) {
         struct connection *connection = &client->connections[index];
+        if (connection->state == FREE || connection->state == ASKED)
+            client->connected_ns = client->loop->now_ns;
         if (connection->since_ns > before_ns)
             continue;
         if (connection->state == ASKED || connection->state == DIALING)
@@ -412,6 +415,13 @@ static void publish(struct load_client *client)
 static bool is_stopped(const struct load_client *client)
 {
     return atomic_load_explicit(&client->stop_wanted, memory_order_relaxed);
+}
+
+/* Nobody is there any more: a load that goes by number would never end. */
+static bool is_forsaken(const struct load_client *client)
+{
+    return client->plan->keep_alive &&
+           client->loop->now_ns - client->connected_ns > client->plan->timeout_ns + SWEEP_NS;
 }
 
 /* One turn of the loop, and what is due then. */
@@ -484,17 +494,20 @@ int load_client_run(struct load_client *client, int64_t warm_up_ns, int64_t begi
     client->publish_ns = begin_ns + PUBLISH_NS;
     client->end_ns =
         plan->duration_ns < LEAT_FOREVER - begin_ns ? begin_ns + plan->duration_ns : LEAT_FOREVER;
+    client->connected_ns = warm_up_ns;
     int error = warm_up(client, warm_up_ns);
     if (is_open_loop(client))
         client->end_ns = due_ns(client, client->share) + OPEN_LOOP_GRACE_NS;
     while (!error && client->loop->now_ns < client->end_ns && !is_stopped(client) &&
-           client->settled < client->share) {
+           !is_forsaken(client) && client->settled < client->share) {
         if (is_open_loop(client))
             begin_due(client);
         error = turn(client, client->end_ns);
     }
     if (is_open_loop(client))
         count_unfinished(client);
+    else if (client->share < UINT64_MAX && !is_stopped(client))
+        client->tally.unfinished = client->share - client->settled;
     publish(client);
     client->phase = ENDED;
     return error;
