@@ -6,10 +6,12 @@
  * (expect.c).
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "load/crew.h"
@@ -106,6 +108,23 @@ static int write_all(const struct load_flags *flags, const struct load_result *r
     return error;
 }
 
+/* Before a long load rather than after it: can its results be written? */
+static int try_outputs(const struct load_flags *flags)
+{
+    const char *const paths[] = {flags->json_path, flags->html_path, flags->histogram_path};
+    for (size_t index = 0; index < sizeof paths / sizeof *paths; index++) {
+        if (!paths[index] || strcmp(paths[index], "-") == 0)
+            continue;
+        const int fd = open(paths[index], O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+        if (fd < 0) {
+            fprintf(stderr, "leat load: cannot write '%s': %s\n", paths[index], strerror(errno));
+            return -1;
+        }
+        close(fd);
+    }
+    return 0;
+}
+
 static int exit_status(const struct load_flags *flags, const struct load_result *result)
 {
     if (result->is_interrupted)
@@ -147,6 +166,8 @@ static int run(struct load_flags *flags)
         fprintf(stderr, "leat load: %s\n", error);
         return EXIT_FAILURE;
     }
+    if (try_outputs(flags) != 0)
+        return EXIT_WRONG_USE;
     struct progress progress = {.plan = plan};
     const struct load_crew crew = {.plan = plan,
                                    .cores = flags->has_cores ? &flags->cores : NULL,

@@ -177,12 +177,10 @@ def test_a_url_is_escaped_wherever_it_is_shown(url, tmp_path):
 
 
 @pytest.mark.parametrize("flag", ["--json", "--html", "--histogram"])
-@pytest.mark.parametrize("path, reason", [("/dev/full", "No space left on device"),
-                                          ("/none/here", "No such file or directory")])
-def test_what_cannot_be_written_is_said(url, flag, path, reason):
-    done = load("-n", "10", "-c", "1", flag, path, url)
+def test_what_cannot_be_written_is_said(url, flag):
+    done = load("-n", "10", "-c", "1", flag, "/dev/full", url)
     assert done.returncode == 1
-    assert done.stderr == f"leat load: cannot write '{path}': {reason}\n"
+    assert done.stderr == "leat load: cannot write '/dev/full': No space left on device\n"
     assert "requests      10 " in done.stdout  # the rest is there
 
 

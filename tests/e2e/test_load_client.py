@@ -480,6 +480,21 @@ def test_nobody_there():
     assert done.stderr == f"leat load: cannot connect to {address}: Connection refused\n"
 
 
+@pytest.mark.parametrize("flag", ["--json", "--html", "--histogram"])
+def test_where_the_result_cannot_be_written_no_load_begins(flag, tmp_path):
+    asked = []
+
+    def talk(client, number):
+        asked.append(number)
+        answer_all(client, number)
+    url = "http://%s:%d/" % Talker(talk).address
+    for path in (tmp_path / "none" / "file", tmp_path):
+        done = subprocess.run([LEAT, "load", flag, str(path), "-d", "60", url],
+                              capture_output=True, text=True, timeout=20)
+        assert done.returncode == 2 and not asked
+        assert f"cannot write '{path}'" in done.stderr and done.stderr.count("\n") == 1
+
+
 def test_another_host_in_the_list(tmp_path):
     (tmp_path / "urls").write_text("http://127.0.0.1/\nhttp://127.0.0.2/\n")
     done = subprocess.run([LEAT, "load", "--urls", f"{tmp_path}/urls"], capture_output=True,
