@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 #include "expect.h"
-#include "../text.h"
+#include "text.h"
 
 /* By value: `load_figure_time(ns).text` lasts until the end of the expression. */
 struct load_figure {

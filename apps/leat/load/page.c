@@ -15,7 +15,7 @@
 #include "figure.h"
 #include "leat/version.h"
 #include "plot.h"
-#include "../text.h"
+#include "text.h"
 
 enum {
     STEPS_MAX = 400, /* of a plot by second: about as many as it has pixels */

@@ -11,7 +11,7 @@
 #include <stddef.h>
 
 #include "figure.h"
-#include "../text.h"
+#include "text.h"
 
 struct load_plot {
     struct text *page;

@@ -12,7 +12,7 @@
 #include "base/assert.h"
 #include "base/slice.h"
 #include "figure.h"
-#include "../text.h"
+#include "text.h"
 
 enum {
     VALUE_COLUMN = 16,

@@ -16,7 +16,7 @@
 #include "base/slice.h"
 #include "figure.h"
 #include "leat/version.h"
-#include "../text.h"
+#include "text.h"
 #include "wire/utf8.h"
 
 /* One that has lacked memory stays without the rest: it is looked at in the end. */
