@@ -3,9 +3,9 @@
 Any other that reports the same figures may stand here."""
 import json
 import resource
-import shlex
 import subprocess
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from . import laboratory
 
@@ -53,8 +53,11 @@ def finish_program(process, limit_s):
         raise laboratory.Fault(f"no answer: the client was still waiting after {limit_s:.0f} s") \
             from error
     if process.returncode != 0:
-        text = errors.decode(errors="replace").strip() or f"status {process.returncode}"
-        raise laboratory.Fault(f"{shlex.join(map(str, process.args[:1]))}: {text}")
+        text = errors.decode(errors="replace").strip()
+        if not text and out:
+            return out.decode()  # its figures say what was wrong: not one request was answered
+        name = Path(process.args[0]).name
+        raise laboratory.Fault(f"{name}: {text or f'status {process.returncode}'}")
     return out.decode()
 
 

@@ -49,13 +49,13 @@ TESTS = [
          1.12, 262, answer="large", connections=16, is_in_all=False),
     Test("rates", "1 KiB at fixed rates", "An open loop over 64 connections at shares of each "
          "server's own saturation; a latency counts from when its request was due.", trial.at_rate,
-         "p99", 3, 1.5, 335, kind="rates",
+         "p99", 3, 1.5, 300, kind="rates",
          points=[Point(f"{share} %", share) for share in (50, 70, 90)]),
     Test("sizes", "Other sizes", "16 connections ask for 64 KiB and for 16 MiB.", trial.closed,
          "cpu_us_per_mib", 3, 1.0, 140, kind="sizes", answer="64k", connections=16,
          points=[Point("64 KiB", 64 << 10, "64k"), Point("16 MiB", 16 << 20, "16m")]),
     Test("connections", "From ten connections to 5,000", "1 KiB, as fast as it goes; making the "
-         "connections is a part of what is counted.", trial.closed, "cpu_us", 3, 1.0, 340,
+         "connections is a part of what is counted.", trial.closed, "cpu_us", 3, 1.0, 300,
          kind="connections",
          points=[Point(f"{count:,} connections", count) for count in (10, 100, 1000, 5000)],
          overhead_s=0.4),
