@@ -352,7 +352,7 @@ def test_two_rows_of_leat_are_not_ranked_either():
     tone, text = first_sentence(row("uring", 8.0, 7.8, 8.2, "leat"), row("far", 19, 18, 20),
                                 row("epoll", 8.1, 7.9, 8.3, "leat"))
     assert tone == "first", (tone, text)
-    assert text.startswith("leat is first, with uring and epoll, which are not told apart; the "
+    assert text.startswith("leat is first (uring and epoll are not told apart); the "
                            "next, far, needs about 2.38 of uring’s CPU time a request"), text
 
 

@@ -66,8 +66,8 @@ def leat_leads(test, first, peers):
     key = facts.order_key(test)
     name = facts.title_of(first[0])
     if len(first) > 1:
-        text = (f"leat is first, with {facts.enumeration(map(facts.title_of, first))}, which are "
-                "not told apart")
+        text = (f"leat is first ({facts.enumeration(map(facts.title_of, first))} are not told "
+                "apart)")
     else:
         best = facts.measured(first[0], key)
         text = f"{name} is first: {facts.with_unit(key, best.median)}"
