@@ -99,6 +99,12 @@ void text_add_link(struct text *text, struct leat_slice path)
         text->size += (size_t)path_encode(path, place, path.size * 3);
 }
 
+void text_add_utf8(struct text *text, struct leat_slice piece)
+{
+    while (piece.size > 0)
+        text_add(text, take_character(&piece));
+}
+
 void text_add_link_utf8(struct text *text, struct leat_slice name)
 {
     while (name.size > 0) {

@@ -25,6 +25,8 @@ void text_add_format(struct text *text, const char *format, ...)
 /* Escaped for HTML content and quoted attributes. What is no UTF-8, as names of files may be,
  * becomes U+FFFD. */
 void text_add_html(struct text *text, struct leat_slice piece);
+/* UTF-8 for those who take nothing else, such as JSON; made so as above. */
+void text_add_utf8(struct text *text, struct leat_slice piece);
 /* Percent-encoded for a link. */
 void text_add_link(struct text *text, struct leat_slice path);
 /* The same of what is UTF-8, or is made so as above; a '/' is encoded too. */

@@ -17,7 +17,6 @@
 #include "figure.h"
 #include "leat/version.h"
 #include "text.h"
-#include "wire/utf8.h"
 
 /* One that has lacked memory stays without the rest: it is looked at in the end. */
 struct object {
@@ -47,12 +46,7 @@ static void put_object(struct object *object, const char *key, struct object *va
 static void put_text(struct object *object, const char *key, const char *bytes)
 {
     struct text text = {0};
-    struct leat_slice rest = slice_from_text(bytes);
-    while (rest.size > 0) {
-        const size_t size = utf8_size(rest);
-        text_add(&text, size > 0 ? slice_of(rest.data, size) : SLICE("\xef\xbf\xbd"));
-        rest = slice_after(rest, size > 0 ? size : 1);
-    }
+    text_add_utf8(&text, slice_from_text(bytes));
     object->has_failed |= text.has_failed;
     put(object, key, json_stringn(text.size > 0 ? text.data : "", text.size));
     text_fini(&text);
