@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "commands.h"
@@ -18,6 +17,7 @@
 #include "load/flags.h"
 #include "load/page.h"
 #include "load/report.h"
+#include "loop/process.h"
 
 enum { EXIT_INTERRUPTED = 130, SPARE_DESCRIPTORS = 32 };
 
@@ -139,20 +139,16 @@ static int exit_status(const struct load_flags *flags, const struct load_result 
 
 /* ---- The command ----------------------------------------------------------------------------- */
 
-/* A connection is a descriptor; the soft limit is there for programs that use select. */
+/* A connection is a descriptor. */
 static int raise_descriptor_limit(unsigned connections)
 {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return 0;
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_max == RLIM_INFINITY || connections + SPARE_DESCRIPTORS <= limit.rlim_max)
+    const uint64_t limit = process_raise_descriptor_limit();
+    if (connections + SPARE_DESCRIPTORS <= limit)
         return 0;
     fprintf(stderr,
             "leat load: %u connections, but this process may open %lu files: raise the hard limit "
             "(ulimit -Hn), or share the load among processes\n",
-            connections, (unsigned long)limit.rlim_max);
+            connections, (unsigned long)limit);
     return -1;
 }
 

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "admin.h"
@@ -80,12 +79,6 @@ static int take_admin(const char *text, void *target, char *ret_error, size_t re
         return -1;
     }
     serve->has_admin = true;
-    return 0;
-}
-
-static int take_text(const char *text, void *target, char *ret_error, size_t ret_error_size)
-{
-    *(const char **)target = text;
     return 0;
 }
 
@@ -165,7 +158,7 @@ static enum options_result parse(int argc, char **argv, struct serve *serve)
         {.name = "steer-by-cpu", .value = "on|off", .kind = OPTION_SWITCH,
          .target = &settings->steer_by_cpu,
          .help = "a connection goes to the thread of its core (default: off)"},
-        {.name = "access-log", .value = "FILE|-|off", .kind = OPTION_CALL, .take = take_text,
+        {.name = "access-log", .value = "FILE|-|off", .kind = OPTION_TEXT,
          .target = &serve->log_path, .help = "a line a request; -: standard output (default: off)"},
         {.name = "log-format", .value = "combined|json", .kind = OPTION_CHOICE,
          .target = &serve->log_format, .choices = log_formats,
@@ -177,7 +170,7 @@ static enum options_result parse(int argc, char **argv, struct serve *serve)
         {.name = "replace-grace-ms", .value = "MS", .kind = OPTION_COUNT,
          .target = &serve->replace_grace_ms, .min = 0, .max = 86400000,
          .help = "likewise at SIGUSR2, when replaced (default: 3600000)"},
-        {.name = "user", .value = "NAME[:GROUP]", .kind = OPTION_CALL, .take = take_text,
+        {.name = "user", .value = "NAME[:GROUP]", .kind = OPTION_TEXT,
          .target = &serve->user, .help = "who to be once the addresses are open"},
         {.name = "sandbox", .value = "auto|on|off", .kind = OPTION_CHOICE,
          .target = &serve->sandbox_mode, .choices = sandboxes,
@@ -208,15 +201,6 @@ static enum options_result parse(int argc, char **argv, struct serve *serve)
 static void report_held_loop(const char *name, int64_t held_ms, void *user)
 {
     fprintf(stderr, "leat serve: '%s' has held its loop for %lld ms\n", name, (long long)held_ms);
-}
-
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
 }
 
 static const char *remedy(int error)
@@ -475,7 +459,7 @@ static int run(struct serve *serve)
     const struct tuning_flags flags = {&serve->settings.tuning, TUNING_FLAGS_SERVER};
     if (tuning_flags_check(&flags, "leat serve", stderr) != 0)
         return EXIT_WRONG_USE;
-    raise_descriptor_limit();
+    (void)process_raise_descriptor_limit();
     const int signal_fd = supervise_prepare();
     if (signal_fd < 0) {
         fprintf(stderr, "leat serve: a signalfd: %s\n", leat_error_text(signal_fd));

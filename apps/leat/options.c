@@ -77,6 +77,7 @@ static int take_value(const struct option *option, const char *text, char *error
         with_choices.choices = on_off;
         return take_choice(&with_choices, text, error);
     }
+    case OPTION_TEXT: *(const char **)option->target = text; return 0;
     case OPTION_CALL: return option->take(text, option->target, error, ERROR_SIZE);
     }
     return -1;

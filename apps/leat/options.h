@@ -15,6 +15,7 @@ enum option_kind {
     OPTION_COUNT,  /* long; min..max */
     OPTION_CHOICE, /* int; one of `choices`, by its index */
     OPTION_SWITCH, /* bool; on or off */
+    OPTION_TEXT,   /* const char *; as it stands on the command line */
     OPTION_CALL,   /* what `take` makes of the text */
 };
 

@@ -4,11 +4,13 @@
  */
 #include "loop/process.h"
 
+#include <assert.h> /* static_assert */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -21,6 +23,19 @@ unsigned process_core_count(void)
         return 1; /* more cores than the set has room for, which nobody has met */
     const int count = CPU_COUNT(&cores);
     return count > 0 ? (unsigned)count : 1;
+}
+
+uint64_t process_raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return UINT64_MAX;
+    if (limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    static_assert(RLIM_INFINITY == UINT64_MAX, "as process.h says");
+    return limit.rlim_max;
 }
 
 /* ---- Signals --------------------------------------------------------------------------------- */

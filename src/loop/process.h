@@ -9,10 +9,15 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 /* Of those this thread may run on, which a container or taskset may have made fewer; at least 1. */
 unsigned process_core_count(void);
+
+/* As many open files as the hard limit grants: the soft one is low for programs that use select.
+ * Returns how many, UINT64_MAX where nothing limits them. */
+uint64_t process_raise_descriptor_limit(void);
 
 /* SIGINT and SIGTERM, as a descriptor that is readable when one has come. */
 struct process_signals {

@@ -22,12 +22,6 @@ enum { ERROR_SIZE = 1024 };
 static const int64_t DEFAULT_DURATION_NS = INT64_C(10000000000);
 static const double TIME_MAX_S = 366.0 * 86400, RATE_MAX = 1e9;
 
-static int take_text(const char *text, void *target, char *ret_error, size_t ret_error_size)
-{
-    *(const char **)target = text;
-    return 0;
-}
-
 /* A number in front of its unit: strtod knows more forms than people mean (0x1p3, nan, inf). */
 static bool read_number(const char *text, double *ret_number, const char **ret_rest)
 {
@@ -232,9 +226,9 @@ enum options_result load_flags_parse(struct load_flags *flags, int argc, char **
          .take = take_header, .target = plan, .help = "sent with each request; may repeat"},
         {.name = "body", .value = "TEXT|@FILE", .kind = OPTION_CALL, .take = take_body,
          .target = plan, .help = "sent with each request"},
-        {.name = "urls", .value = "FILE", .kind = OPTION_CALL, .take = take_text, .target = &list,
+        {.name = "urls", .value = "FILE", .kind = OPTION_TEXT, .target = &list,
          .help = "more of them, a line each: [METHOD ]URL, taken in turn"},
-        {.name = "connect", .value = "ADDR:PORT", .kind = OPTION_CALL, .take = take_text,
+        {.name = "connect", .value = "ADDR:PORT", .kind = OPTION_TEXT,
          .target = &plan->connect, .help = "or unix:/path: go there, whatever the URL's host is"},
         {.name = "cores", .value = "LIST", .kind = OPTION_CALL, .take = take_cores,
          .target = flags, .help = "0,2-5: pin the threads to these, in turn"},
@@ -242,11 +236,11 @@ enum options_result load_flags_parse(struct load_flags *flags, int argc, char **
          .choices = engines, .help = "auto takes io_uring where it works (default: auto)"},
         {.name = "expect", .value = "'p99<5ms'", .kind = OPTION_CALL, .take = take_expectation,
          .target = flags, .help = "else the exit status is 1; may repeat"},
-        {.name = "json", .value = "FILE|-", .kind = OPTION_CALL, .take = take_text,
+        {.name = "json", .value = "FILE|-", .kind = OPTION_TEXT,
          .target = &flags->json_path, .help = "the result for programs; -: instead of the text"},
-        {.name = "html", .value = "FILE", .kind = OPTION_CALL, .take = take_text,
+        {.name = "html", .value = "FILE", .kind = OPTION_TEXT,
          .target = &flags->html_path, .help = "the result as a page with plots"},
-        {.name = "histogram", .value = "FILE", .kind = OPTION_CALL, .take = take_text,
+        {.name = "histogram", .value = "FILE", .kind = OPTION_TEXT,
          .target = &flags->histogram_path, .help = "every latency, in buckets of 0.8 %"},
         {.name = "progress", .value = "on|off", .kind = OPTION_SWITCH,
          .target = &flags->shows_progress,
