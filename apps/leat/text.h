@@ -1,27 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Text that grows while a page is made. Running out of memory makes it fail once and for all, which
- * is looked at in the end.
+ * What the pages of the command add to text that grows (mem/text.h): names and paths that may hold
+ * anything, made fit for where they are to stand.
  */
 #ifndef LEAT_TEXT_H
 #define LEAT_TEXT_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "mem/text.h"
 
-#include "leat/slice.h"
-
-struct text {
-    char *data;
-    size_t size, capacity;
-    bool has_failed;
-};
-
-void text_fini(struct text *text);
-void text_add(struct text *text, struct leat_slice piece);
-void text_add_literal(struct text *text, const char *piece);
-void text_add_format(struct text *text, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
 /* Escaped for HTML content and quoted attributes. What is no UTF-8, as names of files may be,
  * becomes U+FFFD. */
 void text_add_html(struct text *text, struct leat_slice piece);

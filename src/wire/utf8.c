@@ -29,3 +29,12 @@ size_t utf8_size(struct leat_slice text)
     ASSERT(size >= 2 && size <= 4);
     return size;
 }
+
+struct leat_slice utf8_take(struct leat_slice *text)
+{
+    ASSERT(text->size > 0);
+    const size_t size = utf8_size(*text);
+    const struct leat_slice taken = size > 0 ? slice_of(text->data, size) : SLICE("\xef\xbf\xbd");
+    *text = slice_after(*text, size > 0 ? size : 1);
+    return taken;
+}

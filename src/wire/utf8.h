@@ -11,4 +11,8 @@
 /* The size of the well-formed sequence at the start, 1 to 4; 0: there is none. */
 size_t utf8_size(struct leat_slice text);
 
+/* Takes the next character off a text that is not empty: itself, or U+FFFD for a byte that is part
+ * of none. */
+struct leat_slice utf8_take(struct leat_slice *text);
+
 #endif

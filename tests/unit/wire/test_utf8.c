@@ -62,11 +62,22 @@ static void takes_nothing_else(void **state)
     assert_int_equal(utf8_size(slice_of(NULL, 0)), 0);
 }
 
+static void makes_what_is_none_the_replacement(void **state)
+{
+    struct leat_slice text = SLICE("a\xc3\xa9\xff\xe2\x82");
+    const struct leat_slice wanted[] = {SLICE("a"), SLICE("\xc3\xa9"), SLICE("\xef\xbf\xbd"),
+                                        SLICE("\xef\xbf\xbd"), SLICE("\xef\xbf\xbd")};
+    for (size_t index = 0; index < sizeof wanted / sizeof *wanted; index++)
+        assert_true(slice_equal(utf8_take(&text), wanted[index]));
+    assert_int_equal(text.size, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_every_code_point),
         cmocka_unit_test(takes_nothing_else),
+        cmocka_unit_test(makes_what_is_none_the_replacement),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
