@@ -189,6 +189,22 @@ int leat_http_reply_static(struct leat_http_response *response, int status, cons
  * file is held until it is sent. The list is copied. */
 int leat_http_reply_vectors(struct leat_http_response *response, int status, const char *media_type,
                             const struct leat_vector *vectors, size_t count);
+/* The same with something that is made anew for each request and yet the same each time, as GET and
+ * HEAD ask for it: validators, conditions, one range or several (RFC 9110, sections 13 and 14), as
+ * leat_http_reply_file does it for files. Other methods are replied to with 405 or 501. -EINVAL
+ * when the tag is none. */
+struct leat_http_content {
+    const char *media_type;
+    /* The strong entity tag without its quotes (section 8.8.3), at most LEAT_HTTP_ETAG_MAX bytes:
+     * as long as it is the same so is every byte of the content. NULL: none. */
+    const char *etag;
+    int64_t mtime_ns;                  /* Last-Modified, of the wall clock; 0: none */
+    const struct leat_vector *vectors; /* as leat_http_reply_vectors takes them */
+    size_t count;
+};
+enum { LEAT_HTTP_ETAG_MAX = 64 };
+int leat_http_reply_content(struct leat_http_request *request, struct leat_http_response *response,
+                            const struct leat_http_content *content);
 /* text/plain in UTF-8, as printf(3) makes it. */
 int leat_http_reply_text(struct leat_http_response *response, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

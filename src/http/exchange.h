@@ -118,6 +118,15 @@ void response_release(struct leat_http_response *response);
 /* As leat_http_reply_static, with a media type that lives as long as the program. */
 void response_set(struct leat_http_response *response, int status, struct leat_slice media_type,
                   const void *body, size_t size);
+/* The same with a piece of memory that lives as long as the request, or a range of a file, which is
+ * held. */
+void response_set_vector(struct leat_http_response *response, int status,
+                         struct leat_slice media_type, const struct leat_vector *vector);
+/* Room for [1] to [count] of a list of vectors, in the arena; NULL: no memory. */
+struct leat_vector *response_list(struct leat_http_response *response, size_t count);
+/* The same with such a list; its files are held. */
+void response_set_list(struct leat_http_response *response, int status,
+                       struct leat_slice media_type, struct leat_vector *list, size_t count);
 /* What every reply begins with: 0 and the media type, kept as long as the request, or why there can
  * be none: -EALREADY, -EINVAL, -ENOMEM. */
 int response_begin_reply(struct leat_http_response *response, const char *media_type,

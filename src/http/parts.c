@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  *     --B CRLF Content-Type, Content-Range CRLF CRLF   memory
- *     bytes of the file                                a range of it, by sendfile
+ *     bytes of the content                             ranges of files or memory, as they are
  *     CRLF --B CRLF ...                                memory, and so on
  *     CRLF --B-- CRLF
  *
- * The heads are made in the request's arena, all in one piece; the file's bytes are not touched. A
- * boundary may not occur in what it separates (RFC 2046, section 5.1.1), which nobody has read: it
- * is made of the time to the nanosecond, so that who wrote the file could not have known it.
+ * The heads are made in the request's arena, all in one piece; the content's bytes are not
+ * touched. A boundary may not occur in what it separates (RFC 2046, section 5.1.1), which nobody
+ * has read: it is made of the time to the nanosecond, so that who wrote the content could not have
+ * known it.
  */
 #include "http/parts.h"
 
@@ -17,8 +18,7 @@
 
 #include "base/assert.h"
 #include "base/random.h"
-#include "http/exchange.h"
-#include "net/file.h"
+#include "http/conn.h"
 
 enum {
     BOUNDARY_SIZE = 16,
@@ -27,7 +27,7 @@ enum {
     END_SIZE = sizeof "\r\n--"
                       "--\r\n" +
                BOUNDARY_SIZE,
-    VECTORS = 2 * RANGE_PARTS_MAX + 1,
+    TYPE_SIZE = sizeof "multipart/byteranges; boundary=" + BOUNDARY_SIZE,
 };
 
 static void make_boundary(const struct backend_sys *sys, char ret_text[BOUNDARY_SIZE + 1])
@@ -49,30 +49,36 @@ static size_t put_part_head(char *text, bool is_first, const char *boundary,
     return (size_t)end;
 }
 
-int parts_reply(struct leat_http_response *response, struct leat_file *file,
-                struct leat_slice media_type, const struct range_set *set)
+int parts_reply(struct leat_http_response *response, const struct content *content,
+                const struct range_set *set)
 {
     ASSERT(set->count >= 2 && set->count <= RANGE_PARTS_MAX);
-    struct arena *arena = &exchange_of_response(response)->request.arena;
-    char *text = arena_alloc(arena, set->count * (PART_HEAD_SIZE + media_type.size) + END_SIZE);
-    if (!text)
+    struct exchange *exchange = exchange_of_response(response);
+    const struct leat_slice media_type = content->media_type;
+    /* A part's head each, the end, and the pieces: parts do not overlap, so that each cuts no more
+     * than one vector in two. */
+    struct leat_vector *list = response_list(response, 2 * set->count + 1 + content->count);
+    char *text = arena_alloc(&exchange->request.arena,
+                             set->count * (PART_HEAD_SIZE + media_type.size) + END_SIZE);
+    char *type = arena_alloc(&exchange->request.arena, TYPE_SIZE);
+    if (!list || !text || !type)
         return -ENOMEM;
-    char boundary[BOUNDARY_SIZE + 1], type[64];
-    struct leat_vector vectors[VECTORS];
+    char boundary[BOUNDARY_SIZE + 1];
     size_t count = 0;
-    make_boundary(file->loop->sys, boundary);
+    make_boundary(exchange->conn->stream.loop->sys, boundary);
     for (unsigned index = 0; index < set->count; index++) {
         const struct range *part = &set->parts[index];
         const size_t size =
-            put_part_head(text, index == 0, boundary, media_type, part, file->info.size);
-        vectors[count++] = (struct leat_vector){.data = text, .size = size};
-        vectors[count++] = (struct leat_vector){
-            .file = file, .offset = part->first, .size = part->last - part->first + 1};
+            put_part_head(text, index == 0, boundary, media_type, part, content->validators.size);
+        list[++count] = (struct leat_vector){.data = text, .size = size};
+        count += contents_slice(content->vectors, content->count, part->first,
+                                part->last - part->first + 1, list + count + 1);
         text += size;
     }
     const int end = sprintf(text, "\r\n--%s--\r\n", boundary);
-    vectors[count++] = (struct leat_vector){.data = text, .size = (size_t)end};
-    ASSERT(count == 2 * set->count + 1 && end < END_SIZE);
-    snprintf(type, sizeof type, "multipart/byteranges; boundary=%s", boundary);
-    return leat_http_reply_vectors(response, 206, type, vectors, count);
+    list[++count] = (struct leat_vector){.data = text, .size = (size_t)end};
+    ASSERT(count <= 2 * set->count + 1 + content->count && end < END_SIZE);
+    const int type_size = snprintf(type, TYPE_SIZE, "multipart/byteranges; boundary=%s", boundary);
+    response_set_list(response, 206, slice_of(type, (size_t)type_size), list, count);
+    return 0;
 }

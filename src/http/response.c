@@ -190,6 +190,40 @@ int leat_http_reply(struct leat_http_response *response, int status, const char 
     return 0;
 }
 
+struct leat_vector *response_list(struct leat_http_response *response, size_t count)
+{
+    ASSERT(count < 2 * VECTORS_MAX);
+    return arena_alloc(&exchange_of_response(response)->request.arena,
+                       (count + 1) * sizeof(struct leat_vector));
+}
+
+void response_set_list(struct leat_http_response *response, int status,
+                       struct leat_slice media_type, struct leat_vector *list, size_t count)
+{
+    uint64_t size = 0;
+    for (size_t index = 1; index <= count; index++) {
+        size += list[index].size;
+        if (list[index].file) /* before the release: it may be the one that is held now */
+            leat_file_ref(list[index].file);
+    }
+    response_set(response, status, media_type, NULL, 0);
+    response->vectors = list;
+    response->vector_count = count;
+    response->size = size;
+}
+
+void response_set_vector(struct leat_http_response *response, int status,
+                         struct leat_slice media_type, const struct leat_vector *vector)
+{
+    if (vector->file) /* before the release, as above */
+        leat_file_ref(vector->file);
+    response_set(response, status, media_type, vector->file ? NULL : vector->data,
+                 vector->file ? 0 : vector->size);
+    response->file = vector->file;
+    response->offset = vector->offset;
+    response->size = vector->size;
+}
+
 int leat_http_reply_vectors(struct leat_http_response *response, int status, const char *media_type,
                             const struct leat_vector *vectors, size_t count)
 {
@@ -198,21 +232,12 @@ int leat_http_reply_vectors(struct leat_http_response *response, int status, con
     if (error)
         return error;
     ASSERT(count < VECTORS_MAX);
-    struct leat_vector *list =
-        arena_alloc(&exchange_of_response(response)->request.arena, (count + 1) * sizeof *list);
+    struct leat_vector *list = response_list(response, count);
     if (!list)
         return -ENOMEM;
-    uint64_t size = 0;
-    for (size_t index = 0; index < count; index++) {
-        list[index + 1] = vectors[index];
-        size += vectors[index].size;
-        if (vectors[index].file) /* before the release: it may be the one that is held now */
-            leat_file_ref(vectors[index].file);
-    }
-    response_set(response, status, kept, NULL, 0);
-    response->vectors = list;
-    response->vector_count = count;
-    response->size = size;
+    if (count > 0)
+        memcpy(list + 1, vectors, count * sizeof *list);
+    response_set_list(response, status, kept, list, count);
     return 0;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Replying with files: what exists, what the client has already, which part it wants (RFC 9110,
- * sections 13 and 14), as a table. On a simulated disk: cold files, small and large ones, files
- * that change while they are sent.
+ * Replying with files, and with contents that are made: what exists, what the client has already,
+ * which part it wants (RFC 9110, sections 13 and 14), as a table. On a simulated disk: cold files,
+ * small and large ones, files that change while they are sent.
  */
 #include "leat/fiber.h"
 #include "leat/file.h"
@@ -18,6 +18,38 @@ enum { SIZE = 1000, LARGE_SIZE = 3 * 1024 * 1024 };
 #define AFTER "Sun, 06 Nov 1994 08:49:38 GMT"
 #define MTIME_NS (INT64_C(784111777) * LEAT_NS_PER_S + 5)
 #define ETAG "\"ae1b981bc490a05-3e8\"" /* its nanoseconds and its size, in hex */
+
+/* The same bytes from a file, and made of pieces of several kinds. */
+static const char *const targets[] = {"/file", "/file?made", "/file?memory"};
+enum { TARGETS = sizeof targets / sizeof *targets };
+
+static void reply_made(struct leat_http_request *request, struct leat_http_response *response,
+                       struct leat_root *root, bool is_memory)
+{
+    static char bytes[SIZE];
+    struct leat_file *file;
+    assert_int_equal(leat_file_open(root, "file", LEAT_FOREVER, &file), 0);
+    sim_content(1, 0, bytes, SIZE);
+    const struct leat_vector vectors[] = {
+        {.data = bytes, .size = 1},
+        {.file = file, .offset = 1, .size = 4},
+        {.size = 0},
+        {.data = bytes + 5, .size = 495},
+        {.file = file, .offset = 500, .size = 0},
+        {.file = file, .offset = 500, .size = 499},
+        {.data = bytes + 999, .size = 1},
+    };
+    const struct leat_vector one = {.data = bytes, .size = SIZE};
+    const struct leat_http_content content = {
+        .media_type = "application/octet-stream",
+        .etag = "ae1b981bc490a05-3e8",
+        .mtime_ns = leat_file_info(file)->mtime_ns,
+        .vectors = is_memory ? &one : vectors,
+        .count = is_memory ? 1 : sizeof vectors / sizeof *vectors,
+    };
+    assert_int_equal(leat_http_reply_content(request, response, &content), 0);
+    leat_file_unref(file);
+}
 
 static void handler(struct leat_http_request *request, struct leat_http_response *response,
                     void *user)
@@ -35,6 +67,10 @@ static void handler(struct leat_http_request *request, struct leat_http_response
         }
     }
     const struct leat_slice query = leat_http_query(request);
+    if (slice_equal(query, SLICE("made")) || slice_equal(query, SLICE("memory"))) {
+        reply_made(request, response, world->root, query.size > 4);
+        return;
+    }
     if (slice_equal(query, SLICE("twice")) || slice_equal(query, SLICE("twice,error"))) {
         assert_int_equal(leat_http_add_field(response, "X-Before", "1"), 0);
         assert_int_equal(leat_http_reply_file(request, response, world->root, "large.mp4"), 0);
@@ -173,16 +209,18 @@ static void conditions_are_met_or_not(void **state)
     };
     struct world world;
     start(&world);
-    for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
+    for (size_t index = 0; index < TARGETS * sizeof cases / sizeof *cases; index++) {
         for (unsigned is_head = 0; is_head < 2; is_head++) {
+            const char *fields = cases[index / TARGETS].fields;
+            const char *target = targets[index % TARGETS];
             struct client client;
             struct answer answer;
-            int status = cases[index].status;
+            int status = cases[index / TARGETS].status;
             if (is_head && status == 206)
                 status = 200;
-            ask(&world, &client, is_head ? "HEAD" : "GET", "/file", cases[index].fields, &answer);
+            ask(&world, &client, is_head ? "HEAD" : "GET", target, fields, &answer);
             if (answer.response.status != status)
-                fail_msg("%s: %d, not %d", cases[index].fields, answer.response.status, status);
+                fail_msg("%s, %s: %d, not %d", target, fields, answer.response.status, status);
             assert_true(has_field(&answer, "ETag", ETAG));
             assert_true(has_field(&answer, "Last-Modified", MTIME));
             assert_true(status != 304 || has_field(&answer, "Content-Length", NULL));
@@ -249,18 +287,18 @@ static void a_range_is_what_was_asked_for(void **state)
     };
     struct world world;
     start(&world);
-    for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
+    for (size_t index = 0; index < TARGETS * sizeof cases / sizeof *cases; index++) {
+        const unsigned first = cases[index / TARGETS].first, size = cases[index / TARGETS].size;
         struct client client;
         struct answer answer;
         char fields[100];
-        snprintf(fields, sizeof fields, "Range: %s\r\n", cases[index].wish);
-        ask(&world, &client, "GET", "/file", fields, &answer);
-        assert_int_equal(answer.response.status, cases[index].status);
-        assert_true(has_field(&answer, "Content-Range", cases[index].content_range));
-        if (cases[index].size > 0) {
-            assert_int_equal(answer.body.size, cases[index].size);
-            assert_true(
-                sim_content_equal(1, cases[index].first, answer.body.data, cases[index].size));
+        snprintf(fields, sizeof fields, "Range: %s\r\n", cases[index / TARGETS].wish);
+        ask(&world, &client, "GET", targets[index % TARGETS], fields, &answer);
+        assert_int_equal(answer.response.status, cases[index / TARGETS].status);
+        assert_true(has_field(&answer, "Content-Range", cases[index / TARGETS].content_range));
+        if (size > 0) {
+            assert_int_equal(answer.body.size, size);
+            assert_true(sim_content_equal(1, first, answer.body.data, size));
         }
         client_close(&client);
     }
@@ -321,6 +359,7 @@ static void several_ranges_are_parts(void **state)
     } cases[] = {
         {"Range: bytes=0-0,999-999\r\n", 2, {{0, 0}, {999, 999}}},
         {"Range: bytes=-10,0-9,200-299\r\n", 3, {{990, 999}, {0, 9}, {200, 299}}},
+        {"Range: bytes=400-600,0-99\r\n", 2, {{400, 600}, {0, 99}}},
         {"Range: bytes=0-9,5000-,-1\r\n", 2, {{0, 9}, {999, 999}}},
         {"Range: bytes=0-9,-1\r\nIf-Range: " ETAG "\r\n", 2, {{0, 9}, {999, 999}}},
         {"Range: bytes=0-9,-1\r\nIf-Range: " MTIME "\r\n", 2, {{0, 9}, {999, 999}}},
@@ -329,18 +368,20 @@ static void several_ranges_are_parts(void **state)
     };
     struct world world;
     start(&world);
-    for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
+    for (size_t index = 0; index < TARGETS * sizeof cases / sizeof *cases; index++) {
+        const char *target = targets[index % TARGETS], *fields = cases[index / TARGETS].fields;
+        const unsigned count = cases[index / TARGETS].count;
         struct client client;
         struct answer answer;
-        ask(&world, &client, "GET", "/file", cases[index].fields, &answer);
+        ask(&world, &client, "GET", target, fields, &answer);
         assert_true(has_field(&answer, "ETag", ETAG));
-        if (cases[index].count > 0)
-            check_parts(&answer, "application/octet-stream", 1, SIZE, cases[index].parts,
-                        cases[index].count);
+        if (count > 0)
+            check_parts(&answer, "application/octet-stream", 1, SIZE, cases[index / TARGETS].parts,
+                        count);
         else
             assert_int_equal(answer.response.status, 200);
         client_close(&client);
-        ask(&world, &client, "HEAD", "/file", cases[index].fields, &answer);
+        ask(&world, &client, "HEAD", target, fields, &answer);
         assert_int_equal(answer.response.status, 200); /* HEAD has no ranges */
         assert_int_equal(answer.response.head.content_length, SIZE);
         client_close(&client);
