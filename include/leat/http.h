@@ -138,6 +138,11 @@ void *leat_http_alloc(struct leat_http_request *request, size_t size);
 /* The same with a zero-terminated copy; NULL also for a slice whose data is NULL. */
 char *leat_http_copy(struct leat_http_request *request, struct leat_slice text);
 
+/* Memory that goes with the connection, for what one request leaves for the next: zeroed when it is
+ * first asked for, the same memory afterwards. The size is the same for all who ask on a server's
+ * connections: it belongs to the program, not to one of its handlers. NULL without memory. */
+void *leat_http_connection_memory(struct leat_http_request *request, size_t size);
+
 /* In place of options.handler_timeout_ms and body_size_max; before the body is read. */
 void leat_http_set_deadline(struct leat_http_request *request, int64_t deadline_ns);
 void leat_http_set_body_size_max(struct leat_http_request *request, uint64_t size);
@@ -175,6 +180,13 @@ int leat_http_add_field(struct leat_http_response *response, const char *name, c
 
 /* The status replied with so far; 0: none. For middleware. */
 int leat_http_status(const struct leat_http_response *response);
+
+/* The kernel spreads this response evenly at this rate (leat_stream_set_pacing); 0: as fast as may
+ * be, which is how each response begins. The rate of the listener's tuning (leat/tuning.h) is never
+ * exceeded. The rate is the socket's: it also holds for what of the response before has not left
+ * the kernel yet. At any time before the response has ended; on a Unix socket it has no effect. 0
+ * or -ENOMEM. */
+int leat_http_set_pace(struct leat_http_response *response, uint64_t rate_bytes_per_s);
 
 /* Replies; the last reply counts, and none at all is a 500. `media_type` may be NULL when there is
  * no body. The body is copied (-ENOMEM). -EALREADY when a response was begun piece by piece, for

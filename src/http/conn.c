@@ -79,9 +79,10 @@ static void give_exchange(struct conn *conn)
 
 static void try_free(struct conn *conn)
 {
-    if (conn->is_running || conn->is_receiving || conn->is_deferred || conn->fiber ||
+    const struct exchange *exchange = conn->exchange;
+    if (conn->is_running || conn->is_receiving || conn->is_deferred ||
         receiver_is_busy(&conn->receiver) ||
-        (conn->exchange && sender_is_busy(&conn->exchange->sender)))
+        (exchange && (exchange->fiber || sender_is_busy(&exchange->sender))))
         return;
     struct leat_http_server *server = conn->server;
     if (conn->exchange)
@@ -90,6 +91,7 @@ static void try_free(struct conn *conn)
     stream_fini(&conn->stream);
     list_remove(&conn->node);
     intake_fini(&conn->intake);
+    keep_destroy(conn->keep);
     crowd_leave(&server->crowd, conn->crowd);
     server->refusal_count -= conn->is_refused;
     server->conn_count--;
@@ -121,8 +123,8 @@ static void conn_close(struct conn *conn)
     conn->stream.ops->receive_cancel(&conn->stream, &conn->receiver);
     if (conn->exchange)
         conn->stream.ops->send_cancel(&conn->stream, &conn->exchange->sender);
-    if (conn->fiber)
-        fiber_cancel(conn->fiber);
+    if (conn->exchange && conn->exchange->fiber)
+        fiber_cancel(conn->exchange->fiber);
     try_free(conn);
 }
 
@@ -275,7 +277,7 @@ static void run_handler(void *arg)
 static void on_handler_end(void *user)
 {
     struct conn *conn = user;
-    conn->fiber = NULL;
+    conn->exchange->fiber = NULL;
     if (conn->state != CONN_CLOSING)
         conn->state = CONN_REPLY;
     conn_run(conn);
@@ -341,7 +343,7 @@ static void begin_handling(struct conn *conn)
     conn_deadline_changed(conn);
     static const struct leat_fiber_options options = {.name = "http handler"};
     if (fiber_start(conn->stream.loop, &options, run_handler, conn, on_handler_end, conn,
-                    &conn->fiber) != 0)
+                    &exchange->fiber) != 0)
         reply_ourselves(conn, 503);
 }
 
@@ -453,6 +455,8 @@ static bool may_skip_body(const struct body *body)
 void conn_finish_head(struct conn *conn)
 {
     struct exchange *exchange = conn->exchange;
+    if (conn->keep)
+        keep_set_pace(conn, exchange->response.pace_bytes_per_s);
     /* A server that closes still answers what a client had sent before it could know. */
     const bool has_more = intake_next(&conn->intake, exchange).size > 0;
     if (conn->server->is_closing && (!has_more || body_is_open(&exchange->request.body)))
@@ -656,7 +660,7 @@ static int64_t look_at_handler(struct conn *conn)
         exchange->is_late = true;
         exchange->request.deadline_ns = LEAT_FOREVER;
         conn->deadline_ns = LEAT_FOREVER;
-        fiber_cancel(conn->fiber);
+        fiber_cancel(exchange->fiber);
         return LEAT_FOREVER;
     }
     if (!exchange->writer)

@@ -30,6 +30,7 @@
 #include "fiber/fiber.h"
 #include "http/exchange.h"
 #include "http/intake.h"
+#include "http/keep.h"
 #include "net/stream.h"
 
 struct leat_http_server;
@@ -79,7 +80,7 @@ struct conn {
         uint32_t lingered; /* LINGERING: bytes read away */
     };
     struct exchange *exchange; /* NULL: AWAITING, LINGERING, CLOSING */
-    struct fiber *fiber;       /* of the handler; NULL: none */
+    struct keep *keep;         /* NULL: nothing */
     struct intake intake;
     struct crowd_entry *crowd; /* those of its address; NULL: not counted */
     /* SENDING: acknowledged by the peer's kernel when that was last looked at; LINGERING: when it

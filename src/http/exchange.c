@@ -29,7 +29,7 @@ static void begin_request(struct exchange *exchange)
     exchange->waited_ns = 0;
     exchange->waited_bytes = 0;
     exchange->head_size = 0;
-    exchange->reader = exchange->writer = NULL;
+    exchange->fiber = exchange->reader = exchange->writer = NULL;
     exchange->request.head.method_text = slice_of(NULL, 0);
     exchange->request.allocated = 0;
     exchange->request.match = NULL;

@@ -66,6 +66,7 @@ struct leat_http_response {
     unsigned fields_end;             /* in out */
     unsigned lines_begin, lines_end; /* in out: those of the reply, which go with it */
     struct leat_slice media_type;
+    uint64_t pace_bytes_per_s; /* 0: as fast as may be */
     /* The body of a whole one is one of: */
     const void *body;            /* memory, */
     void *owned_body;            /* to be freed afterwards, */
@@ -98,6 +99,7 @@ struct exchange {
     unsigned head_size;            /* of the response, and of a "100 Continue" before it */
     int64_t waited_ns;             /* for its body, in this window, */
     uint64_t waited_bytes;         /* that came in it; see reading.c */
+    struct fiber *fiber;           /* the handler's; NULL: none */
     struct fiber *reader, *writer; /* waiting in leat_http_read, in leat_http_send */
     int send_result;               /* for the writer; 1: not yet known */
     _Alignas(ARENA_ALIGNMENT) char scratch[EXCHANGE_SCRATCH_SIZE];

@@ -62,6 +62,8 @@ static bool do_extras(struct play *play, struct leat_http_response *response, co
     }
     if (strstr(query, "t&"))
         (void)leat_http_reply_error(response, 500);
+    if ((found = strstr(query, "p=")) && sscanf(found, "p=%u", &number) == 1)
+        CHECK(run, leat_http_set_pace(response, number) == 0);
     if ((found = strstr(query, "x=")) && sscanf(found, "x=%u", &number) == 1)
         add_fields(play, response, number);
     return true;
@@ -89,6 +91,49 @@ static void reply_path(struct play *play, struct leat_http_request *request,
         (void)leat_http_reply_error(response, status);
 }
 
+/* The file once more, as a content made of pieces of it: nobody can tell. */
+static void reply_pieces(struct play *play, struct leat_http_request *request,
+                         struct leat_http_response *response, const char *path)
+{
+    enum { PIECES_MAX = 6 };
+    struct leat_vector pieces[PIECES_MAX];
+    struct leat_file *file;
+    char etag[LEAT_HTTP_ETAG_MAX];
+    const int error = leat_file_open(play->root, path + 1, LEAT_FOREVER, &file);
+    if (error) {
+        (void)leat_http_reply_error(response, leat_http_status_of_file(error));
+        return;
+    }
+    const struct leat_file_info *info = leat_file_info(file);
+    const size_t count = (size_t)draw(play->site.run, 1, PIECES_MAX);
+    uint64_t offset = 0;
+    for (size_t index = 0; index < count; index++) {
+        const uint64_t left = info->size - offset;
+        const uint64_t size = index == count - 1 ? left : draw(play->site.run, 0, left);
+        pieces[index] = (struct leat_vector){.file = file, .offset = offset, .size = size};
+        offset += size;
+    }
+    snprintf(etag, sizeof etag, "%llx-%llx", (unsigned long long)info->mtime_ns,
+             (unsigned long long)info->size);
+    const struct leat_http_content content = {.media_type = "application/octet-stream",
+                                              .etag = etag,
+                                              .mtime_ns = info->mtime_ns,
+                                              .vectors = pieces,
+                                              .count = count};
+    CHECK(play->site.run, leat_http_reply_content(request, response, &content) == 0);
+    leat_file_unref(file);
+}
+
+/* Which request of its connection this is; the memory must be what it was. */
+static void count_request(struct play *play, struct leat_http_request *request)
+{
+    struct {
+        uint64_t count, check;
+    } *memory = leat_http_connection_memory(request, sizeof *memory);
+    CHECK(play->site.run, memory && memory->check == memory->count * 7);
+    memory->check = ++memory->count * 7;
+}
+
 static void handle(struct leat_http_request *request, struct leat_http_response *response,
                    void *user)
 {
@@ -104,6 +149,8 @@ static void handle(struct leat_http_request *request, struct leat_http_response 
     if (!is_filled)
         sim_content(SITE_STATIC_CONTENT, 0, all, sizeof all);
     is_filled = true;
+    if (strstr(extras, "p="))
+        count_request(play, request);
     if (!do_extras(play, response, extras))
         return;
     /* However long that took, the request is what it was. */
@@ -115,6 +162,8 @@ static void handle(struct leat_http_request *request, struct leat_http_response 
         leat_http_reply_static(response, 200, NULL, all, size);
     else if (sscanf(text, "/e/%u", &status) == 1)
         (void)leat_http_reply_error(response, (int)status);
+    else if (strstr(extras, "c&") && strchr(text, 'f') && leat_http_is_get(request))
+        reply_pieces(play, request, response, text);
     else if (strcmp(text, "/n") != 0)
         reply_path(play, request, response);
 }

@@ -126,6 +126,10 @@ static void say_query(struct visitor *visitor)
         draft_say(&visitor->draft, "o&");
     if (draw_chance(run, 10))
         draft_say(&visitor->draft, "t&");
+    if (draw_chance(run, 30))
+        draft_say(&visitor->draft, "c&");
+    if (draw_chance(run, 20))
+        draft_say(&visitor->draft, "p=%u&", (unsigned)draw(run, 0, 2) * 1000000);
     if (draw_chance(run, 20))
         draft_say(&visitor->draft, "x=%u&", (unsigned)draw(run, 0, 40));
 }
