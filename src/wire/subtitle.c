@@ -215,7 +215,8 @@ static void add_tag(struct payload *payload, char name, bool is_end)
     }
 }
 
-/* Where a tag ends; NULL: nowhere near. A bound, or a text of nothing but '<' would take for ever. */
+/* Where a tag ends; NULL: nowhere near. Without the bound a text of nothing but '<' would take for
+ * ever. */
 static const char *find_end(struct leat_slice tag, char end)
 {
     enum { TAG_SIZE_MAX = 256 };
