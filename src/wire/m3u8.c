@@ -21,7 +21,7 @@ static bool is_control(struct leat_slice character)
 }
 
 /* NAME="value", after a comma; nothing without a value. A quoted string has no way to escape
- * (section 4.2). */
+ * (section 4.2): '"' becomes a typographic one. */
 static void add_quoted(struct text *text, const char *name, const char *value)
 {
     struct leat_slice left = slice_from_text(value);
@@ -35,7 +35,7 @@ static void add_quoted(struct text *text, const char *name, const char *value)
         if (is_control(character))
             text_add_literal(text, " ");
         else if (character.data[0] == '"')
-            text_add_literal(text, "'");
+            text_add_literal(text, "”");
         else
             text_add(text, character);
     }

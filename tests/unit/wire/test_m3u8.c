@@ -104,7 +104,7 @@ static void names_cannot_break_out(void **state)
         &text, &(struct m3u8_multivariant){.renditions = &rendition, .rendition_count = 1});
     assert_text(&text, "#EXTM3U\n"
                        "#EXT-X-VERSION:7\n"
-                       "#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"s\",NAME=\"a'b  #EXT   "
+                       "#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"s\",NAME=\"a”b  #EXT   "
                        "\xef\xbf\xbd\xc3\xa9,=\",DEFAULT=NO,AUTOSELECT=NO,URI=\"s.m3u8\"\n");
 }
 

@@ -96,6 +96,7 @@ static void tells_counters_from_text(void **state)
                    "\n00:00:03.000 --> 00:00:04.000\n1984\n"
                    "\n00:00:05.000 --> 00:00:06.000\nhere\nand there\n");
     assert_payload(SLICE("In the year\n1984"), "In the year\n1984");
+    assert_payload(SLICE("a\n \t\nb"), "a\nb");
 }
 
 static void keeps_three_tags_and_nests_them(void **state)
