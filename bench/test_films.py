@@ -207,7 +207,10 @@ def test_players_are_judged():
         assert not films_players.judge([good | {name: value}])["met"], name
     assert not films_players.judge([good, good, good | {"emptied": 1}])["met"], "any round counts"
     for name, value in (("client_core_percent", 99), ("late_ms", 900)):
-        assert films_players.judge([good, good | {name: value}])["void"] == 1, name
+        void = good | {name: value, "emptied": 5}
+        assert films_players.judge([good, void]) | {"met": True, "void": 1, "hungry": 0} == \
+            films_players.judge([good, void]), name
+        assert not films_players.judge([void])["met"], name
 
 
 def test_the_first_segment_is_judged():

@@ -18,7 +18,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from . import films_material, generator, memory, paired, servers
+from . import films_material, generator, laboratory, memory, paired, servers
 from .generator import Load
 
 LONG, LONG_S, PIECE_S, LONG_KBIT_PER_S = "long.mp4", 7200, 120, 1000
@@ -41,11 +41,13 @@ def rollup(running, key):
 
 
 def metric(name):
-    """A figure of the server's page of metrics; None: it has none of this name."""
+    """A figure of the server's page of metrics."""
     with films_material.Viewer(ADMIN) as viewer:
         page = viewer.get("/metrics").decode()
     found = re.search(rf"^{name}(?:{{[^}}]*}})? (\S+)$", page, re.M)
-    return float(found.group(1)) if found else None
+    if found is None:
+        raise laboratory.Fault(f"no {name} among the metrics")
+    return float(found.group(1))
 
 
 def make(lab, options):

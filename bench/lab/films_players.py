@@ -62,15 +62,18 @@ def is_void(figures):
 
 
 def judge(rounds):
-    """Whoever ran empty in any round counts; of the shares of the core the median does."""
-    hungry = max(max(figures["emptied"], figures["failed"], figures["unbegun"])
-                 for figures in rounds)
-    fairness = min(figures["fairness"] for figures in rounds)
-    cpu_percent = statistics.median(figures["cpu_percent"] for figures in rounds)
-    return {"hungry": hungry, "fairness": fairness, "cpu_percent": cpu_percent,
-            "void": sum(is_void(figures) for figures in rounds),
-            "met": hungry == 0 and fairness >= FAIRNESS_TARGET
-            and cpu_percent <= CPU_PERCENT_TARGET}
+    """Whoever ran empty in any round counts; of the shares of the core the median does. Void rounds
+    would show a server with less to do."""
+    fit = [figures for figures in rounds if not is_void(figures)]
+    result = {"void": len(rounds) - len(fit), "met": False}
+    if not fit:
+        return result
+    result["hungry"] = max(max(figures["emptied"], figures["failed"], figures["unbegun"])
+                           for figures in fit)
+    result["fairness"] = min(figures["fairness"] for figures in fit)
+    result["cpu_percent"] = statistics.median(figures["cpu_percent"] for figures in fit)
+    return result | {"met": result["hungry"] == 0 and result["fairness"] >= FAIRNESS_TARGET
+                     and result["cpu_percent"] <= CPU_PERCENT_TARGET}
 
 
 def tell(lab, rounds, result):
@@ -90,8 +93,12 @@ def tell(lab, rounds, result):
             f"{middle('server_core_percent'):.0f} %; resident {middle('resident') / 1e6:.1f} MB")
     lab.say(f"    players {middle('players_cpu_percent'):.1f} % of theirs, core busy "
             f"{middle('client_core_percent'):.0f} %, asked {middle('late_ms'):.1f} ms late at "
-            f"worst" + (f"; {result['void']} rounds are void: the players were too slow"
-                        if result["void"] else ""))
+            "worst")
+    if result["void"]:
+        lab.say(f"    {result['void']} of {len(rounds)} rounds are void: the players were too slow")
+    if result["void"] == len(rounds):
+        lab.say("    targets: NOT MET, for nothing was shown")
+        return
     lab.say(f"    targets: none hungry ({result['hungry']}), Jain fairness >= {FAIRNESS_TARGET} "
             f"({result['fairness']:.4f}), CPU <= {CPU_PERCENT_TARGET} % "
             f"({result['cpu_percent']:.1f}): {'met' if result['met'] else 'NOT MET'}")
