@@ -178,7 +178,7 @@ TRACE = """\
 12 pread64(9</c/film.mp4>,  <unfinished ...>
 11 sendfile(5<socket:[1]>, 9</c/film.mp4>, [5000] => [9000], 4000) = 4000
 12 <... pread64 resumed>""..., 1000, 9000) = 1000
-11 preadv2(9</c/film.mp4>, [{iov_base=""..., iov_len=1}], 1, 6000, RWF_NOWAIT) = 1
+11 preadv2(9</c/film.mp4>, [...], 1, 6000, RWF_NOWAIT) = 1
 11 preadv2(9</c/film.mp4>, [{iov_base="", iov_len=1}], 1, 7000, RWF_NOWAIT) = -1 EAGAIN (again)
 11 mmap(NULL, 4096, PROT_READ, MAP_SHARED, 9</c/film.mp4>, 0) = 0x7f0000001000
 11 read(6</c/other.mp4>, ""..., 4096) = 4096
@@ -196,6 +196,12 @@ def test_reads_of_media_are_found_in_a_trace():
     assert read(TRACE + vectored, (5000, 9000)) == (64, 1)
     unplaced = "11 read(9</c/film.mp4>, \"\"..., 4096) = 512\n"
     assert read(TRACE + unplaced, (5000, 9000)) == (512, 1)
+
+
+def test_calls_are_counted():
+    calls = films_segment.calls_about(TRACE, "film.mp4")
+    assert calls == {"openat2": 1, "pread64": 2, "sendfile": 1, "preadv2": 2, "mmap": 1,
+                     "recvfrom": 1}, calls
 
 
 def test_players_are_judged():

@@ -6,6 +6,7 @@ measure. Then each segment once under strace: what user space has read of the fi
 much of what was sent went by sendfile. Reads through io_uring do not show there, so with that
 engine the second says more."""
 import re
+from collections import Counter
 
 from . import films_material, generator, laboratory, large, paired, servers
 from .generator import Load
@@ -100,6 +101,12 @@ def media_read(trace, name, media):
     return read, looks
 
 
+def calls_about(trace, name):
+    """How often each call was made on the film's file or a connection."""
+    return Counter(text.split("(")[0] for text in whole_calls(trace)
+                   if f"/{name}>" in text or "<socket:[" in text)
+
+
 def trace(lab, options, engine, name, paths):
     log = lab.directory / f"strace-{engine}"
     wrapper = [lab.tool("strace"), "-f", "-y", "-qq", "-s", "0", "-o", log]
@@ -110,13 +117,13 @@ def trace(lab, options, engine, name, paths):
     text = log.read_text()
     film = lab.content() / name
     read, looks = media_read(text, name, films_material.mdat_ranges(film) if film.is_file() else [])
-    calls = large.read_trace(text)
-    result = {"calls": calls["calls"], "sent_share": calls["sent"] / figures["bytes"],
+    calls = calls_about(text, name)
+    result = {"calls": calls, "sent_share": large.read_trace(text)["sent"] / figures["bytes"],
               "media_read": read, "looks": looks, "segments": figures["requests"]}
     result["met"] = read == 0 and result["sent_share"] >= large.SENDFILE_SHARE_TARGET
-    frequent = sorted(calls["calls"].items(), key=lambda item: -item[1])[:8]
     lab.say(f"strace, {name}, engine {engine}, calls/segment: "
-            + ", ".join(f"{call} {count / figures['requests']:.2f}" for call, count in frequent))
+            + ", ".join(f"{call} {count / figures['requests']:.2f}"
+                        for call, count in calls.most_common(8)))
     lab.say(f"    read of the media: {read} bytes (target 0), {looks} looks of one byte into the "
             f"page cache; by sendfile {100 * result['sent_share']:.2f} % of what was sent "
             f"(target >= 99): {'met' if result['met'] else 'NOT MET'}")
