@@ -60,8 +60,8 @@ struct film_stream {
 };
 
 /* Reads the index of a file through `source`; blocks as the source does. 0 and a film with one
- * reference; an error of the source's; -ENOMEM; -LEAT_E_MALFORMED, -LEAT_E_LIMIT or -EOPNOTSUPP and one
- * line in ret_reason (FILM_REASON_SIZE bytes) when it cannot be streamed. */
+ * reference; an error of the source's; -ENOMEM; -LEAT_E_MALFORMED, -LEAT_E_LIMIT or -EOPNOTSUPP and
+ * one line in ret_reason (FILM_REASON_SIZE bytes) when it cannot be streamed. */
 int film_build(const struct mp4_source *source, struct film **ret_film, char *ret_reason);
 /* From any thread. */
 void film_ref(struct film *film);
@@ -81,14 +81,17 @@ bool film_is_independent(const struct film *film);
 
 /* ---- Segments -------------------------------------------------------------------------------- */
 
+/* Of the film. */
 unsigned film_segment_count(const struct film *film);
+/* Of the stream: less those behind its end, when it is shorter than the film. */
+unsigned film_stream_segment_count(const struct film *film, const struct film_stream *stream);
 /* When segment `index` of a track begins, in the track's ticks from the beginning of the
- * presentation; for index == count: where it ends. Does not fall. A track that ends before the
- * others has empty segments at its end: their begin is their end. */
+ * presentation; for index == count: where it ends. Does not fall. Where a track is silent, before
+ * its begin or behind its end, its segments are empty, and begin where they end. */
 int64_t film_segment_begin(const struct film *film, unsigned track, unsigned index);
 
-/* Bytes of the largest init segment, and its writing: ftyp and moov. Returns its size; `data` has
- * room for `capacity`. -ENOBUFS. */
+/* Writes ftyp and moov into `capacity` bytes and returns their size; -ENOBUFS, never with
+ * FILM_INIT_SIZE_MAX. */
 int film_write_init(const struct film *film, const struct film_stream *stream, void *data,
                     size_t capacity);
 enum { FILM_INIT_SIZE_MAX = 2 * MP4_STSD_MAX + 4096 };

@@ -15,8 +15,8 @@ struct mp4_init_track {
     int64_t media_time; /* the presentation begins here in the media; 0: without an edit list */
 };
 
-/* ftyp and moov. Sample entries of QuickTime become those of ISO/IEC 14496-12. The writer has failed
- * when there was no room. */
+/* ftyp and moov. Sample entries of QuickTime become those of ISO/IEC 14496-12. Without room for it
+ * the writer has failed. */
 void mp4_write_init(struct writer *writer, const struct mp4_init_track *tracks, unsigned count);
 
 struct mp4_fragment_sample {

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See cuts.h.
+ */
+#include "media/cuts.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+
+/* Of one track in one segment: what a head of it may take, and 31 bits can point into. */
+enum { SEGMENT_BYTES_MAX = 512 * 1024 * 1024 };
+
+static int add_cut(struct cuts *cuts, uint32_t first, int64_t begin)
+{
+    if (cuts->count == cuts->capacity) {
+        const uint32_t capacity = cuts->capacity ? cuts->capacity * 2 : 64;
+        struct track_cut *grown =
+            capacity > cuts->capacity ? realloc(cuts->list, capacity * sizeof *grown) : NULL;
+        if (!grown)
+            return -ENOMEM;
+        cuts->list = grown;
+        cuts->capacity = capacity;
+    }
+    cuts->list[cuts->count++] = (struct track_cut){first, begin};
+    return 0;
+}
+
+/* The multiple of 2 s that comes next, in ticks. */
+static int64_t line_after(int64_t ticks, uint32_t timescale)
+{
+    const int64_t step = (int64_t)timescale * FILM_SEGMENT_MS / 1000;
+    return (ticks / (step > 0 ? step : 1) + 1) * (step > 0 ? step : 1);
+}
+
+/* The measure itself, at its sync samples. A picture that begins up to half its duration before a
+ * line is taken for the one upon it, so that rounded times shift no cut. */
+static int cut_measure(struct cuts *cuts)
+{
+    const struct track *track = cuts->measure;
+    const uint32_t timescale = track->mp4.timescale;
+    struct samples_cursor cursor;
+    struct mp4_sample sample;
+    int64_t line = INT64_MIN, sync_at = INT64_MIN;
+    samples_seek(&cursor, &track->samples, track->first);
+    while (cursor.index < track->end && samples_next(&cursor, &sample)) {
+        const int64_t shown = track_shown_at(track, &sample);
+        if (shown < sync_at)
+            cuts->is_independent = false;
+        if (!sample.is_sync || shown + sample.duration / 2 < line)
+            continue;
+        const int64_t begin = cuts->count == 0 && shown < 0 ? 0 : shown;
+        const int64_t before = cuts->count > 0 ? cuts->list[cuts->count - 1].begin : begin;
+        if (begin < before)
+            continue; /* it is shown before the last one: no place to cut */
+        if (add_cut(cuts, cursor.index - 1, begin) != 0)
+            return -ENOMEM;
+        if (track->samples.syncs && cuts->count > 1)
+            sync_at = shown;
+        line = line_after(begin + sample.duration / 2, timescale);
+    }
+    return 0;
+}
+
+int cuts_make(struct cuts *cuts, const struct track *measure, int64_t end, char *reason)
+{
+    const uint32_t timescale = measure->mp4.timescale;
+    const int64_t longest = (int64_t)timescale * FILM_SEGMENT_MAX_MS / 1000;
+    *cuts = (struct cuts){.measure = measure, .is_independent = true, .reason = reason};
+    int error = cut_measure(cuts);
+    if (error)
+        return error;
+    ASSERT(cuts->count > 0);
+    const int64_t measure_end = track_end(measure);
+    /* Other tracks may go on when the measure has ended. */
+    int64_t line = measure_end;
+    while (!error && end - line > (int64_t)timescale * FILM_SEGMENT_MS / 1000) {
+        error = add_cut(cuts, measure->end, line);
+        line = line_after(line, timescale);
+    }
+    /* For where the last one ends. */
+    const int64_t last_begin = cuts->list[cuts->count - 1].begin;
+    const int64_t last_end = end > measure_end ? end : measure_end;
+    if (!error)
+        error = add_cut(cuts, measure->end, last_end > last_begin ? last_end : last_begin);
+    if (error)
+        return error;
+    cuts->count--;
+    for (uint32_t index = 0; index < cuts->count; index++) {
+        const int64_t lasts = cuts->list[index + 1].begin - cuts->list[index].begin;
+        if (lasts <= longest)
+            continue;
+        snprintf(reason, FILM_REASON_SIZE,
+                 "its keyframes are up to %.0f s apart, where %d s is the most a segment lasts",
+                 (double)lasts / timescale, FILM_SEGMENT_MAX_MS / 1000);
+        return -EOPNOTSUPP;
+    }
+    return 0;
+}
+
+/* Bit rates, from the bytes of one segment. Short ones, as the last may be, say little. */
+static void note_segment(struct film_track *facts, uint64_t bytes, int64_t ticks)
+{
+    const int64_t least = (int64_t)facts->timescale * FILM_SEGMENT_MS / 2000;
+    if (ticks < least)
+        ticks = least > 0 ? least : 1;
+    const uint64_t rate = (uint64_t)((__int128)bytes * 8 * facts->timescale / ticks);
+    if (rate > facts->peak_bits_per_s)
+        facts->peak_bits_per_s = rate;
+}
+
+/* Where in the track's own ticks segment `index` begins. */
+static int64_t begin_of(const struct cuts *cuts, const struct track *track, uint32_t index)
+{
+    return ticks_up(cuts->list[index].begin, cuts->measure->mp4.timescale, track->mp4.timescale);
+}
+
+/* The segment before `index` has ended at sample `end`: does it keep within the bounds? */
+static int check_segment(const struct cuts *cuts, const struct track *track, uint32_t index,
+                         uint32_t end, uint64_t bytes)
+{
+    if (index == 0 || (end - track->cuts[index - 1].first <= FILM_SEGMENT_SAMPLES_MAX / 2 &&
+                       bytes <= SEGMENT_BYTES_MAX))
+        return 0;
+    snprintf(cuts->reason, FILM_REASON_SIZE,
+             "one of its segments would have more than %d samples or %d MiB",
+             FILM_SEGMENT_SAMPLES_MAX / 2, SEGMENT_BYTES_MAX >> 20);
+    return -EOPNOTSUPP;
+}
+
+/* Its first samples, and bytes. */
+static int assign_samples(const struct cuts *cuts, struct track *track, uint64_t *ret_bytes)
+{
+    const bool is_measure = track == cuts->measure;
+    const int64_t end = track_end(track);
+    struct samples_cursor cursor;
+    struct mp4_sample sample;
+    uint64_t bytes = 0, all_bytes = 0; /* since the last cut, and before it */
+    int64_t line = INT64_MIN;
+    uint32_t next = 0; /* the segment that the next sample may begin */
+    int error = 0;
+    samples_seek(&cursor, &track->samples, track->first);
+    while (!error && cursor.index < track->end && samples_next(&cursor, &sample)) {
+        const uint32_t at = cursor.index - 1;
+        const int64_t shown = track_shown_at(track, &sample);
+        while (!error && next < cuts->count &&
+               (is_measure ? cuts->list[next].first <= at : shown >= line)) {
+            error = check_segment(cuts, track, next, at, bytes);
+            track->cuts[next] = (struct track_cut){at, shown > 0 ? shown : 0};
+            if (bytes > 0)
+                note_segment(&track->facts, bytes, shown - track->cuts[next - 1].begin);
+            next++;
+            line = next < cuts->count ? begin_of(cuts, track, next) : INT64_MAX;
+            all_bytes += bytes;
+            bytes = 0;
+        }
+        bytes += sample.size;
+    }
+    ASSERT(next > 0);
+    error = error ? error : check_segment(cuts, track, next, track->end, bytes);
+    note_segment(&track->facts, bytes, end - track->cuts[next - 1].begin);
+    for (; next <= cuts->count; next++)
+        track->cuts[next] = (struct track_cut){track->end, end};
+    *ret_bytes = all_bytes + bytes;
+    return error;
+}
+
+int cuts_apply(const struct cuts *cuts, struct track *track)
+{
+    uint64_t bytes = 0;
+    track->cuts = malloc((cuts->count + (size_t)1) * sizeof *track->cuts);
+    if (!track->cuts)
+        return -ENOMEM;
+    const int error = assign_samples(cuts, track, &bytes);
+    if (error)
+        return error;
+    /* None begins behind its end, however odd the times of the last samples are. */
+    for (uint32_t index = cuts->count; index-- > 0;)
+        if (track->cuts[index].begin > track->cuts[index + 1].begin)
+            track->cuts[index].begin = track->cuts[index + 1].begin;
+    const int64_t lasts = track->cuts[cuts->count].begin - track->cuts[0].begin;
+    track->facts.duration = lasts > 0 ? (uint64_t)lasts : 1;
+    track->facts.average_bits_per_s =
+        (uint64_t)((__int128)bytes * 8 * track->mp4.timescale / track->facts.duration);
+    return 0;
+}

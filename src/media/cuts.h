@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where a film is cut into segments. Only for this folder. One track gives the measure: the video,
+ * or without one a sound track. It is cut at the first sync sample in each 2 s; the others at the
+ * first sample that is shown then or later.
+ */
+#ifndef MEDIA_CUTS_H
+#define MEDIA_CUTS_H
+
+#include "media/track.h"
+
+struct cuts {
+    const struct track *measure;
+    uint32_t count, capacity; /* of segments */
+    struct track_cut *list;   /* the measure's */
+    bool is_independent;      /* no picture needs one of another segment */
+    char *reason;             /* FILM_REASON_SIZE bytes, for what cannot be cut */
+};
+
+/* Cuts the measure. `end` is where the longest of the tracks ends, in the measure's ticks. 0,
+ * -ENOMEM, or -EOPNOTSUPP with a reason. The list is the caller's to free. */
+int cuts_make(struct cuts *cuts, const struct track *measure, int64_t end, char *reason);
+
+/* Cuts a track as the measure was, and takes down its bit rates. 0, -ENOMEM, -EOPNOTSUPP. */
+int cuts_apply(const struct cuts *cuts, struct track *track);
+
+#endif
