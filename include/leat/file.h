@@ -12,6 +12,7 @@
 #define LEAT_FILE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -74,7 +75,22 @@ typedef bool (*leat_entry_info_fn)(const char *name, bool is_directory,
 int leat_file_list_info(struct leat_file *directory, int64_t deadline_ns, leat_entry_info_fn entry,
                         void *user);
 
+/* A hint: this range will be sent soon. What of it is not in the page cache is read in the
+ * background, while the file is held; at most 8 MiB of it, and when the loop has enough of that to
+ * do already it is forgotten. Costs next to nothing when all is there. */
+void leat_file_read_ahead(struct leat_file *file, uint64_t offset, uint64_t size);
+
 /* ---- Bytes in memory ------------------------------------------------------------------------ */
+
+/* Reads ranges of a file into `data`, one behind the other. What is little and in the page cache is
+ * there at once; the rest is read in a thread of the pool, in one go. 0; -LEAT_E_TRUNCATED when the
+ * file ends before, -EIO, -EAGAIN (too much waits for the pool), -ETIMEDOUT, -ECANCELED … A reading
+ * that has begun is waited for, whatever the deadline. After an error `data` is of no use. */
+struct leat_file_range {
+    uint64_t offset, size;
+};
+int leat_file_read(struct leat_file *file, const struct leat_file_range *ranges, size_t count,
+                   void *data, int64_t deadline_ns);
 
 /* A range of a file for code that must see its bytes. It is a sealed copy in memory, because a
  * plain mapping of a file that somebody truncates kills its reader (SIGBUS). Sending needs none of

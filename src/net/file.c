@@ -56,6 +56,7 @@ struct file_cache {
     struct list_node failures; /* of entries with an error */
     unsigned failure_count;
     struct file_counters counters;
+    struct file_hints hints;
 };
 
 /* ---- Files ----------------------------------------------------------------------------------- */
@@ -136,6 +137,7 @@ static size_t drop_oldest(struct file_cache *cache, struct list_node *list, size
 static void cache_fini(struct loop_extension *extension)
 {
     struct file_cache *cache = CONTAINER_OF(extension, struct file_cache, extension);
+    file_hints_end(loop_current, &cache->hints);
     drop_oldest(cache, &cache->ages, SIZE_MAX);
     drop_oldest(cache, &cache->failures, SIZE_MAX);
     ASSERT(cache->table.count == 0);
@@ -162,6 +164,12 @@ static struct file_cache *cache_of(struct leat_loop *loop)
     list_init(&cache->failures);
     loop->extensions[LOOP_SLOT_FILES] = &cache->extension;
     return cache;
+}
+
+struct file_hints *file_hints_of(struct leat_loop *loop)
+{
+    struct file_cache *cache = cache_of(loop);
+    return cache ? &cache->hints : NULL;
 }
 
 void file_counters_read(const struct leat_loop *loop, struct file_counters *ret_counters)

@@ -39,6 +39,22 @@ struct leat_file {
     char memo[120];
 };
 
+/* Reading ahead that is under way on a loop: file_read.c. */
+enum { FILE_HINTS_MAX = 4 };
+struct file_hint {
+    struct leat_file *file; /* held; NULL: the slot is free */
+    uint64_t end;
+    struct op op; /* the fill under way */
+};
+struct file_hints {
+    struct file_hint hints[FILE_HINTS_MAX];
+    bool is_ending;
+};
+/* NULL: no memory. */
+struct file_hints *file_hints_of(struct leat_loop *loop);
+/* The loop goes: returns when none is under way any more. */
+void file_hints_end(struct leat_loop *loop, struct file_hints *hints);
+
 /* Whether two looks at a path saw the same content. */
 static inline bool file_info_equal(const struct leat_file_info *a, const struct leat_file_info *b)
 {

@@ -24,6 +24,11 @@ enum { RESIDENCY_FILL_SIZE = 256 * 1024 };
  * Never blocks. */
 uint64_t residency_ready(struct leat_file *file, uint64_t offset, uint64_t size);
 
+/* Is the whole window around `offset`, which is in the file? False also where the kernel has no
+ * cachestat. Who wants much of a file soon asks this first: the verdict on a window is believed,
+ * that on a part of one is not. */
+bool residency_window_ready(struct leat_file *file, uint64_t offset);
+
 /* Somebody has found a byte near `offset` missing: what was believed of it is not any more. */
 void residency_doubt(struct leat_file *file, uint64_t offset);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files: many fibers open the same few through the cache while they change, read them by OP_READ,
- * fill them, copy them into memory, list them. What they are given was true lately, and the bytes
- * are those of the file they hold.
+ * Files: many fibers open the same few through the cache while they change, read them by OP_READ
+ * and by ranges, fill them, read them ahead, copy them into memory, list them. What they are given
+ * was true lately, and the bytes are those of the file they hold.
  */
 #include <stdio.h>
 
@@ -115,6 +115,50 @@ static void map_range(struct disk *disk, struct leat_file *file, unsigned number
     }
 }
 
+/* Several ranges in one go, at once or by a job. */
+static void read_ranges(struct disk *disk, struct leat_file *file, unsigned number,
+                        const struct shelf_version *version)
+{
+    enum { RANGES_MAX = 4, RANGE_SIZE_MAX = 40000 };
+    struct sim_run *run = disk->run;
+    struct leat_file_range ranges[RANGES_MAX];
+    const size_t count = (size_t)draw(run, 0, RANGES_MAX);
+    uint64_t size = 0;
+    bool is_beyond = false;
+    for (size_t index = 0; index < count; index++) {
+        ranges[index].offset = draw(run, 0, version->size);
+        const uint64_t left = version->size - ranges[index].offset + draw_chance(run, 5);
+        ranges[index].size = draw(run, 0, left < RANGE_SIZE_MAX ? left : RANGE_SIZE_MAX);
+        is_beyond |= ranges[index].offset + ranges[index].size > version->size;
+        size += ranges[index].size;
+    }
+    char *data = malloc(size + 1);
+    CHECK(run, data != NULL);
+    const int64_t deadline_ns = draw_deadline_ns(run);
+    const int error = leat_file_read(file, ranges, count, data, deadline_ns);
+    const char *at = data;
+    for (size_t index = 0; !error && index < count; at += ranges[index++].size)
+        CHECK(run, sim_content_equal(version->content, ranges[index].offset, at,
+                                     (size_t)ranges[index].size));
+    if (error == -LEAT_E_TRUNCATED)
+        CHECK(run, is_beyond || shelf_has_shrunk(&disk->shelf, number, version));
+    else if (error)
+        check_failure(run, error, deadline_ns);
+    else
+        CHECK(run, !is_beyond || shelf_now(&disk->shelf, number) != version);
+    free(data);
+}
+
+/* Nobody waits for it; the world sees what it leaves behind. */
+static void read_ahead(struct disk *disk, struct leat_file *file, unsigned number,
+                       const struct shelf_version *version)
+{
+    struct sim_run *run = disk->run;
+    for (uint64_t count = draw(run, 1, 3); count > 0; count--)
+        leat_file_read_ahead(file, draw(run, 0, version->size + 10), draw(run, 0, version->size));
+    CHECK(run, file->fills <= FILE_HINTS_MAX + READERS_MAX);
+}
+
 /* ---- Opening --------------------------------------------------------------------------------- */
 
 static void use_file(struct disk *disk)
@@ -139,9 +183,10 @@ static void use_file(struct disk *disk)
         shelf_find(&disk->shelf, number, info->size, info->mtime_ns, since_ns);
     CHECK(run, version != NULL && !info->is_directory);
     static void (*const uses[])(struct disk *, struct leat_file *, unsigned,
-                                const struct shelf_version *) = {read_range, fill_range, map_range};
+                                const struct shelf_version *) = {read_range, fill_range, map_range,
+                                                                 read_ranges, read_ahead};
     for (uint64_t count = draw(run, 0, 3); count > 0; count--) {
-        uses[draw(run, 0, 2)](disk, file, number, version);
+        uses[draw(run, 0, sizeof uses / sizeof *uses - 1)](disk, file, number, version);
         if (draw_chance(run, 20))
             (void)leat_sleep_ms((int64_t)draw(run, 0, 1500));
     }

@@ -105,6 +105,8 @@ static void reply_pieces(struct play *play, struct leat_http_request *request,
         return;
     }
     const struct leat_file_info *info = leat_file_info(file);
+    if (play->site.has_ranges && draw_chance(play->site.run, 50))
+        leat_file_read_ahead(file, draw(play->site.run, 0, info->size), info->size);
     const size_t count = (size_t)draw(play->site.run, 1, PIECES_MAX);
     uint64_t offset = 0;
     for (size_t index = 0; index < count; index++) {

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -152,6 +153,26 @@ static inline void folder_write(const struct folder *folder, const char *name, u
     assert_int_equal(fwrite(data + first, 1, size, file), size);
     fclose(file);
     free(data);
+}
+
+/* Takes a file of this size out of the page cache. False: this host keeps it (a file system in
+ * memory, say). */
+static inline bool folder_make_cold(const struct folder *folder, const char *name, size_t size)
+{
+    const int fd = open(folder_path(folder, name), O_RDONLY);
+    char byte;
+    const struct iovec vector = {.iov_base = &byte, .iov_len = 1};
+    assert_true(fd >= 0);
+    assert_int_equal(fdatasync(fd), 0);
+    posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM); /* what looks shall not read ahead */
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    const bool is_cold =
+        preadv2(fd, &vector, 1, (off_t)(size / 2), RWF_NOWAIT) < 0 && errno == EAGAIN;
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    close(fd);
+    if (!is_cold)
+        print_message("# files in %s cannot be made cold\n", folder->path);
+    return is_cold;
 }
 
 /* ---- Children -------------------------------------------------------------------------------- */

@@ -5,8 +5,6 @@
  */
 #include "pair.h"
 
-#include <sys/uio.h>
-
 #include "fiber/fiber.h"
 #include "net/file.h"
 #include "net/residency.h"
@@ -14,24 +12,6 @@
 enum { FILM_SIZE = 3 * FILE_WINDOW_SIZE + 5000 };
 
 static struct folder folder;
-
-/* 1: the file is out of the page cache. 0: this host keeps it (a file system in memory, say). */
-static bool make_cold(void)
-{
-    const int fd = open(folder_path(&folder, "film"), O_RDONLY);
-    char byte;
-    const struct iovec vector = {.iov_base = &byte, .iov_len = 1};
-    assert_true(fd >= 0);
-    assert_int_equal(fdatasync(fd), 0);
-    posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM); /* what looks shall not read ahead */
-    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-    const bool is_cold = preadv2(fd, &vector, 1, FILM_SIZE / 2, RWF_NOWAIT) < 0 && errno == EAGAIN;
-    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-    close(fd);
-    if (!is_cold)
-        print_message("# files in %s cannot be made cold\n", folder.path);
-    return is_cold;
-}
 
 static void make_warm(void)
 {
@@ -68,6 +48,33 @@ static int warm_is_ready_fiber(void *arg)
 }
 FIBER_ENGINE_TEST(warm_is_ready)
 
+/* A verdict on all of a window around a place. */
+static int a_window_is_ready_fiber(void *arg)
+{
+    struct leat_root *root;
+    struct leat_file *film = open_film(&root);
+    make_warm();
+    const uint64_t end = 3 * FILE_WINDOW_SIZE;
+    /* Where the kernel cannot count pages this is never so. */
+    const bool can_tell = film->loop->sys->resident(film->loop->sys, film->fd, 0, 1) >= 0;
+    assert_int_equal(residency_window_ready(film, FILE_WINDOW_SIZE - 1), can_tell);
+    assert_int_equal(residency_window_ready(film, FILM_SIZE - 1), can_tell);
+    residency_fill_begins(film, end - 1, 1);
+    assert_false(residency_window_ready(film, end - FILE_WINDOW_SIZE));
+    assert_int_equal(residency_window_ready(film, end), can_tell);
+    residency_fill_ends(film);
+    if (folder_make_cold(&folder, "film", FILM_SIZE)) {
+        assert_int_equal(residency_window_ready(film, 0), can_tell); /* still believed */
+        assert_false(residency_window_ready(film, FILE_WINDOW_SIZE));
+        residency_doubt(film, 5);
+        assert_false(residency_window_ready(film, 0));
+    }
+    leat_file_unref(film);
+    leat_root_close(root);
+    return 0;
+}
+FIBER_ENGINE_TEST(a_window_is_ready)
+
 /* No page is missing, or still on its way from the disk. */
 static void assert_whole(const struct leat_file *file, uint64_t offset, uint64_t size)
 {
@@ -81,7 +88,7 @@ static int cold_is_filled_fiber(void *arg)
 {
     struct leat_root *root;
     struct leat_file *film = open_film(&root);
-    if (make_cold()) {
+    if (folder_make_cold(&folder, "film", FILM_SIZE)) {
         assert_int_equal(residency_ready(film, 0, FILM_SIZE), 0);
         assert_int_equal(residency_ready(film, FILE_WINDOW_SIZE, 5000), 0);
         for (uint64_t offset = 0; offset < FILM_SIZE; offset += RESIDENCY_FILL_SIZE) {
@@ -107,7 +114,7 @@ static int half_a_window_fiber(void *arg)
 {
     struct leat_root *root;
     struct leat_file *film = open_film(&root);
-    if (make_cold()) {
+    if (folder_make_cold(&folder, "film", FILM_SIZE)) {
         struct op op;
         op_init(&op, OP_FILL, film->fd, fiber_op_done);
         op.fill.size = RESIDENCY_FILL_SIZE;
@@ -129,7 +136,7 @@ static int a_verdict_is_believed_for_a_second_fiber(void *arg)
     make_warm();
     assert_int_equal(residency_ready(film, 0, FILE_WINDOW_SIZE), FILE_WINDOW_SIZE);
     assert_int_equal(residency_ready(film, FILE_WINDOW_SIZE, 100), 100); /* no whole window */
-    if (make_cold()) {
+    if (folder_make_cold(&folder, "film", FILM_SIZE)) {
         assert_int_equal(residency_ready(film, 0, FILE_WINDOW_SIZE), FILE_WINDOW_SIZE);
         assert_int_equal(residency_ready(film, 77, 100), 100);
         assert_int_equal(residency_ready(film, FILE_WINDOW_SIZE, 100), 0);
@@ -159,6 +166,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_warm_is_ready),
+        cmocka_unit_test(test_a_window_is_ready),
         cmocka_unit_test(test_cold_is_filled),
         cmocka_unit_test(test_half_a_window),
         cmocka_unit_test(test_a_verdict_is_believed_for_a_second),
