@@ -17,13 +17,15 @@ static int add_cut(struct cuts *cuts, uint32_t first, int64_t begin)
 {
     if (cuts->count == cuts->capacity) {
         const uint32_t capacity = cuts->capacity ? cuts->capacity * 2 : 64;
-        struct track_cut *grown =
-            capacity > cuts->capacity ? realloc(cuts->list, capacity * sizeof *grown) : NULL;
-        if (!grown)
+        struct track_cut *list = realloc(cuts->list, capacity * sizeof *list);
+        cuts->list = list ? list : cuts->list;
+        uint64_t *bytes = realloc(cuts->bytes, capacity * sizeof *bytes);
+        cuts->bytes = bytes ? bytes : cuts->bytes;
+        if (!list || !bytes)
             return -ENOMEM;
-        cuts->list = grown;
         cuts->capacity = capacity;
     }
+    cuts->bytes[cuts->count] = 0;
     cuts->list[cuts->count++] = (struct track_cut){first, begin};
     return 0;
 }
@@ -49,17 +51,15 @@ static int cut_measure(struct cuts *cuts)
         const int64_t shown = track_shown_at(track, &sample);
         if (shown < sync_at)
             cuts->is_independent = false;
-        if (!sample.is_sync || shown + sample.duration / 2 < line)
-            continue;
-        const int64_t begin = cuts->count == 0 && shown < 0 ? 0 : shown;
-        const int64_t before = cuts->count > 0 ? cuts->list[cuts->count - 1].begin : begin;
-        if (begin < before)
-            continue; /* it is shown before the last one: no place to cut */
-        if (add_cut(cuts, cursor.index - 1, begin) != 0)
-            return -ENOMEM;
-        if (track->samples.syncs && cuts->count > 1)
-            sync_at = shown;
-        line = line_after(begin + sample.duration / 2, timescale);
+        if (sample.is_sync && shown + sample.duration / 2 >= line) {
+            const int64_t begin = cuts->count == 0 && shown < 0 ? 0 : shown;
+            if (add_cut(cuts, cursor.index - 1, begin) != 0)
+                return -ENOMEM;
+            if (track->samples.syncs && cuts->count > 1)
+                sync_at = shown;
+            line = line_after(begin + sample.duration / 2, timescale);
+        }
+        cuts->bytes[cuts->count - 1] += sample.size;
     }
     return 0;
 }
@@ -100,6 +100,13 @@ int cuts_make(struct cuts *cuts, const struct track *measure, int64_t end, char 
     return 0;
 }
 
+void cuts_fini(struct cuts *cuts)
+{
+    free(cuts->list);
+    free(cuts->bytes);
+    *cuts = (struct cuts){0};
+}
+
 /* Bit rates, from the bytes of one segment. Short ones, as the last may be, say little. */
 static void note_segment(struct film_track *facts, uint64_t bytes, int64_t ticks)
 {
@@ -117,12 +124,10 @@ static int64_t begin_of(const struct cuts *cuts, const struct track *track, uint
     return ticks_up(cuts->list[index].begin, cuts->measure->mp4.timescale, track->mp4.timescale);
 }
 
-/* The segment before `index` has ended at sample `end`: does it keep within the bounds? */
-static int check_segment(const struct cuts *cuts, const struct track *track, uint32_t index,
-                         uint32_t end, uint64_t bytes)
+/* A segment of a track: does it keep within the bounds? */
+static int check_segment(const struct cuts *cuts, uint32_t samples, uint64_t bytes)
 {
-    if (index == 0 || (end - track->cuts[index - 1].first <= FILM_SEGMENT_SAMPLES_MAX / 2 &&
-                       bytes <= SEGMENT_BYTES_MAX))
+    if (samples <= FILM_SEGMENT_SAMPLES_MAX / 2 && bytes <= SEGMENT_BYTES_MAX)
         return 0;
     snprintf(cuts->reason, FILM_REASON_SIZE,
              "one of its segments would have more than %d samples or %d MiB",
@@ -130,14 +135,33 @@ static int check_segment(const struct cuts *cuts, const struct track *track, uin
     return -EOPNOTSUPP;
 }
 
-/* Its first samples, and bytes. */
+/* The measure's own: they are known. */
+static int copy_measure(const struct cuts *cuts, struct track *track, uint64_t *ret_bytes)
+{
+    const int64_t end = track_end(track);
+    int error = 0;
+    for (uint32_t index = 0; index <= cuts->count; index++) {
+        struct track_cut *cut = &track->cuts[index];
+        *cut = cuts->list[index];
+        if (cut->begin > end || cut->first == track->end)
+            cut->begin = end;
+    }
+    for (uint32_t index = 0; !error && index < cuts->count; index++) {
+        const struct track_cut *cut = &track->cuts[index];
+        error = check_segment(cuts, cut[1].first - cut[0].first, cuts->bytes[index]);
+        note_segment(&track->facts, cuts->bytes[index], cut[1].begin - cut[0].begin);
+        *ret_bytes += cuts->bytes[index];
+    }
+    return error;
+}
+
+/* Another's: what is shown from the measure's cut on. */
 static int assign_samples(const struct cuts *cuts, struct track *track, uint64_t *ret_bytes)
 {
-    const bool is_measure = track == cuts->measure;
     const int64_t end = track_end(track);
     struct samples_cursor cursor;
     struct mp4_sample sample;
-    uint64_t bytes = 0, all_bytes = 0; /* since the last cut, and before it */
+    uint64_t bytes = 0; /* since the last cut */
     int64_t line = INT64_MIN;
     uint32_t next = 0; /* the segment that the next sample may begin */
     int error = 0;
@@ -145,25 +169,25 @@ static int assign_samples(const struct cuts *cuts, struct track *track, uint64_t
     while (!error && cursor.index < track->end && samples_next(&cursor, &sample)) {
         const uint32_t at = cursor.index - 1;
         const int64_t shown = track_shown_at(track, &sample);
-        while (!error && next < cuts->count &&
-               (is_measure ? cuts->list[next].first <= at : shown >= line)) {
-            error = check_segment(cuts, track, next, at, bytes);
-            track->cuts[next] = (struct track_cut){at, shown > 0 ? shown : 0};
-            if (bytes > 0)
+        while (!error && next < cuts->count && shown >= line) {
+            if (bytes > 0) {
+                error = check_segment(cuts, at - track->cuts[next - 1].first, bytes);
                 note_segment(&track->facts, bytes, shown - track->cuts[next - 1].begin);
-            next++;
+            }
+            track->cuts[next++] = (struct track_cut){at, shown > 0 ? shown : 0};
             line = next < cuts->count ? begin_of(cuts, track, next) : INT64_MAX;
-            all_bytes += bytes;
+            *ret_bytes += bytes;
             bytes = 0;
         }
         bytes += sample.size;
     }
     ASSERT(next > 0);
-    error = error ? error : check_segment(cuts, track, next, track->end, bytes);
+    if (!error)
+        error = check_segment(cuts, track->end - track->cuts[next - 1].first, bytes);
     note_segment(&track->facts, bytes, end - track->cuts[next - 1].begin);
+    *ret_bytes += bytes;
     for (; next <= cuts->count; next++)
         track->cuts[next] = (struct track_cut){track->end, end};
-    *ret_bytes = all_bytes + bytes;
     return error;
 }
 
@@ -173,7 +197,8 @@ int cuts_apply(const struct cuts *cuts, struct track *track)
     track->cuts = malloc((cuts->count + (size_t)1) * sizeof *track->cuts);
     if (!track->cuts)
         return -ENOMEM;
-    const int error = assign_samples(cuts, track, &bytes);
+    const int error = track == cuts->measure ? copy_measure(cuts, track, &bytes)
+                                             : assign_samples(cuts, track, &bytes);
     if (error)
         return error;
     /* None begins behind its end, however odd the times of the last samples are. */

@@ -12,14 +12,16 @@
 struct cuts {
     const struct track *measure;
     uint32_t count, capacity; /* of segments */
-    struct track_cut *list;   /* the measure's */
+    struct track_cut *list;   /* the measure's, and one more: where the last segment ends */
+    uint64_t *bytes;          /* of each segment of the measure */
     bool is_independent;      /* no picture needs one of another segment */
     char *reason;             /* FILM_REASON_SIZE bytes, for what cannot be cut */
 };
 
 /* Cuts the measure. `end` is where the longest of the tracks ends, in the measure's ticks. 0,
- * -ENOMEM, or -EOPNOTSUPP with a reason. The list is the caller's to free. */
+ * -ENOMEM, or -EOPNOTSUPP with a reason; cuts_fini after each. */
 int cuts_make(struct cuts *cuts, const struct track *measure, int64_t end, char *reason);
+void cuts_fini(struct cuts *cuts);
 
 /* Cuts a track as the measure was, and takes down its bit rates. 0, -ENOMEM, -EOPNOTSUPP. */
 int cuts_apply(const struct cuts *cuts, struct track *track);

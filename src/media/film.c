@@ -172,6 +172,15 @@ static uint32_t frame_rate_milli(const struct track *track)
                       track->facts.duration);
 }
 
+/* Of all tracks together. */
+static int keep_begins(struct film *film, const struct cuts *cuts)
+{
+    film->begins = malloc((cuts->count + (size_t)1) * sizeof *film->begins);
+    for (uint32_t index = 0; film->begins && index <= cuts->count; index++)
+        film->begins[index] = cuts->list[index].begin;
+    return film->begins ? 0 : -ENOMEM;
+}
+
 static int cut_tracks(struct film *film, char *reason)
 {
     const struct track *measure = &film->tracks[film->measure];
@@ -194,10 +203,12 @@ static int cut_tracks(struct film *film, char *reason)
         if (!error)
             track->facts.frame_rate_milli = frame_rate_milli(track);
     }
-    free(cuts.list);
     film->segment_count = cuts.count;
     film->is_independent = cuts.is_independent;
     film->duration_s = (double)end / timescale;
+    if (!error)
+        error = keep_begins(film, &cuts);
+    cuts_fini(&cuts);
     return error;
 }
 
@@ -236,6 +247,7 @@ void film_unref(struct film *film)
     for (unsigned index = 0; index < film->track_count; index++)
         track_fini(&film->tracks[index]);
     free(film->tracks);
+    free(film->begins);
     free(film);
 }
 
@@ -243,7 +255,8 @@ void film_unref(struct film *film)
 
 size_t film_memory(const struct film *film)
 {
-    size_t size = sizeof *film + film->track_count * sizeof *film->tracks;
+    size_t size = sizeof *film + film->track_count * sizeof *film->tracks +
+                  (film->segment_count + (size_t)1) * sizeof *film->begins;
     for (unsigned index = 0; index < film->track_count; index++) {
         const struct track *track = &film->tracks[index];
         size += track->mp4.stsd.size + samples_memory(&track->samples);
@@ -305,6 +318,15 @@ int64_t film_segment_begin(const struct film *film, unsigned track, unsigned ind
 {
     ASSERT(track < film->track_count && film->tracks[track].cuts && index <= film->segment_count);
     return film->tracks[track].cuts[index].begin;
+}
+
+int64_t film_stream_begin(const struct film *film, const struct film_stream *stream, unsigned index)
+{
+    ASSERT(stream->track_count > 0 && index <= film->segment_count);
+    if (stream->track_count == 1)
+        return film_segment_begin(film, stream->tracks[0], index);
+    ASSERT((int)stream->tracks[0] == film->measure);
+    return film->begins[index];
 }
 
 int film_write_init(const struct film *film, const struct film_stream *stream, void *data,

@@ -89,6 +89,10 @@ unsigned film_stream_segment_count(const struct film *film, const struct film_st
  * presentation; for index == count: where it ends. Does not fall. Where a track is silent, before
  * its begin or behind its end, its segments are empty, and begin where they end. */
 int64_t film_segment_begin(const struct film *film, unsigned track, unsigned index);
+/* The same of a stream, in ticks of its first track: what is muxed is cut as the film is, and ends
+ * with the longer of the two. */
+int64_t film_stream_begin(const struct film *film, const struct film_stream *stream,
+                          unsigned index);
 
 /* Writes ftyp and moov into `capacity` bytes and returns their size; -ENOBUFS, never with
  * FILM_INIT_SIZE_MAX. */

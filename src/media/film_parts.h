@@ -17,6 +17,7 @@ struct film {
     unsigned track_count;
     int video, measure; /* tracks */
     uint32_t segment_count;
+    int64_t *begins; /* of the segments and the end, in the measure's ticks */
     bool is_independent;
     double duration_s;
 };

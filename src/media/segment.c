@@ -345,18 +345,6 @@ static int write_head(struct plan *plan, unsigned index, struct film_segment *se
     return 0;
 }
 
-static double duration_s(const struct film *film, const struct film_stream *stream, unsigned index)
-{
-    double longest = 0;
-    for (unsigned at = 0; at < stream->track_count; at++) {
-        const struct track *track = &film->tracks[stream->tracks[at]];
-        const double lasts = (double)(track->cuts[index + 1].begin - track->cuts[index].begin) /
-                             track->mp4.timescale;
-        longest = lasts > longest ? lasts : longest;
-    }
-    return longest;
-}
-
 int film_segment(const struct film *film, const struct film_stream *stream, unsigned index,
                  film_alloc_fn alloc, void *user, struct film_segment *ret_segment)
 {
@@ -373,7 +361,9 @@ int film_segment(const struct film *film, const struct film_stream *stream, unsi
     if (error)
         return error;
     segment.body_size = total(&plan);
-    segment.duration_s = duration_s(film, stream, index);
+    const int64_t lasts =
+        film_stream_begin(film, stream, index + 1) - film_stream_begin(film, stream, index);
+    segment.duration_s = (double)lasts / film->tracks[stream->tracks[0]].mp4.timescale;
     error = place_samples(&plan);
     if (!error)
         error = write_head(&plan, index, &segment);

@@ -182,6 +182,9 @@ static struct sent send_stream(const struct movie *movie, const struct film *fil
                         .shift = {INT64_MIN, INT64_MIN},
                         .data = malloc(movie->size * 2 + FILM_INIT_SIZE_MAX)};
     const unsigned count = film_stream_segment_count(film, stream);
+    for (unsigned index = 0; index < count; index++)
+        assert_true(film_stream_begin(film, stream, index) <
+                    film_stream_begin(film, stream, index + 1));
     const int init = film_write_init(film, stream, sent.data, FILM_INIT_SIZE_MAX);
     assert_true(init > 0);
     assert_int_equal(film_write_init(film, stream, sent.data, (size_t)init - 1), -ENOBUFS);
