@@ -64,6 +64,12 @@ static int cut_measure(struct cuts *cuts)
     return 0;
 }
 
+/* Players overlook a last segment that lasts next to nothing: it joins the one before. */
+static bool is_crumb(int64_t ticks, uint32_t timescale)
+{
+    return ticks < (int64_t)timescale / 4;
+}
+
 int cuts_make(struct cuts *cuts, const struct track *measure, int64_t end, char *reason)
 {
     const uint32_t timescale = measure->mp4.timescale;
@@ -80,9 +86,14 @@ int cuts_make(struct cuts *cuts, const struct track *measure, int64_t end, char 
         error = add_cut(cuts, measure->end, line);
         line = line_after(line, timescale);
     }
+    const int64_t last_end = end > measure_end ? end : measure_end;
+    if (!error && cuts->count > 1 &&
+        is_crumb(last_end - cuts->list[cuts->count - 1].begin, timescale)) {
+        cuts->count--;
+        cuts->bytes[cuts->count - 1] += cuts->bytes[cuts->count];
+    }
     /* For where the last one ends. */
     const int64_t last_begin = cuts->list[cuts->count - 1].begin;
-    const int64_t last_end = end > measure_end ? end : measure_end;
     if (!error)
         error = add_cut(cuts, measure->end, last_end > last_begin ? last_end : last_begin);
     if (error)
@@ -186,6 +197,8 @@ static int assign_samples(const struct cuts *cuts, struct track *track, uint64_t
         error = check_segment(cuts, track->end - track->cuts[next - 1].first, bytes);
     note_segment(&track->facts, bytes, end - track->cuts[next - 1].begin);
     *ret_bytes += bytes;
+    if (next > 1 && is_crumb(end - track->cuts[next - 1].begin, track->mp4.timescale))
+        next--;
     for (; next <= cuts->count; next++)
         track->cuts[next] = (struct track_cut){track->end, end};
     return error;

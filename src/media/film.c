@@ -110,7 +110,7 @@ static int refuse(char *reason, const struct track *track)
         const char c = (char)(codec->fourcc >> (24 - 8 * index));
         fourcc[index] = c > ' ' && c <= '~' ? c : '?';
     }
-    snprintf(reason, FILM_REASON_SIZE, "its %s (%s) cannot be streamed: %s",
+    snprintf(reason, FILM_REASON_SIZE, "its %s (%s): %s",
              track->facts.kind == FILM_VIDEO ? "video" : "audio",
              codec->text[0] ? codec->text : fourcc, track->facts.why_not);
     return -EOPNOTSUPP;
@@ -177,7 +177,7 @@ static int keep_begins(struct film *film, const struct cuts *cuts)
 {
     film->begins = malloc((cuts->count + (size_t)1) * sizeof *film->begins);
     for (uint32_t index = 0; film->begins && index <= cuts->count; index++)
-        film->begins[index] = cuts->list[index].begin;
+        film->begins[index] = index > 0 ? cuts->list[index].begin : 0;
     return film->begins ? 0 : -ENOMEM;
 }
 
@@ -323,8 +323,10 @@ int64_t film_segment_begin(const struct film *film, unsigned track, unsigned ind
 int64_t film_stream_begin(const struct film *film, const struct film_stream *stream, unsigned index)
 {
     ASSERT(stream->track_count > 0 && index <= film->segment_count);
-    if (stream->track_count == 1)
-        return film_segment_begin(film, stream->tracks[0], index);
+    if (stream->track_count == 1) {
+        const struct track *track = &film->tracks[stream->tracks[0]];
+        return track->cuts[index].first == track->first ? 0 : track->cuts[index].begin;
+    }
     ASSERT((int)stream->tracks[0] == film->measure);
     return film->begins[index];
 }

@@ -89,8 +89,9 @@ unsigned film_stream_segment_count(const struct film *film, const struct film_st
  * presentation; for index == count: where it ends. Does not fall. Where a track is silent, before
  * its begin or behind its end, its segments are empty, and begin where they end. */
 int64_t film_segment_begin(const struct film *film, unsigned track, unsigned index);
-/* The same of a stream, in ticks of its first track: what is muxed is cut as the film is, and ends
- * with the longer of the two. */
+/* The same of a stream, in ticks of its first track, for timelines that know durations alone: they
+ * count from 0, so that the first segment with samples lasts from there. What is muxed is cut as
+ * the film is, and ends with the longer of the two. */
 int64_t film_stream_begin(const struct film *film, const struct film_stream *stream,
                           unsigned index);
 

@@ -215,6 +215,7 @@ static void shrink(void **array, size_t size)
 int samples_finish(struct samples *samples)
 {
     const int error = samples->has_last ? put_sample(samples, &samples->last) : 0;
+    samples->end_dts = samples->last.dts + samples->last.duration;
     samples->has_last = false;
     shrink((void **)&samples->bytes, samples->size);
     shrink((void **)&samples->blocks, samples->block_count * sizeof *samples->blocks);
@@ -303,4 +304,11 @@ bool samples_next(struct samples_cursor *cursor, struct mp4_sample *ret_sample)
     cursor->dts += ret_sample->duration;
     cursor->index++;
     return true;
+}
+
+uint64_t samples_time(const struct samples *samples, uint32_t index)
+{
+    struct samples_cursor cursor;
+    samples_seek(&cursor, samples, index);
+    return index < samples->count ? cursor.dts : samples->end_dts;
 }

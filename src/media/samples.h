@@ -44,6 +44,7 @@ struct samples {
     int64_t ctos[SAMPLES_CTOS];
     unsigned cto_count;
     uint64_t byte_count; /* of media */
+    uint64_t end_dts;
     /* The last that was added waits here until it is known how long it lasts. */
     struct mp4_sample last;
     bool has_last;
@@ -72,5 +73,8 @@ struct samples_cursor {
 /* `index` may be the count: then there is no next. */
 void samples_seek(struct samples_cursor *cursor, const struct samples *samples, uint32_t index);
 bool samples_next(struct samples_cursor *cursor, struct mp4_sample *ret_sample);
+
+/* When sample `index` is decoded; for the count: when the last one has been. */
+uint64_t samples_time(const struct samples *samples, uint32_t index);
 
 #endif

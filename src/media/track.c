@@ -156,6 +156,9 @@ static bool read_edits(struct track *track, uint32_t movie_timescale)
     }
     if (track->delay >= TICKS_MAX)
         return refuse(track, "its edit list is damaged");
+    if (!has_piece) /* nothing but empty edits: as if it had none */
+        track->delay = 0;
+    track->has_edit = has_piece;
     return true;
 }
 
@@ -168,13 +171,9 @@ static int64_t first_shown(const struct track *track)
     struct mp4_sample sample;
     int64_t earliest = INT64_MAX;
     samples_seek(&cursor, &track->samples, track->first);
-    for (unsigned seen = 0; seen < REORDER_MAX && samples_next(&cursor, &sample); seen++) {
-        const int64_t shown = (int64_t)sample.dts + sample.cto;
-        if (seen > 0 && sample.is_sync && track->samples.syncs)
-            break;
-        if (shown < earliest)
-            earliest = shown;
-    }
+    for (unsigned seen = 0; seen < REORDER_MAX && samples_next(&cursor, &sample); seen++)
+        if ((int64_t)sample.dts + sample.cto < earliest)
+            earliest = (int64_t)sample.dts + sample.cto;
     return earliest;
 }
 
@@ -228,34 +227,29 @@ bool track_survey(struct track *track, uint32_t movie_timescale)
     /* What comes before the first sync sample can never be decoded. */
     track->first = samples->syncs ? samples->syncs[0] : 0;
     track->end = samples->count;
-    if (track->mp4.edit_count == 0)
-        track->media_begin = first_shown(track);
     if (track->media_end != INT64_MAX)
         drop_end(track);
-    if (track->end == track->first || last_shown(track) <= track->media_begin)
+    if (track->end == track->first || (track->has_edit && last_shown(track) <= track->media_begin))
         return refuse(track, "its edit list shows nothing of it");
+    if (samples_time(samples, track->end) == samples_time(samples, track->first))
+        return refuse(track, "it lasts no time");
     return true;
 }
 
 int64_t track_begin(const struct track *track)
 {
     const int64_t late = first_shown(track) - track->media_begin;
-    return track->delay + (late > 0 ? late : 0);
+    return track->has_edit && late < 0 ? track->delay : track->delay + late;
 }
 
 void track_place(struct track *track, int64_t origin, uint32_t origin_timescale)
 {
-    struct samples_cursor cursor;
-    struct mp4_sample sample = {0};
-    samples_seek(&cursor, &track->samples, track->first);
-    const bool has_first = samples_next(&cursor, &sample);
-    ASSERT(has_first && track->end > track->first);
+    const int64_t first_dts = (int64_t)samples_time(&track->samples, track->first);
     const int64_t wanted = track->delay - track->media_begin -
                            ticks_near(origin, origin_timescale, track->mp4.timescale);
-    const int64_t lowest = -(int64_t)sample.dts;
-    track->shift = wanted > lowest ? wanted : lowest;
+    track->shift = wanted > -first_dts ? wanted : -first_dts;
     track->media_time = track->shift - wanted;
-    ASSERT(track->media_time >= 0 && (int64_t)sample.dts + track->shift >= 0);
+    ASSERT(track->media_time >= 0 && first_dts + track->shift >= 0);
 }
 
 int64_t track_end(const struct track *track)

@@ -25,7 +25,8 @@ struct track {
     struct samples samples;
     uint32_t first, end; /* samples that are sent: [first, end) */
     /* What the file says, in ticks: shown from `delay` on is what lies in [media_begin, media_end)
-     * of the media. */
+     * of the media. Without an edit list that is all, at its own times. */
+    bool has_edit;
     int64_t delay, media_begin, media_end;
     int64_t shift, media_time;
     struct track_cut *cuts; /* of each segment, and one behind the last; NULL: not streamed */
@@ -37,8 +38,8 @@ void track_fini(struct track *track);
 
 /* ---- In this order, once all samples are there ----------------------------------------------- */
 
-/* What its edit list and its first and last samples make of it: first, end, delay, media_begin,
- * media_end. False: it is not to be streamed; facts.why_not tells. */
+/* What its edit list and its first and last samples make of it: first, end, has_edit and what
+ * follows there. False: it is not to be streamed; facts.why_not tells. */
 bool track_survey(struct track *track, uint32_t movie_timescale);
 /* When its presentation would begin, in ticks; the earliest of all tracks' is `origin`. */
 int64_t track_begin(const struct track *track);

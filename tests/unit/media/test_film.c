@@ -183,7 +183,7 @@ static struct sent send_stream(const struct movie *movie, const struct film *fil
                         .data = malloc(movie->size * 2 + FILM_INIT_SIZE_MAX)};
     const unsigned count = film_stream_segment_count(film, stream);
     for (unsigned index = 0; index < count; index++)
-        assert_true(film_stream_begin(film, stream, index) <
+        assert_true(film_stream_begin(film, stream, index) <=
                     film_stream_begin(film, stream, index + 1));
     const int init = film_write_init(film, stream, sent.data, FILM_INIT_SIZE_MAX);
     assert_true(init > 0);
@@ -303,6 +303,82 @@ static void edits_become_one_and_times_begin_at_0(void **state)
     free(movie.data);
 }
 
+/* Without an edit list times are the media's own: nothing moves one track against the other. */
+static void without_an_edit_list_tracks_stay_in_step(void **state)
+{
+    struct film *film;
+    char reason[FILM_REASON_SIZE];
+    for (unsigned has_empty_edit = 0; has_empty_edit < 2; has_empty_edit++) {
+        struct movie_track *video = add_video(0, 6, 1);
+        add_audio(1, 6);
+        for (unsigned at = 0; at < video->count; at++)
+            video->samples[at].cto += 2 * FRAME;
+        if (has_empty_edit) {
+            video->edit_count = 1;
+            video->edits[0] = (struct mp4_edit){500, -1, true};
+        }
+        struct movie movie = movie_make(tracks, 2);
+        assert_int_equal(build(&movie, &film, reason), 0);
+        const struct sent sent = send_stream(&movie, film, &muxed);
+        assert_int_equal(shown_first(&sent, 0, 0), 3 * FRAME);
+        assert_int_equal(shown_first(&sent, 1, 1), 0);
+        assert_int_equal(film_segment_begin(film, 0, 0), 3 * FRAME);
+        assert_int_equal(film_stream_begin(film, &first, 0), 0);
+        assert_int_equal(film_stream_begin(film, &muxed, 0), 0);
+        film_unref(film);
+        free(movie.data);
+    }
+    struct movie_track *video = add_video(0, 6, 0); /* and below 0 is where they begin then */
+    for (unsigned at = 0; at < video->count; at++)
+        video->samples[at].cto = -FRAME;
+    struct movie movie = movie_make(tracks, 1);
+    assert_int_equal(build(&movie, &film, reason), 0);
+    const struct sent sent = send_stream(&movie, film, &first);
+    assert_int_equal(shown_first(&sent, 0, 0), 0);
+    film_unref(film);
+    free(movie.data);
+}
+
+/* Players overlook a segment that lasts a few milliseconds, and wait for it. */
+static void no_last_segment_is_a_crumb(void **state)
+{
+    struct film *film;
+    char reason[FILM_REASON_SIZE];
+    add_video(0, 5, 0)->count = 4 * RATE + 2;
+    add_audio(1, 5)->count = 2 * 48000 / SOUND + 1;
+    struct movie movie = movie_make(tracks, 2);
+    assert_int_equal(build(&movie, &film, reason), 0);
+    assert_int_equal(film_stream_segment_count(film, &first), 2);
+    assert_int_equal(film_stream_segment_count(film, &second), 1);
+    (void)send_stream(&movie, film, &first);
+    (void)send_stream(&movie, film, &second);
+    (void)send_stream(&movie, film, &muxed);
+    film_unref(film);
+    free(movie.data);
+}
+
+/* The sound begins 3 s after the pictures. */
+static void a_late_track_has_no_segments_before(void **state)
+{
+    struct film *film;
+    char reason[FILM_REASON_SIZE];
+    add_video(0, 8, 0);
+    struct movie_track *audio = add_audio(1, 5);
+    audio->edit_count = 2;
+    audio->edits[0] = (struct mp4_edit){3000, -1, true};
+    audio->edits[1] = (struct mp4_edit){5000, 0, true};
+    struct movie movie = movie_make(tracks, 2);
+    assert_int_equal(build(&movie, &film, reason), 0);
+    assert_int_equal(film_segment_begin(film, 1, 0), 3 * 48000);
+    assert_int_equal(film_segment_begin(film, 1, 1), 3 * 48000);
+    assert_int_equal(film_stream_begin(film, &second, 1), 0);
+    assert_true(film_stream_begin(film, &second, 2) >= 4 * 48000);
+    const struct sent sent = send_stream(&movie, film, &muxed);
+    assert_int_equal(shown_first(&sent, 1, 1), 3 * 48000);
+    film_unref(film);
+    free(movie.data);
+}
+
 static void what_the_edit_leaves_out_at_the_end_is_not_sent(void **state)
 {
     struct film *film;
@@ -374,6 +450,10 @@ static void what_cannot_be_streamed_is_refused(void **state)
     video->edit_count = 1;
     video->edits[0] = (struct mp4_edit){1000, 90 * VIDEO_SCALE, true};
     refuses("shows nothing");
+    video = add_video(0, 4, 0);
+    for (unsigned at = 0; at < video->count; at++)
+        video->samples[at].duration = 0;
+    refuses("lasts no time");
     add_video(0, 0, 0);
     refuses("no samples");
 }
@@ -405,6 +485,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_layout),
         cmocka_unit_test(edits_become_one_and_times_begin_at_0),
+        cmocka_unit_test(without_an_edit_list_tracks_stay_in_step),
+        cmocka_unit_test(no_last_segment_is_a_crumb),
+        cmocka_unit_test(a_late_track_has_no_segments_before),
         cmocka_unit_test(what_the_edit_leaves_out_at_the_end_is_not_sent),
         cmocka_unit_test(open_groups_are_told),
         cmocka_unit_test(what_cannot_be_streamed_is_refused),
