@@ -16,6 +16,7 @@ struct command {
 
 static const struct command commands[] = {
     {"serve", "[DIR]", "films and files over HTTP", cmd_serve},
+    {"probe", "FILE", "what a film is made of, and how it will stream", cmd_probe},
     {"load", "URL", "loads a server and measures how it answers", cmd_load},
     {"doctor", "", "what this host grants, and how to get the rest", cmd_doctor},
 };

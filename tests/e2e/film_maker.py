@@ -221,10 +221,10 @@ def _without_samples(path):
     path.write_bytes(film.read_bytes()[:end])
 
 
-def _broken_table(change):
+def _broken_table(change, **options):
     """A film in whose video's sample table `change(stbl)` has been at work."""
     def write(path):
-        film = make(seconds=4, bframes=2, faststart=False)
+        film = make(**{"seconds": 4, "bframes": 2, "faststart": False, **options})
         movie = Movie(film)
         change(movie.tracks[0].stbl)
         end = next(begin for kind, begin, _, _ in film_boxes.top_boxes(film) if kind == b"moov")
@@ -257,6 +257,14 @@ def _replaced(name, entry, rows):
 
 def _removed(name):
     return lambda stbl: stbl.remove(name)
+
+
+def _wild_offsets(stbl):
+    """Pictures that are shown hours before and after their time."""
+    count = len(stbl.find("stsz").data) // 4 - 3
+    stbl.find("ctts").data = b"\x01" + bytes(3)
+    stbl.find("ctts").set_table("Ii", [(1, 0x7fffffff if sample % 2 else -0x7fffffff)
+                                       for sample in range(count)])
 
 
 def _nested(path):
@@ -301,7 +309,7 @@ BAD = {
     "cut-in-mdat-before-moov": _cut_in(b"mdat", moov_first=False),
     "no-moov": _without_moov,
     "no-samples": _without_samples,
-    "no-duration": _broken_table(_no_duration),
+    "no-duration": _broken_table(_no_duration, audio=0, bframes=0),
     "no-sync-samples": _broken_table(_replaced("stss", "I", [])),
     "encrypted": _encrypted,
     "four-billion-samples": _broken_table(_four_billion(0)),
@@ -314,7 +322,6 @@ BAD = {
     "stsc-is-overstated": _broken_table(_overstated("stsc")),
     "stco-is-overstated": _broken_table(_overstated("stco")),
     "stss-is-overstated": _broken_table(_overstated("stss")),
-    "stss-descends": _broken_table(_replaced("stss", "I", [(51,), (1,)])),
     "stco-behind-the-end": _broken_table(
         lambda stbl: stbl.find("stco").set_table("I", [(0xfffffff0,)] * len(
             stbl.find("stco").table("I")))),
@@ -326,7 +333,16 @@ BAD = {
     "endless-box": _endless_box,
 }
 
+# What is wrong without being damaged: it may be streamed as well as it goes, or refused.
+ODD = {
+    "no-duration-of-its-video": _broken_table(_no_duration),
+    "stss-descends": _broken_table(_replaced("stss", "I", [(51,), (1,)])),
+    "stss-of-one": _broken_table(_replaced("stss", "I", [(51,)])),
+    "no-ctts": _broken_table(_removed("ctts")),
+    "ctts-is-wild": _broken_table(_wild_offsets),
+}
+
 
 def make_bad(name):
-    """The path of a film that is wrong in this way, one of BAD."""
-    return _once(f"bad-{name}.mp4", BAD[name])
+    """The path of a film that is wrong in this way, one of BAD or ODD."""
+    return _once(f"bad-{name}.mp4", {**BAD, **ODD}[name])
