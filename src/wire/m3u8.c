@@ -80,12 +80,14 @@ static void add_rendition(struct text *text, const struct m3u8_rendition *rendit
 static void add_variant(struct text *text, const struct m3u8_variant *variant)
 {
     ASSERT(is_uri(variant->uri));
-    ASSERT(variant->average_bits_per_s <= variant->peak_bits_per_s);
+    /* Both were rounded: the peak is not below the average, nor 0, which players divide by. */
+    const uint64_t average = variant->average_bits_per_s;
+    const uint64_t peak = variant->peak_bits_per_s > average ? variant->peak_bits_per_s : average;
     text_add_literal(text, "#EXT-X-STREAM-INF:BANDWIDTH=");
-    text_add_number(text, variant->peak_bits_per_s);
-    if (variant->average_bits_per_s > 0) {
+    text_add_number(text, peak > 0 ? peak : 1);
+    if (average > 0) {
         text_add_literal(text, ",AVERAGE-BANDWIDTH=");
-        text_add_number(text, variant->average_bits_per_s);
+        text_add_number(text, average);
     }
     add_quoted(text, "CODECS", variant->codecs);
     if (variant->width > 0 && variant->height > 0)

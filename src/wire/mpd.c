@@ -53,9 +53,10 @@ static void add_number_attribute(struct text *text, const char *name, uint64_t v
 /* xs:duration, in seconds. */
 static void add_duration(struct text *text, const char *name, double duration_s)
 {
-    ASSERT(duration_s >= 0 && duration_s < 1e12);
     enum { US_PER_S = 1000 * 1000 };
-    const long long us = llround(duration_s * US_PER_S);
+    const double longest_s = 1e12; /* in microseconds it is still a number */
+    ASSERT(duration_s >= 0);
+    const long long us = llround((duration_s < longest_s ? duration_s : longest_s) * US_PER_S);
     text_add_format(text, " %s=\"PT%lld.%06lldS\"", name, us / US_PER_S, us % US_PER_S);
 }
 
@@ -164,10 +165,11 @@ static void add_representation(struct text *text, const struct mpd_representatio
 {
     static const char indent[] = "        ";
     ASSERT(representation->id && *representation->id);
-    ASSERT(representation->bits_per_s > 0);
     text_add_literal(text, "      <Representation");
     add_attribute(text, "id", representation->id);
-    add_number_attribute(text, "bandwidth", representation->bits_per_s);
+    /* Players divide by it. */
+    add_number_attribute(text, "bandwidth",
+                         representation->bits_per_s > 0 ? representation->bits_per_s : 1);
     add_attribute(text, "codecs", representation->codecs);
     if (representation->width > 0 && representation->height > 0) {
         add_number_attribute(text, "width", representation->width);

@@ -33,7 +33,7 @@ struct mpd_segments {
 
 struct mpd_representation {
     const char *id;      /* of its own within the film; no white space */
-    uint64_t bits_per_s; /* @bandwidth: of its largest segment, not 0 */
+    uint64_t bits_per_s; /* @bandwidth: of its largest segment */
     const char *codecs;
     uint32_t width, height;              /* as shown; 0: no video */
     uint32_t frame_rate_milli;           /* pictures in 1,000 s; 0: no video, or not known */

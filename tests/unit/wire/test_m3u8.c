@@ -108,6 +108,23 @@ static void names_cannot_break_out(void **state)
                        "\xef\xbf\xbd\xc3\xa9,=\",DEFAULT=NO,AUTOSELECT=NO,URI=\"s.m3u8\"\n");
 }
 
+static void says_rates_that_players_can_use(void **state)
+{
+    const struct m3u8_variant variants[] = {
+        {.uri = "a", .peak_bits_per_s = 999, .average_bits_per_s = 1000},
+        {.uri = "b"},
+    };
+    struct text text = {0};
+    m3u8_write_multivariant(&text,
+                            &(struct m3u8_multivariant){.variants = variants, .variant_count = 2});
+    assert_text(&text, "#EXTM3U\n"
+                       "#EXT-X-VERSION:7\n"
+                       "#EXT-X-STREAM-INF:BANDWIDTH=1000,AVERAGE-BANDWIDTH=1000\n"
+                       "a\n"
+                       "#EXT-X-STREAM-INF:BANDWIDTH=1\n"
+                       "b\n");
+}
+
 /* ---- Media playlists ------------------------------------------------------------------------- */
 
 static int64_t begin_in_table(void *user, unsigned index)
@@ -225,6 +242,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_a_film_with_renditions),
         cmocka_unit_test(names_cannot_break_out),
+        cmocka_unit_test(says_rates_that_players_can_use),
         cmocka_unit_test(writes_a_film),
         cmocka_unit_test(leaves_empty_segments_out),
         cmocka_unit_test(writes_subtitles_as_one_segment),

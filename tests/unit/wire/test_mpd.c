@@ -171,6 +171,18 @@ static void assert_says(const struct mpd_set *set, const struct mpd_representati
     text_fini(&text);
 }
 
+static void says_numbers_that_players_can_use(void **state)
+{
+    const struct mpd_representation one = {.id = "r"};
+    const struct mpd_set set = {.representations = &one, .representation_count = 1};
+    struct text text = {0};
+    mpd_write(&text, &(struct mpd){.duration_s = 1e300, .sets = &set, .set_count = 1});
+    text_add(&text, slice_of("", 1));
+    assert_non_null(strstr(text.data, "mediaPresentationDuration=\"PT1000000000000.000000S\""));
+    assert_non_null(strstr(text.data, "<Representation id=\"r\" bandwidth=\"1\">"));
+    text_fini(&text);
+}
+
 static void escapes_everything(void **state)
 {
     const struct mpd_set set = {
@@ -250,6 +262,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_a_film),
+        cmocka_unit_test(says_numbers_that_players_can_use),
         cmocka_unit_test(escapes_everything),
         cmocka_unit_test(says_rates_as_ratios),
         cmocka_unit_test(says_channels_as_the_codec_does),
