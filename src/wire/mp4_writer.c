@@ -47,8 +47,9 @@ enum {
     ENTRY_HEADER = 8 + 8,             /* of any: box, reserved, data_reference_index */
     VIDEO_HEADER = ENTRY_HEADER + 70, /* section 12.1.3 */
     AUDIO_HEADER = ENTRY_HEADER + 20, /* section 12.2.3 */
-    AUDIO_VERSION_AT = ENTRY_HEADER,  /* QuickTime's */
-    QT_AUDIO_1 = 16,                  /* bytes that its versions put behind that header */
+    AUDIO_VERSION_AT = ENTRY_HEADER,  /* QuickTime's, reserved here */
+    AUDIO_COMPRESSION_AT = ENTRY_HEADER + 12,
+    QT_AUDIO_1 = 16, /* bytes that its versions put behind that header */
     QT_AUDIO_2 = 36,
 };
 
@@ -87,8 +88,10 @@ static void write_entry(struct writer *writer, struct leat_slice entry, uint32_t
         skipped = version == 1 ? QT_AUDIO_1 : version == 2 ? QT_AUDIO_2 : 0;
         if (skipped > entry.size - header)
             skipped = 0;
-        if (!writer->failed && skipped > 0) /* version, revision, vendor: reserved */
+        if (!writer->failed && skipped > 0) { /* what it calls version, vendor, compression … */
             memset(writer->data + begin + AUDIO_VERSION_AT, 0, 8);
+            memset(writer->data + begin + AUDIO_COMPRESSION_AT, 0, 4);
+        }
     }
     write_children(writer, cursor_over(slice_after(entry, header + skipped)), 0);
     end_box(writer, begin);
