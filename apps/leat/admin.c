@@ -200,6 +200,8 @@ static void show_metrics(struct leat_http_request *request, struct leat_http_res
     process_stats_read(&admin->files, &process);
     if (admin->log)
         leat_access_log_counters(admin->log, &log);
+    struct site_films_counters films;
+    site_films_read_counters(admin->films, &films);
     const struct metrics metrics = {
         .views = views,
         .counters = counters,
@@ -208,6 +210,7 @@ static void show_metrics(struct leat_http_request *request, struct leat_http_res
         .engine = admin->workers[0].engine,
         .offload_depth = offload_depth(),
         .log = admin->log ? &log : NULL,
+        .films = &films,
         .process = &process,
     };
     struct text text = {0};

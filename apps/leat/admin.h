@@ -28,6 +28,7 @@ struct admin {
     struct worker *workers;
     unsigned worker_count;
     struct leat_access_log *log; /* NULL: none */
+    struct site_films *films;
     struct process_files files;
 
     /* admin's own */

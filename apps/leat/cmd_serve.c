@@ -21,6 +21,7 @@
 #include "replace.h"
 #include "sandbox.h"
 #include "site.h"
+#include "site_film.h"
 #include "site_flags.h"
 #include "sockets.h"
 #include "supervise.h"
@@ -32,6 +33,7 @@ enum { THREADS_MAX = SOCKETS_AN_ADDRESS_MAX, WATCHDOG_MS = 1000 };
 struct serve {
     struct worker_settings settings;
     struct site site;
+    struct pace_policy pace;
     struct client_limits limits;
     struct leat_address addresses[SOCKETS_ADDRESSES_MAX]; /* of --listen */
     unsigned address_count;
@@ -120,6 +122,9 @@ static enum options_result parse(int argc, char **argv, struct serve *serve)
         {.name = "timing-allow-origin", .value = "ORIGIN|*", .kind = OPTION_CALL,
          .take = site_take_timing_origin, .target = &serve->site,
          .help = "whose scripts may read how long answers took"},
+        {.name = "pace", .value = "auto|off|RATE|FACTORx", .kind = OPTION_CALL, .take = pace_take,
+         .target = &serve->pace,
+         .help = "how fast films go: bytes a second, or x their own rate (default: auto)"},
         {.name = "threads", .value = "N", .kind = OPTION_COUNT, .target = &threads, .min = 1,
          .max = THREADS_MAX, .help = "workers, a loop each (default: the number of cores)"},
         {.name = "engine", .value = "auto|uring|epoll", .kind = OPTION_CHOICE, .target = &engine,
@@ -371,6 +376,7 @@ static int start_admin(struct serve *serve)
     admin->workers = serve->workers;
     admin->worker_count = serve->settings.thread_count;
     admin->log = serve->log;
+    admin->films = serve->site.films;
     const int error = admin_start(admin);
     leat_address_format(&admin->socket->address, text);
     if (error) {
@@ -419,12 +425,22 @@ static int open_site(struct serve *serve)
     return error;
 }
 
+/* Half of the cores may be busy with the indexes of films: the rest is for those who watch. */
+static int open_films(struct serve *serve)
+{
+    const unsigned builds = (process_core_count() + 1) / 2;
+    const int error = site_films_create(&serve->pace, builds, &serve->site.films);
+    if (error)
+        fprintf(stderr, "leat serve: the cache of films: %s\n", leat_error_text(error));
+    return error;
+}
+
 static int start(struct serve *serve)
 {
     if (serve->has_admin)
         process_files_open(&serve->admin.files);
     if (open_sockets(serve) != 0 || give_up_privileges(serve) != 0 || open_site(serve) != 0 ||
-        open_log(serve) != 0)
+        open_films(serve) != 0 || open_log(serve) != 0)
         return -1;
     serve->settings.site = &serve->site;
     serve->settings.sockets = &serve->sockets;
@@ -487,8 +503,10 @@ static int run(struct serve *serve)
     const int status = supervise(&supervision);
     if (serve->has_admin)
         admin_stop(&serve->admin);
-    if (status == EXIT_SUCCESS) /* else a loop that has failed may have lines of it */
+    if (status == EXIT_SUCCESS) { /* else a loop that has failed may have lines and films of it */
         leat_access_log_destroy(serve->log);
+        site_films_destroy(serve->site.films);
+    }
     site_close(&serve->site);
     leat_watchdog(0, NULL, NULL);
     return status;

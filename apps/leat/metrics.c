@@ -219,6 +219,28 @@ static void add_log(struct text *text, const struct leat_access_log_counters *lo
                "Attempts at writing the access log that failed.", log->failures);
 }
 
+static void add_films(struct text *text, const struct site_films_counters *films)
+{
+    const struct film_cache_counters *cache = &films->cache;
+    add_number(text, "leat_film_segments_total", "counter", "Segments of films replied with.",
+               films->segments);
+    add_number(text, "leat_film_copied_bytes_total", "counter",
+               "Bytes of segments that were put together in memory.", films->copied_bytes);
+    add_number(text, "leat_film_builds_total", "counter", "Indexes of films read.", cache->builds);
+    add_number(text, "leat_film_failures_total", "counter",
+               "Indexes that could not be read, or are of no film.", cache->failures);
+    add_number(text, "leat_film_cache_hits_total", "counter", "Films found in the cache.",
+               cache->hits);
+    add_number(text, "leat_film_cache_evictions_total", "counter", "Films that had to make room.",
+               cache->evictions);
+    add_number(text, "leat_film_cache_entries", "gauge",
+               "Files in the cache of films, those that are none included.", cache->entries);
+    add_number(text, "leat_film_cache_bytes", "gauge", "Memory of the cache of films.",
+               cache->bytes);
+    add_number(text, "leat_film_building", "gauge",
+               "Films whose index is being read, or waits for that.", cache->building);
+}
+
 static void add_process(struct text *text, const struct process_stats *process)
 {
     add_seconds(text, "process_cpu_seconds_total", "counter", "CPU time used, in seconds.",
@@ -242,6 +264,7 @@ void metrics_write(struct text *text, const struct metrics *metrics)
     add_workers(text, metrics);
     add_number(text, "leat_offload_jobs", "gauge", "Jobs in the process's pool of threads.",
                metrics->offload_depth);
+    add_films(text, metrics->films);
     if (metrics->log)
         add_log(text, metrics->log);
     add_process(text, metrics->process);

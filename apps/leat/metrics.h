@@ -13,6 +13,7 @@
 #include "http/gauges.h"
 #include "leat/leat.h"
 #include "process_stats.h"
+#include "site_film.h"
 #include "text.h"
 #include "worker.h"
 
@@ -37,6 +38,7 @@ struct metrics {
     const char *engine;
     unsigned offload_depth;
     const struct leat_access_log_counters *log; /* NULL: there is none */
+    const struct site_films_counters *films;
     const struct process_stats *process;
 };
 

@@ -9,17 +9,10 @@
 #include <string.h>
 
 #include "leat/clock.h"
+#include "site_film.h"
 #include "text.h"
 
-enum { PATH_SIZE = 1024, OPEN_TIMEOUT_MS = 30 * 1000 };
-
-/* Where a request leads: what is asked for, and where that is below which root. */
-struct place {
-    const struct site_root *root; /* without a root: "/" has no folder */
-    const char *local;            /* in `path`, or "." */
-    bool is_folder;
-    char path[PATH_SIZE];
-};
+enum { OPEN_TIMEOUT_MS = 30 * 1000 };
 
 /* ---- Roots ----------------------------------------------------------------------------------- */
 
@@ -72,7 +65,7 @@ static bool is_hidden(const char *path)
     return (path[0] == '.' && path[1]) || strstr(path, "/.");
 }
 
-static void choose_root(const struct site *site, struct place *place)
+static void choose_root(const struct site *site, struct site_place *place)
 {
     const size_t size = strcspn(place->path, "/");
     place->root = &site->main;
@@ -89,7 +82,7 @@ static void choose_root(const struct site *site, struct place *place)
 
 /* 0, or the status to reply with. */
 static int find_place(const struct site *site, const struct leat_http_request *request,
-                      struct place *ret_place)
+                      struct site_place *ret_place)
 {
     const int status = leat_http_local_path(request, ret_place->path, sizeof ret_place->path,
                                             &ret_place->is_folder);
@@ -126,16 +119,16 @@ static void redirect_to_folder(const char *path, struct leat_slice query,
     text_fini(&link);
 }
 
-static int open_below(const struct place *place, const char *path, struct leat_file **ret_file)
+static int open_below(const struct site_place *place, const char *path, struct leat_file **ret_file)
 {
     return leat_file_open(place->root->root, path, leat_after_ms(OPEN_TIMEOUT_MS), ret_file);
 }
 
 /* The folder's index file, if it has one. Was it replied with? */
 static bool reply_index(const struct site *site, struct leat_http_request *request,
-                        const struct place *place, struct leat_http_response *response)
+                        const struct site_place *place, struct leat_http_response *response)
 {
-    char path[PATH_SIZE];
+    char path[SITE_PATH_SIZE];
     struct leat_file *file;
     const bool is_top = strcmp(place->local, ".") == 0;
     const int size = snprintf(path, sizeof path, "%s%s%s", is_top ? "" : place->local,
@@ -148,7 +141,7 @@ static bool reply_index(const struct site *site, struct leat_http_request *reque
 }
 
 static void handle_folder(const struct site *site, struct leat_http_request *request,
-                          const struct place *place, struct leat_http_response *response)
+                          const struct site_place *place, struct leat_http_response *response)
 {
     struct site_folder folder = {.site = site, .path = place->path};
     if (place->root->root) {
@@ -187,8 +180,8 @@ static bool has_parameter(struct leat_slice query, const char *name)
     return false;
 }
 
-static void handle_file(struct leat_http_request *request, const struct place *place,
-                        struct leat_http_response *response)
+static void handle_file(const struct site *site, struct leat_http_request *request,
+                        const struct site_place *place, struct leat_http_response *response)
 {
     const struct leat_slice query = leat_http_query(request);
     if (leat_http_reply_file(request, response, place->root->root, place->local) == -EISDIR) {
@@ -196,6 +189,7 @@ static void handle_file(struct leat_http_request *request, const struct place *p
         return;
     }
     const int status = leat_http_status(response);
+    site_pace_other(site, response);
     const char *slash = strrchr(place->path, '/');
     if ((status == 200 || status == 206) && has_parameter(query, "download"))
         site_put_download(response, slash ? slash + 1 : place->path);
@@ -205,7 +199,7 @@ void site_handle(struct leat_http_request *request, struct leat_http_response *r
 {
     const struct site *site = user;
     const struct leat_slice method = leat_http_method(request);
-    struct place place;
+    struct site_place place;
     site_put_origins(site, request, response);
     if (method.size == 7 && memcmp(method.data, "OPTIONS", 7) == 0) {
         site_reply_options(site, request, response);
@@ -220,6 +214,6 @@ void site_handle(struct leat_http_request *request, struct leat_http_response *r
         (void)leat_http_reply_error(response, status);
     else if (place.is_folder)
         handle_folder(site, request, &place, response);
-    else
-        handle_file(request, &place, response);
+    else if (!site_reply_stream(site, request, &place, response))
+        handle_file(site, request, &place, response);
 }

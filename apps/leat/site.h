@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The site: which URL is answered with what. A folder's URL ends in '/' and shows its index file or
- * a page of what is in it (site_listing.c); everything else is a file below a root. One for all
- * worker threads, which only read it.
+ * a page of what is in it (site_listing.c); what lies below a film's URL is the film as a stream
+ * (site_film.h); everything else is a file below a root. One for all worker threads, which only
+ * read it.
  *
  *     /            the main root; its page also lists the names of the others
  *     /NAME/       the root of that name, which hides what the main one has there
@@ -15,7 +16,12 @@
 
 #include "leat/http.h"
 
-enum { SITE_ROOTS_MAX = 32, SITE_ORIGINS_MAX = 16, SITE_NAME_SIZE = 256 };
+enum {
+    SITE_ROOTS_MAX = 32,
+    SITE_ORIGINS_MAX = 16,
+    SITE_NAME_SIZE = 256,
+    SITE_PATH_SIZE = 1024, /* of a path; a longer one is not there */
+};
 
 enum site_pages { SITE_LIBRARY, SITE_PLAIN, SITE_NO_PAGES };
 
@@ -24,6 +30,8 @@ struct site_root {
     const char *directory;
     struct leat_root *root;
 };
+
+struct site_films;
 
 struct site {
     struct site_root main; /* without a directory: there is none */
@@ -35,6 +43,7 @@ struct site {
     const char *origins[SITE_ORIGINS_MAX]; /* whose scripts may read answers (CORS) */
     unsigned origin_count;
     const char *timing_origin; /* and their timing; NULL: no other's */
+    struct site_films *films;  /* what is known of films; shared, and not the site's to free */
 };
 
 /* Opens the roots; may block. 0, or an error with the folder it was about. */
@@ -47,6 +56,14 @@ void site_handle(struct leat_http_request *request, struct leat_http_response *r
                  void *user);
 
 /* ---- For the site's own files ---------------------------------------------------------------- */
+
+/* Where a request leads: what is asked for, and where that is below which root. */
+struct site_place {
+    const struct site_root *root; /* without a root: "/" has no folder */
+    const char *local;            /* in `path`, or "." */
+    bool is_folder;
+    char path[SITE_PATH_SIZE];
+};
 
 /* A folder, or "/" where there is no main root: then `folder` is NULL. `path` is the URL's, decoded
  * and without slashes around it; "." for "/". */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * See line.h. Who waits is on its fiber's stack, and so is the message it is sent: once called it
- * waits for that, whatever else happens. It takes the lock once more before it goes, so that whoever
- * called it has finished with its stack and its loop by then.
+ * waits for that, whatever else happens. It takes the lock once more before it goes, so that
+ * whoever called it has finished with its stack and its loop by then.
  */
 #include "fiber/line.h"
 

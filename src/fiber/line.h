@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A line of fibers, of any loops, before something that a mutex guards: what a condition variable is
- * to threads. All calls are made with the lock held, which must not be held for long: loops take it.
- * Who calls a fiber sends a message to its loop.
+ * A line of fibers, of any loops, before something that a mutex guards: what a condition variable
+ * is to threads. All calls are made with the lock held, which must not be held for long: loops take
+ * it. Who calls a fiber sends a message to its loop.
  */
 #ifndef FIBER_LINE_H
 #define FIBER_LINE_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Common Media Client Data (CTA-5004): what a player says of itself with each request, as keys in
- * the query argument CMCD or in four fields. Read for the few keys that change how fast we send; all
- * others, and values that are no value of their key, are passed over. Nothing is malformed.
+ * the query argument CMCD or in four fields. Read for the few keys that change how fast we send;
+ * all others, and values that are no value of their key, are passed over. Nothing is malformed.
  */
 #ifndef WIRE_CMCD_H
 #define WIRE_CMCD_H
@@ -17,7 +17,8 @@ enum {
     CMCD_NUMBER_MAX = 1000 * 1000 * 1000, /* what is larger is taken as this */
 };
 
-/* The fields that carry keys (CTA-5004, section 3.1). Which key is in which does not matter here. */
+/* The fields that carry keys (CTA-5004, section 3.1). Which key is in which does not matter here.
+ * */
 #define CMCD_FIELDS(X) X("CMCD-Request") X("CMCD-Object") X("CMCD-Status") X("CMCD-Session")
 
 enum cmcd_object {

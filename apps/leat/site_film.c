@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See site_film.h. A film's path is looked up before what lies below it: a film that is there needs
+ * no second look, and where a folder has that name its files are served as files.
+ */
+#include "site_film.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "leat/clock.h"
+#include "leat/error.h"
+#include "text.h"
+
+/* ---- What all share -------------------------------------------------------------------------- */
+
+int site_films_create(const struct pace_policy *pace, unsigned builds_max,
+                      struct site_films **ret_films)
+{
+    const struct film_cache_options options = {.builds_max = builds_max};
+    struct site_films *films = calloc(1, sizeof *films);
+    if (!films || stems_create(&films->stems) || film_cache_create(&options, &films->cache)) {
+        site_films_destroy(films);
+        return -ENOMEM;
+    }
+    films->pace = *pace;
+    *ret_films = films;
+    return 0;
+}
+
+void site_films_destroy(struct site_films *films)
+{
+    if (!films)
+        return;
+    film_cache_destroy(films->cache);
+    stems_destroy(films->stems);
+    free(films);
+}
+
+void site_films_read_counters(struct site_films *films, struct site_films_counters *ret_counters)
+{
+    film_cache_read_counters(films->cache, &ret_counters->cache);
+    ret_counters->segments = films->segments;
+    ret_counters->copied_bytes = films->copied_bytes;
+}
+
+void site_pace_other(const struct site *site, struct leat_http_response *response)
+{
+    const uint64_t rate = pace_other(&site->films->pace);
+    if (rate > 0) /* each response begins unpaced; and to stay so is no failure */
+        (void)leat_http_set_pace(response, rate);
+}
+
+/* ---- URLs ------------------------------------------------------------------------------------ */
+
+bool film_is_named(struct leat_slice name)
+{
+    static const char *const extensions[] = {"mp4",  "m4v",  "mov", "m4a", "m4b", "3gp",
+                                             "cmfv", "cmfa", "f4v", "qt",  "mp4a"};
+    const char *dot = name.size ? memrchr(name.data, '.', name.size) : NULL;
+    if (!dot || dot == name.data || dot[-1] == '/')
+        return false;
+    const struct leat_slice extension = slice_after(name, (size_t)(dot + 1 - name.data));
+    for (size_t index = 0; index < sizeof extensions / sizeof *extensions; index++)
+        if (slice_equal_nocase(extension, slice_from_text(extensions[index])))
+            return true;
+    return false;
+}
+
+/* Takes a decimal number without zeros in front; false: there is none. */
+static bool take_number(const char **at, unsigned *ret_number)
+{
+    unsigned number = 0;
+    const char *end = *at;
+    for (; *end >= '0' && *end <= '9'; end++) {
+        number = number * 10 + (unsigned)(*end - '0');
+        if (number > FILM_URL_NUMBER_MAX)
+            return false;
+    }
+    if (end == *at || (**at == '0' && end > *at + 1))
+        return false;
+    *at = end;
+    *ret_number = number;
+    return true;
+}
+
+/* "subtitles-LANG" and ".m3u8" or ".vtt" */
+static bool parse_subtitles(const char *name, struct film_url *url)
+{
+    static const char prefix[] = "subtitles-";
+    if (strncmp(name, prefix, sizeof prefix - 1) != 0)
+        return false;
+    const char *language = name + sizeof prefix - 1;
+    const size_t size = strcspn(language, ".");
+    if (size == 0 || size >= FILM_LANGUAGE_SIZE)
+        return false;
+    if (strcmp(language + size, ".m3u8") == 0)
+        url->page = FILM_SUBTITLE_LIST;
+    else if (strcmp(language + size, ".vtt") == 0)
+        url->page = FILM_SUBTITLES;
+    else
+        return false;
+    memcpy(url->language, language, size);
+    url->language[size] = '\0';
+    return true;
+}
+
+/* What is within a stream's folder. */
+static bool parse_part(const char *name, struct film_url *url)
+{
+    if (strcmp(name, "index.m3u8") == 0)
+        url->page = FILM_INDEX;
+    else if (strcmp(name, "init.mp4") == 0)
+        url->page = FILM_INIT;
+    else if (take_number(&name, &url->number) && strcmp(name, ".m4s") == 0)
+        url->page = FILM_SEGMENT;
+    else
+        return false;
+    return true;
+}
+
+static bool parse_stream(const char *name, const char *end, struct film_url *url)
+{
+    const struct leat_slice stream = slice_of(name, (size_t)(end - name));
+    if (slice_equal(stream, SLICE("muxed"))) {
+        url->stream = FILM_STREAM_MUXED;
+        return true;
+    }
+    if (slice_equal(stream, SLICE("video"))) {
+        url->stream = FILM_STREAM_VIDEO;
+        return true;
+    }
+    url->stream = FILM_STREAM_AUDIO;
+    if (!slice_starts_with(stream, SLICE("audio-")))
+        return false;
+    name += 6;
+    return take_number(&name, &url->audio) && name == end && url->audio > 0;
+}
+
+bool film_url_parse(const char *path, struct film_url *ret_url)
+{
+    struct film_url url = {0};
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    bool is_one = true;
+    if (strcmp(name, "master.m3u8") == 0)
+        url.page = FILM_MASTER;
+    else if (strcmp(name, "manifest.mpd") == 0)
+        url.page = FILM_MANIFEST;
+    else if (!parse_subtitles(name, &url)) {
+        const char *before =
+            slash && slash > path ? memrchr(path, '/', (size_t)(slash - path)) : NULL;
+        is_one = before && parse_part(name, &url) && parse_stream(before + 1, slash, &url);
+        slash = before;
+    }
+    if (!is_one || !slash || slash == path)
+        return false;
+    url.film_size = (size_t)(slash - path);
+    *ret_url = url;
+    return true;
+}
+
+/* ---- Replies --------------------------------------------------------------------------------- */
+
+void film_reply_failure(struct film_request *wanted, int error, const char *reason)
+{
+    struct leat_http_response *response = wanted->response;
+    struct text line = {0};
+    if (!reason[0]) {
+        const int status = error == -ESTALE ? 503 : leat_http_status_of_file(error);
+        if (status == 503)
+            (void)leat_http_add_field(response, "Retry-After", "1");
+        (void)leat_http_reply_error(response, status);
+        return;
+    }
+    text_add_visible(&line, slice_from_text(reason));
+    text_add_literal(&line, "\n");
+    if (line.has_failed)
+        (void)leat_http_reply_error(response, 503);
+    else
+        (void)leat_http_reply(response, 422, "text/plain; charset=utf-8", line.data, line.size);
+    text_fini(&line);
+}
+
+void film_reply_text(struct film_request *wanted, const char *media_type, struct text *text)
+{
+    static const struct hash_seed seed = {{0x6c656174, 0x66696c6d}};
+    char etag[LEAT_HTTP_ETAG_MAX + 1];
+    char *copy = text->has_failed ? NULL : leat_http_alloc(wanted->request, text->size);
+    if (text->has_failed) {
+        (void)leat_http_reply_error(wanted->response, 503);
+    } else if (!copy) { /* larger than what goes with a request: without validators */
+        (void)leat_http_reply(wanted->response, 200, media_type, text->data, text->size);
+    } else {
+        memcpy(copy, text->data, text->size);
+        snprintf(etag, sizeof etag, "%016llx-%zx",
+                 (unsigned long long)hash_bytes(&seed, slice_of(text->data, text->size)),
+                 text->size);
+        const struct leat_vector vector = {.data = copy, .size = text->size};
+        (void)leat_http_add_field(wanted->response, "Cache-Control", "no-cache");
+        (void)leat_http_reply_content(
+            wanted->request, wanted->response,
+            &(struct leat_http_content){
+                .media_type = media_type, .etag = etag, .vectors = &vector, .count = 1});
+    }
+    text_fini(text);
+}
+
+/* ---- Streams --------------------------------------------------------------------------------- */
+
+unsigned film_audio_count(const struct film *film)
+{
+    unsigned count = 0;
+    for (unsigned index = 0; index < film_track_count(film); index++) {
+        const struct film_track *track = film_track(film, index);
+        count += track->kind == FILM_AUDIO && track->is_streamed;
+    }
+    return count;
+}
+
+int film_audio(const struct film *film, unsigned number)
+{
+    for (unsigned index = 0; index < film_track_count(film); index++) {
+        const struct film_track *track = film_track(film, index);
+        if (track->kind == FILM_AUDIO && track->is_streamed && --number == 0)
+            return (int)index;
+    }
+    return -1;
+}
+
+bool film_stream_of(const struct film *film, enum film_stream_kind kind, unsigned audio,
+                    struct film_stream *ret_stream)
+{
+    struct film_stream stream = {.track_count = 0};
+    const int video = film_video(film);
+    if (kind == FILM_STREAM_MUXED && film_audio_count(film) != 1)
+        return false;
+    if (kind != FILM_STREAM_AUDIO) {
+        if (video < 0)
+            return false;
+        stream.tracks[stream.track_count++] = (unsigned)video;
+    }
+    if (kind != FILM_STREAM_VIDEO) {
+        const int track = film_audio(film, kind == FILM_STREAM_MUXED ? 1 : audio);
+        if (track < 0)
+            return false;
+        stream.tracks[stream.track_count++] = (unsigned)track;
+    }
+    *ret_stream = stream;
+    return true;
+}
+
+/* ---- Dispatch -------------------------------------------------------------------------------- */
+
+void film_stem_path(const char *path, bool of_ladder, char ret_path[SITE_PATH_SIZE])
+{
+    struct leat_slice stem;
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    if (!of_ladder || !ladder_stem(slice_from_text(name), &stem)) {
+        const char *dot = strrchr(name, '.');
+        stem = dot ? slice_of(name, (size_t)(dot - name)) : slice_from_text(name);
+    }
+    const size_t size = (size_t)(name - path) + stem.size;
+    ASSERT(size < SITE_PATH_SIZE);
+    memcpy(ret_path, path, size);
+    ret_path[size] = '\0';
+}
+
+static void reply_film_page(struct film_request *wanted)
+{
+    struct film_ladder alone = {.count = 1, .rungs = {{.name = "", .film = wanted->film}}};
+    switch (wanted->url.page) {
+    case FILM_MASTER: site_reply_master(wanted, &alone); return;
+    case FILM_MANIFEST: site_reply_manifest(wanted, &alone); return;
+    case FILM_INDEX: site_reply_index(wanted); return;
+    case FILM_INIT: site_reply_init(wanted); return;
+    case FILM_SEGMENT: site_reply_segment(wanted); return;
+    case FILM_SUBTITLE_LIST:
+        site_reply_subtitle_list(wanted, film_duration_s(wanted->film));
+        return;
+    case FILM_SUBTITLES: site_reply_subtitles(wanted); return;
+    }
+}
+
+/* Of a film's own file, if it is one. */
+static bool reply_film(struct film_request *wanted)
+{
+    char reason[FILM_REASON_SIZE];
+    if (!film_is_named(slice_from_text(wanted->path)))
+        return false;
+    const int open_error =
+        leat_file_open(wanted->root, wanted->path, wanted->deadline_ns, &wanted->file);
+    if (open_error) {
+        const bool is_there = leat_http_status_of_file(open_error) != 404;
+        if (is_there)
+            film_reply_failure(wanted, open_error, "");
+        return is_there;
+    }
+    const bool is_film = !leat_file_info(wanted->file)->is_directory;
+    if (is_film) {
+        const int error = film_cache_get(wanted->site->films->cache, wanted->file,
+                                         wanted->deadline_ns, &wanted->film, reason);
+        if (error)
+            film_reply_failure(wanted, error, reason);
+        else
+            reply_film_page(wanted);
+        film_unref(wanted->film);
+    }
+    leat_file_unref(wanted->file);
+    wanted->file = NULL;
+    return is_film;
+}
+
+/* Of a ladder, if there is one and no file by the name of what is asked for. */
+static bool reply_ladder(struct film_request *wanted, const char *local)
+{
+    char reason[FILM_REASON_SIZE];
+    struct leat_file *file;
+    struct film_ladder *ladder;
+    const enum film_page page = wanted->url.page;
+    if (page == FILM_INDEX || page == FILM_INIT || page == FILM_SEGMENT)
+        return false;
+    if (leat_file_open(wanted->root, local, wanted->deadline_ns, &file) == 0) {
+        leat_file_unref(file);
+        return false;
+    }
+    ladder = leat_http_alloc(wanted->request, sizeof *ladder);
+    if (!ladder)
+        return false;
+    const int error = film_ladder_open(wanted, wanted->path, ladder, reason);
+    if (error && error != -ENOENT)
+        film_reply_failure(wanted, error, reason);
+    else if (!error && page == FILM_MASTER)
+        site_reply_master(wanted, ladder);
+    else if (!error && page == FILM_MANIFEST)
+        site_reply_manifest(wanted, ladder);
+    else if (!error && page == FILM_SUBTITLE_LIST)
+        site_reply_subtitle_list(wanted, film_duration_s(ladder->rungs[0].film));
+    else if (!error)
+        site_reply_subtitles(wanted);
+    film_ladder_close(ladder);
+    return error != -ENOENT;
+}
+
+bool site_reply_stream(const struct site *site, struct leat_http_request *request,
+                       const struct site_place *place, struct leat_http_response *response)
+{
+    struct film_url url;
+    if (!place->root->root || !film_url_parse(place->local, &url))
+        return false;
+    struct film_request wanted = {.site = site,
+                                  .request = request,
+                                  .response = response,
+                                  .root = place->root->root,
+                                  .url = url,
+                                  .deadline_ns = leat_after_ms(FILM_TIMEOUT_MS)};
+    ASSERT(url.film_size < sizeof wanted.path);
+    memcpy(wanted.path, place->local, url.film_size);
+    wanted.path[url.film_size] = '\0';
+    if (!reply_film(&wanted) && !reply_ladder(&wanted, place->local))
+        return false;
+    if (url.page != FILM_SEGMENT)
+        site_pace_other(site, response);
+    return true;
+}

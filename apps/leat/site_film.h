@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Films as streams: the URLs below a film's own, and those of ladders, which have no file.
+ *
+ *     FILE/master.m3u8, FILE/manifest.mpd        FILE/subtitles-LANG.m3u8, FILE/subtitles-LANG.vtt
+ *     FILE/STREAM/index.m3u8, init.mp4, N.m4s    STREAM: muxed, video, audio-1, audio-2, ...
+ *     film/master.m3u8 and film/manifest.mpd: of film-1080.mp4, film-720.mp4, ...
+ *
+ * What is really there by such a name is served as the file that it is. One struct site_films for
+ * all worker threads.
+ */
+#ifndef LEAT_SITE_FILM_H
+#define LEAT_SITE_FILM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "media/film_cache.h"
+#include "media/ladder.h"
+#include "mem/text.h"
+#include "site.h"
+#include "site_pace.h"
+#include "site_stems.h"
+
+struct site_films {
+    struct film_cache *cache;
+    struct stems *stems;
+    struct pace_policy pace;
+    _Atomic uint64_t segments, copied_bytes; /* sent; of these, put together in memory */
+};
+
+struct site_films_counters {
+    struct film_cache_counters cache;
+    uint64_t segments, copied_bytes;
+};
+
+/* `builds_max`: films whose index is read at a time. */
+int site_films_create(const struct pace_policy *pace, unsigned builds_max,
+                      struct site_films **ret_films);
+/* NULL is fine. */
+void site_films_destroy(struct site_films *films);
+void site_films_read_counters(struct site_films *films, struct site_films_counters *ret_counters);
+
+/* Paces what is no segment, where it is to be. */
+void site_pace_other(const struct site *site, struct leat_http_response *response);
+
+/* Was it the URL of a stream? Then it has been replied to. */
+bool site_reply_stream(const struct site *site, struct leat_http_request *request,
+                       const struct site_place *place, struct leat_http_response *response);
+
+/* ---- For the site's files about films -------------------------------------------------------- */
+
+enum film_page {
+    FILM_MASTER,
+    FILM_MANIFEST,
+    FILM_INDEX,
+    FILM_INIT,
+    FILM_SEGMENT,
+    FILM_SUBTITLE_LIST,
+    FILM_SUBTITLES,
+};
+
+enum film_stream_kind { FILM_STREAM_MUXED, FILM_STREAM_VIDEO, FILM_STREAM_AUDIO };
+
+enum {
+    FILM_TIMEOUT_MS = 30 * 1000,
+    FILM_LANGUAGE_SIZE = 36, /* RFC 5646, section 4.4.1 */
+    FILM_STREAM_NAME_SIZE = 16,
+    FILM_URL_NUMBER_MAX = 9999999,
+};
+
+/* What the end of a path asks for. */
+struct film_url {
+    enum film_page page;
+    size_t film_size; /* bytes of the path that name the film, or the ladder */
+    enum film_stream_kind stream;
+    unsigned audio;  /* from 1 */
+    unsigned number; /* of the segment */
+    char language[FILM_LANGUAGE_SIZE];
+};
+
+/* Is it a path such as "folder/film.mp4/muxed/12.m4s"? */
+bool film_url_parse(const char *path, struct film_url *ret_url);
+/* By its extension. */
+bool film_is_named(struct leat_slice name);
+
+/* A request for one of them. */
+struct film_request {
+    const struct site *site;
+    struct leat_http_request *request;
+    struct leat_http_response *response;
+    struct leat_root *root;
+    struct film_url url;
+    char path[SITE_PATH_SIZE]; /* of the film or the ladder, below the root */
+    struct leat_file *file;    /* NULL: it is a ladder */
+    struct film *film;         /* likewise */
+    int64_t deadline_ns;
+};
+
+/* The status that tells why there is no film; with a reason 422. */
+void film_reply_failure(struct film_request *wanted, int error, const char *reason);
+/* What was made: with a tag of its content, never to be used unasked. Frees the text. */
+void film_reply_text(struct film_request *wanted, const char *media_type, struct text *text);
+
+/* The tracks of a stream; false: the film has no such stream. */
+bool film_stream_of(const struct film *film, enum film_stream_kind kind, unsigned audio,
+                    struct film_stream *ret_stream);
+/* How many audio tracks are streamed; and which is the `number`th, from 1; -1: none. */
+unsigned film_audio_count(const struct film *film);
+int film_audio(const struct film *film, unsigned number);
+
+/* What is played as one: a film, or the rungs of a ladder. */
+struct film_ladder {
+    unsigned count;
+    struct ladder_rung rungs[LADDER_RUNGS_MAX]; /* the best first */
+    struct ladder_names names;
+    bool is_ladder; /* has its own URL, beside those of its rungs */
+};
+
+/* Opens the ladder of a stem. -ENOENT: there is none; else an error and, where it has one, the
+ * reason. What is open is closed with film_ladder_close, also after an error. */
+int film_ladder_open(const struct film_request *wanted, const char *stem,
+                     struct film_ladder *ladder, char *ret_reason);
+void film_ladder_close(struct film_ladder *ladder);
+
+/* The path of the stem: "folder/film-720" of "folder/film-720.mp4", or with `of_ladder` and where
+ * it is named like a rung, "folder/film". */
+void film_stem_path(const char *path, bool of_ladder, char ret_path[SITE_PATH_SIZE]);
+
+/* The ladder's top rate, for pacing; asks for it where nobody has of late. */
+struct stem_rate film_ladder_rate(const struct film_request *wanted);
+
+/* Languages of the subtitles beside a film or a ladder; and the stem of their names. Failing that
+ * there are none. */
+enum { FILM_SUBTITLES_MAX = 32 };
+struct film_languages {
+    unsigned count;
+    char names[FILM_SUBTITLES_MAX][FILM_LANGUAGE_SIZE];
+    char stem[SITE_PATH_SIZE];
+};
+void film_find_languages(const struct film_request *wanted, struct film_languages *ret_languages);
+
+void site_reply_master(struct film_request *wanted, const struct film_ladder *ladder);
+void site_reply_manifest(struct film_request *wanted, const struct film_ladder *ladder);
+void site_reply_index(struct film_request *wanted);
+void site_reply_init(struct film_request *wanted);
+void site_reply_segment(struct film_request *wanted);
+void site_reply_subtitle_list(struct film_request *wanted, double duration_s);
+void site_reply_subtitles(struct film_request *wanted);
+
+#endif

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Init segments and media segments: a head that is made for the request, and ranges of the film's
+ * own file, which the kernel sends. The path of each second of each viewer: no look into a folder,
+ * no job of the pool, and no memory but the request's.
+ *
+ * What lies too scattered for ranges is put together in memory where it is little, as of audio
+ * alone; where it is much it is sent piece by piece all the same, for memory that waits for a slow
+ * reader is dearer than calls.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "site_film.h"
+
+enum {
+    PACKAGING_VERSION = 1, /* of the bytes that are made: part of each tag */
+    INIT_SIZE = 4 * 1024,  /* does for most; FILM_INIT_SIZE_MAX for all */
+    PACKED_SIZE_MAX = 512 * 1024,
+};
+
+static void *take_memory(void *user, size_t size)
+{
+    return leat_http_alloc(user, size);
+}
+
+/* The same for the same bytes: of the file, the packaging, the stream and which of its parts. */
+static void make_etag(const struct film_request *wanted, const char *part, unsigned number,
+                      char etag[LEAT_HTTP_ETAG_MAX + 1])
+{
+    const struct leat_file_info *info = leat_file_info(wanted->file);
+    const int size =
+        snprintf(etag, LEAT_HTTP_ETAG_MAX + 1, "%llx-%llx-%d%c%u%s%u",
+                 (unsigned long long)info->mtime_ns, (unsigned long long)info->size,
+                 PACKAGING_VERSION, "mva"[wanted->url.stream], wanted -> url.audio, part, number);
+    ASSERT(size > 0 && size <= LEAT_HTTP_ETAG_MAX);
+}
+
+static const char *media_type_of(const struct film_request *wanted)
+{
+    return wanted->url.stream == FILM_STREAM_AUDIO ? "audio/mp4" : "video/mp4";
+}
+
+/* `part`: of the tag, as make_etag has it. */
+static void reply_content(const struct film_request *wanted, const char *part, unsigned number,
+                          const struct leat_vector *vectors, size_t count)
+{
+    char etag[LEAT_HTTP_ETAG_MAX + 1];
+    make_etag(wanted, part, number, etag);
+    const struct leat_http_content content = {.media_type = media_type_of(wanted),
+                                              .etag = etag,
+                                              .mtime_ns = leat_file_info(wanted->file)->mtime_ns,
+                                              .vectors = vectors,
+                                              .count = count};
+    if (leat_http_reply_content(wanted->request, wanted->response, &content) != 0)
+        (void)leat_http_reply_error(wanted->response, 503);
+}
+
+/* ---- Init segments --------------------------------------------------------------------------- */
+
+void site_reply_init(struct film_request *wanted)
+{
+    struct film_stream stream;
+    if (!film_stream_of(wanted->film, wanted->url.stream, wanted->url.audio, &stream)) {
+        (void)leat_http_reply_error(wanted->response, 404);
+        return;
+    }
+    size_t capacity = INIT_SIZE;
+    void *data = leat_http_alloc(wanted->request, capacity);
+    int size = data ? film_write_init(wanted->film, &stream, data, capacity) : -ENOMEM;
+    if (size == -ENOBUFS) {
+        capacity = FILM_INIT_SIZE_MAX;
+        data = leat_http_alloc(wanted->request, capacity);
+        size = data ? film_write_init(wanted->film, &stream, data, capacity) : -ENOMEM;
+    }
+    if (size < 0) {
+        (void)leat_http_reply_error(wanted->response, 503);
+        return;
+    }
+    const struct leat_vector vector = {.data = data, .size = (uint64_t)size};
+    reply_content(wanted, "i", 0, &vector, 1);
+}
+
+/* ---- Pacing ---------------------------------------------------------------------------------- */
+
+static void read_cmcd(const struct leat_http_request *request, struct cmcd *cmcd)
+{
+    cmcd_parse_query(leat_http_query(request), cmcd);
+    if (cmcd->has_any)
+        return;
+#define X(name) cmcd_parse(leat_http_field(request, name), cmcd);
+    CMCD_FIELDS(X)
+#undef X
+}
+
+static void pace(const struct film_request *wanted, const struct film_stream *stream,
+                 const struct film_segment *segment)
+{
+    static const struct hash_seed seed = {{0x70616365, 0x6c656174}};
+    const struct pace_policy *policy = &wanted->site->films->pace;
+    struct pace_state *state = policy->kind == PACE_OFF
+                                   ? NULL
+                                   : leat_http_connection_memory(wanted->request, sizeof *state);
+    if (!state) /* unpaced, as each response begins */
+        return;
+    char stem[SITE_PATH_SIZE];
+    struct cmcd cmcd = {0};
+    const struct film_track *track = film_track(wanted->film, stream->tracks[0]);
+    const struct stem_rate ladder = film_ladder_rate(wanted);
+    const double size = (double)(segment->head_size + segment->body_size);
+    film_stem_path(wanted->path, true, stem);
+    read_cmcd(wanted->request, &cmcd);
+    const struct pace_segment sent = {
+        .title = (hash_bytes(&seed, slice_from_text(stem)) ^ (uintptr_t)wanted->root) | 1,
+        .begin_s = (double)film_segment_begin(wanted->film, stream->tracks[0], wanted->url.number) /
+                   track->timescale,
+        .duration_s = segment->duration_s,
+        .bits_per_s = segment->duration_s > 0 ? (uint64_t)(size * 8 / segment->duration_s) : 0,
+        .film_bits_per_s = ladder_bits_per_s(wanted->film, false),
+        .ladder_bits_per_s = ladder.bits_per_s,
+        .is_ladder_unknown = !ladder.is_known,
+    };
+    const uint64_t rate = pace_segment(policy, state, &sent, &cmcd);
+    if (rate > 0)
+        (void)leat_http_set_pace(wanted->response, rate);
+}
+
+/* ---- Media segments -------------------------------------------------------------------------- */
+
+static void reply_ranges(const struct film_request *wanted, const struct film_segment *segment)
+{
+    struct leat_vector vectors[1 + FILM_RANGES_MAX] = {
+        {.data = segment->head, .size = segment->head_size}};
+    for (unsigned index = 0; index < segment->range_count; index++)
+        vectors[1 + index] = (struct leat_vector){.file = wanted->file,
+                                                  .offset = segment->ranges[index].offset,
+                                                  .size = segment->ranges[index].size};
+    reply_content(wanted, "s", wanted->url.number, vectors, 1 + segment->range_count);
+}
+
+/* Puts the runs together. */
+static void reply_packed(const struct film_request *wanted, const struct film_segment *segment)
+{
+    static_assert(sizeof(struct film_range) == sizeof(struct leat_file_range) &&
+                      offsetof(struct film_range, size) == offsetof(struct leat_file_range, size),
+                  "the one is the other");
+    char *body = leat_http_alloc(wanted->request, segment->body_size);
+    if (!body) {
+        (void)leat_http_reply_error(wanted->response, 503);
+        return;
+    }
+    const int error =
+        leat_file_read(wanted->file, (const struct leat_file_range *)(const void *)segment->runs,
+                       segment->run_count, body, wanted->deadline_ns);
+    if (error) {
+        (void)leat_http_reply_error(wanted->response, leat_http_status_of_file(error));
+        return;
+    }
+    wanted->site->films->copied_bytes += segment->body_size;
+    const struct leat_vector vectors[] = {{.data = segment->head, .size = segment->head_size},
+                                          {.data = body, .size = segment->body_size}};
+    reply_content(wanted, "s", wanted->url.number, vectors, 2);
+}
+
+/* Sends the runs one after the other. */
+static void reply_runs(const struct film_request *wanted, const struct film_segment *segment)
+{
+    struct leat_vector *vectors = malloc((1 + (size_t)segment->run_count) * sizeof *vectors);
+    if (!vectors) {
+        (void)leat_http_reply_error(wanted->response, 503);
+        return;
+    }
+    vectors[0] = (struct leat_vector){.data = segment->head, .size = segment->head_size};
+    for (unsigned index = 0; index < segment->run_count; index++)
+        vectors[1 + index] = (struct leat_vector){.file = wanted->file,
+                                                  .offset = segment->runs[index].offset,
+                                                  .size = segment->runs[index].size};
+    reply_content(wanted, "s", wanted->url.number, vectors, 1 + (size_t)segment->run_count);
+    free(vectors); /* the list is copied */
+}
+
+void site_reply_segment(struct film_request *wanted)
+{
+    struct film_stream stream;
+    struct film_segment segment;
+    struct film_range next;
+    if (!film_stream_of(wanted->film, wanted->url.stream, wanted->url.audio, &stream)) {
+        (void)leat_http_reply_error(wanted->response, 404);
+        return;
+    }
+    const int error = film_segment(wanted->film, &stream, wanted->url.number, take_memory,
+                                   wanted->request, &segment);
+    if (error) {
+        (void)leat_http_reply_error(wanted->response, error == -ENOENT ? 404 : 503);
+        return;
+    }
+    if (segment.run_count == 0)
+        reply_ranges(wanted, &segment);
+    else if (segment.body_size <= PACKED_SIZE_MAX)
+        reply_packed(wanted, &segment);
+    else
+        reply_runs(wanted, &segment);
+    const int status = leat_http_status(wanted->response);
+    if (status != 200 && status != 206)
+        return;
+    wanted->site->films->segments++;
+    pace(wanted, &stream, &segment);
+    if (film_segment_extent(wanted->film, &stream, wanted->url.number + 1, &next) == 0)
+        leat_file_read_ahead(wanted->file, next.offset, next.size);
+}
