@@ -215,11 +215,36 @@ static int visit_stbl(struct mp4_reader *reader, const struct mp4_box *box, void
     return 0;
 }
 
+/* Section 8.7.2: data is in this file when a flag says so, and also where no place is given. */
+static int visit_dref(struct mp4_reader *reader, const struct mp4_box *box, void *user)
+{
+    enum { SELF_CONTAINED = 1, SIZE_WITHOUT_PLACE = 5 };
+    struct mp4_trak *const trak = user;
+    struct cursor cursor;
+    uint32_t flags;
+    const int error = mp4_payload(reader, box, 4, &cursor);
+    if (error)
+        return error;
+    (void)version_of(&cursor, &flags);
+    if (!(flags & SELF_CONTAINED) && box->end - box->payload > SIZE_WITHOUT_PLACE)
+        trak->is_elsewhere = true;
+    return 0;
+}
+
+static int visit_dinf(struct mp4_reader *reader, const struct mp4_box *box, void *user)
+{
+    if (box->type == BOX('d', 'r', 'e', 'f'))
+        return mp4_walk(reader, box, box->payload + 8, visit_dref, user);
+    return 0;
+}
+
 static int visit_minf(struct mp4_reader *reader, const struct mp4_box *box, void *user)
 {
-    if (box->type == BOX('s', 't', 'b', 'l'))
-        return mp4_walk(reader, box, box->payload, visit_stbl, user);
-    return 0;
+    switch (box->type) {
+    case BOX('d', 'i', 'n', 'f'): return mp4_walk(reader, box, box->payload, visit_dinf, user);
+    case BOX('s', 't', 'b', 'l'): return mp4_walk(reader, box, box->payload, visit_stbl, user);
+    default: return 0;
+    }
 }
 
 static int visit_mdia(struct mp4_reader *reader, const struct mp4_box *box, void *user)
@@ -266,6 +291,9 @@ static int check_trak(struct mp4_reader *reader, struct mp4_moov *moov, struct m
                            track->id);
     if (track->timescale == 0 || track->timescale > INT32_MAX)
         return mp4_damaged(reader, trak->offset, "track %u has no usable timescale (mdhd)",
+                           track->id);
+    if (trak->is_elsewhere)
+        return mp4_damaged(reader, trak->offset, "the media of track %u is in another file (dref)",
                            track->id);
     if (trak->tables[MP4_STSD].type == 0)
         return mp4_damaged(reader, trak->offset, "track %u has no sample entries (stsd)",

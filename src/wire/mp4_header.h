@@ -36,9 +36,10 @@ struct mp4_trak {
     struct mp4_track track;
     struct mp4_box tables[MP4_TABLE_KINDS]; /* type 0: there is none */
     struct mp4_defaults defaults;
-    uint64_t offset; /* of the box */
-    unsigned index;  /* as it was told of */
-    bool is_wanted;  /* on_track said so */
+    uint64_t offset;   /* of the box */
+    bool is_elsewhere; /* its media is in another file */
+    unsigned index;    /* as it was told of */
+    bool is_wanted;    /* on_track said so */
     /* What was told so far. */
     uint64_t sample_count, last_dts, next_dts;
 };

@@ -58,19 +58,23 @@ struct mp4_name mp4_name_of(uint32_t type)
 
 /* ---- Boxes ----------------------------------------------------------------------------------- */
 
+static bool window_has(const struct mp4_reader *reader, uint64_t offset, size_t size)
+{
+    const uint64_t into = offset - reader->window_offset; /* huge where it lies before */
+    return into <= reader->window_size && size <= reader->window_size - into;
+}
+
 int mp4_bytes(struct mp4_reader *reader, uint64_t offset, size_t size,
               const unsigned char **ret_bytes)
 {
-    const uint64_t file_size = reader->source->size;
+    const struct mp4_source *const source = reader->source;
     ASSERT(size <= MP4_WINDOW_SIZE);
-    ASSERT(offset <= file_size && size <= file_size - offset);
-    const uint64_t into = offset - reader->window_offset; /* huge where it lies before */
-    if (into > reader->window_size || size > reader->window_size - into) {
-        const uint64_t left = file_size - offset;
+    ASSERT(offset <= source->size && size <= source->size - offset);
+    if (!window_has(reader, offset, size)) {
+        const uint64_t left = source->size - offset;
         const size_t wanted = left < MP4_WINDOW_SIZE ? (size_t)left : MP4_WINDOW_SIZE;
         reader->window_size = 0;
-        const int error =
-            reader->source->read(reader->source->user, offset, reader->window, wanted);
+        const int error = source->read(source->user, offset, reader->window, wanted);
         if (error)
             return error;
         reader->window_offset = offset;
@@ -193,8 +197,12 @@ bool mp4_table_refill(struct mp4_table *table)
     const size_t size = table->left < most ? (size_t)table->left : most;
     if (size == 0 || table->error)
         return false;
-    const struct mp4_source *const source = table->reader->source;
-    table->error = source->read(source->user, table->offset, table->window, size);
+    const struct mp4_reader *const reader = table->reader;
+    const struct mp4_source *const source = reader->source;
+    if (window_has(reader, table->offset, size)) /* short runs of fragments, mostly */
+        memcpy(table->window, reader->window + (table->offset - reader->window_offset), size);
+    else
+        table->error = source->read(source->user, table->offset, table->window, size);
     if (table->error)
         return false;
     table->offset += size;

@@ -232,13 +232,12 @@ static int next_sync(struct pass *pass, uint32_t number)
 static int next_size(struct pass *pass, uint32_t index, uint32_t *ret_size)
 {
     struct mp4_table *const sizes = &pass->tables->sizes;
-    const unsigned char *entry = sizes->at - 1;
-    if (pass->size_bits != 4 || index % 2 == 0)
-        entry = mp4_table_next(sizes);
+    const bool is_second_half = pass->size_bits == 4 && index % 2 == 1;
+    const unsigned char *const entry = is_second_half ? sizes->at - 1 : mp4_table_next(sizes);
     if (!entry)
         return ended(pass, sizes, pass->size_bits == 32 ? MP4_STSZ : MP4_STZ2, index);
     switch (pass->size_bits) {
-    case 4: *ret_size = index % 2 == 0 ? *entry >> 4 : *entry & 15; break;
+    case 4: *ret_size = is_second_half ? *entry & 15 : *entry >> 4; break;
     case 8: *ret_size = *entry; break;
     case 16: *ret_size = (uint32_t)entry[0] << 8 | entry[1]; break;
     default: *ret_size = mp4_be32(entry); break;

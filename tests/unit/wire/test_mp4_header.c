@@ -38,6 +38,26 @@ static void put_track(uint32_t id, const char *handler)
     close_track(&file, boxes);
 }
 
+/* A track with a data reference of `type`, these flags, and so many bytes behind them. */
+static void make_reference(const char *type, uint32_t flags, unsigned size)
+{
+    const size_t moov = open_moov();
+    struct track_boxes boxes = open_track(&file, 7, "vide");
+    file.size = boxes.stbl;
+    const size_t dinf = open_box(&file, "dinf");
+    const size_t dref = open_full_box(&file, "dref", 0, 0);
+    put32(&file, 1);
+    const size_t reference = open_full_box(&file, type, 0, flags);
+    put_zeros(&file, size);
+    close_box(&file, reference);
+    close_box(&file, dref);
+    close_box(&file, dinf);
+    boxes.stbl = open_box(&file, "stbl");
+    put_tables();
+    close_track(&file, boxes);
+    close_box(&file, moov);
+}
+
 static void make_one(void)
 {
     const size_t moov = open_moov();
@@ -243,6 +263,21 @@ static void too_many_tracks(void **state)
     assert_string_equal(read_all(&file)->problem.reason, "it has more than 32 tracks");
 }
 
+/* A QuickTime film may be a list of places in other files. */
+static void media_in_other_files(void **state)
+{
+    make_reference("url ", 1, 0);
+    expect_samples(&file, ONE);
+    make_reference("alis", 1, 20);
+    expect_samples(&file, ONE);
+    make_reference("url ", 0, 1); /* an empty place */
+    expect_samples(&file, ONE);
+    make_reference("url ", 0, 20);
+    expect_damage(&file, "the media of track 7 is in another file (dref)");
+    make_reference("alis", 0, 200);
+    expect_damage(&file, "the media of track 7 is in another file (dref)");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +288,7 @@ int main(void)
         cmocka_unit_test(tracks_of_no_interest),
         cmocka_unit_test(tracks_with_one_number),
         cmocka_unit_test(too_many_tracks),
+        cmocka_unit_test(media_in_other_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
