@@ -261,7 +261,11 @@ FOLDER_TEST(a_hint_holds_its_file)
 static void hint_and_return(void)
 {
     struct leat_file *large = open_file("large");
-    (void)folder_make_cold(&folder, "large", LARGE_SIZE);
+    if (!folder_make_cold(&folder, "large",
+                          LARGE_SIZE)) { /* the last test's hints are still read */
+        assert_int_equal(leat_sleep_ms(200), 0);
+        (void)folder_make_cold(&folder, "large", LARGE_SIZE);
+    }
     memset(large->verdicts, 0, sizeof large->verdicts);
     for (uint64_t window = 0; window < 4; window++)
         leat_file_read_ahead(large, window * 2 * FILE_WINDOW_SIZE, 2 * FILE_WINDOW_SIZE);
@@ -269,12 +273,25 @@ static void hint_and_return(void)
 }
 FOLDER_TEST(hint_and_return)
 
-static void hint_and_stop(void)
+static void hint_and_stop_fiber(void *arg)
 {
+    assert_int_equal(leat_root_open(folder.path, &root), 0);
     hint_and_return();
+    leat_root_close(root);
     leat_loop_stop(loop_current);
 }
-FOLDER_TEST(hint_and_stop)
+
+static void hint_and_stop_body(enum leat_engine engine)
+{
+    struct leat_loop *loop = make_loop(engine);
+    struct leat_scope scope;
+    leat_scope_init(&scope);
+    assert_int_equal(leat_spawn(&scope, hint_and_stop_fiber, NULL, NULL), 0);
+    assert_int_equal(leat_loop_run(loop), 0);
+    leat_scope_fini(&scope);
+    leat_loop_destroy(loop);
+}
+ENGINE_TEST(hint_and_stop)
 
 static int make_files(void **state)
 {
