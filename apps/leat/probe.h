@@ -18,7 +18,7 @@ enum {
     PROBE_STREAMS_MAX = 1 + FILM_TRACKS_MAX, /* muxed, and each track by itself */
     PROBE_ADVICE_MAX = 8,
     PROBE_ADVICE_SIZE = 256,
-    PROBE_NAME_SIZE = 16, /* of a stream, as in its URL */
+    PROBE_NAME_SIZE = 24, /* of a stream, as in its URL */
 };
 
 /* Figures of many: of segments, of distances. */

@@ -416,3 +416,13 @@ def test_a_pipe_is_no_film(leat, tmp_path):
     pipe = tmp_path / "pipe.mp4"
     os.mkfifo(pipe)
     assert "no regular file" in refusal(leat("probe", str(pipe)), pipe)
+
+
+def test_a_file_that_ends_before_its_size_is_told(leat):
+    """As one does that is cut while it is read. Files of sysfs say 4096 and have less."""
+    path = pathlib.Path("/sys/devices/system/cpu/online")
+    if not path.exists() or path.stat().st_size == len(path.read_bytes()):
+        pytest.skip("sysfs is not as it was")
+    result = leat("probe", str(path))
+    assert result.returncode == 1 and result.stdout == ""
+    assert result.stderr == f"leat probe: '{path}': it changes while it is read\n"
