@@ -21,6 +21,7 @@
 #include "site.h"
 #include "site_pace.h"
 #include "site_stems.h"
+#include "site_url.h"
 
 struct site_films {
     struct film_cache *cache;
@@ -50,39 +51,7 @@ bool site_reply_stream(const struct site *site, struct leat_http_request *reques
 
 /* ---- For the site's files about films -------------------------------------------------------- */
 
-enum film_page {
-    FILM_MASTER,
-    FILM_MANIFEST,
-    FILM_INDEX,
-    FILM_INIT,
-    FILM_SEGMENT,
-    FILM_SUBTITLE_LIST,
-    FILM_SUBTITLES,
-};
-
-enum film_stream_kind { FILM_STREAM_MUXED, FILM_STREAM_VIDEO, FILM_STREAM_AUDIO };
-
-enum {
-    FILM_TIMEOUT_MS = 30 * 1000,
-    FILM_LANGUAGE_SIZE = 36, /* RFC 5646, section 4.4.1 */
-    FILM_STREAM_NAME_SIZE = 16,
-    FILM_URL_NUMBER_MAX = 9999999,
-};
-
-/* What the end of a path asks for. */
-struct film_url {
-    enum film_page page;
-    size_t film_size; /* bytes of the path that name the film, or the ladder */
-    enum film_stream_kind stream;
-    unsigned audio;  /* from 1 */
-    unsigned number; /* of the segment */
-    char language[FILM_LANGUAGE_SIZE];
-};
-
-/* Is it a path such as "folder/film.mp4/muxed/12.m4s"? */
-bool film_url_parse(const char *path, struct film_url *ret_url);
-/* By its extension. */
-bool film_is_named(struct leat_slice name);
+enum { FILM_TIMEOUT_MS = 30 * 1000 };
 
 /* A request for one of them. */
 struct film_request {

@@ -20,6 +20,7 @@
 enum {
     URI_SIZE = 3 * LADDER_NAME_SIZE + 64,
     NAME_SIZE = 64,
+    ID_SIZE = 24,
     CODECS_SIZE = 2 * MP4_CODEC_SIZE + 2,
     SUBTITLE_URI_SIZE = FILM_LANGUAGE_SIZE + 16,
     FIRST_BITS_PER_S = 3 * 1000 * 1000,
@@ -321,7 +322,7 @@ enum { SETS_MAX = 1 + FILM_TRACKS_MAX + FILM_SUBTITLES_MAX };
 struct part {
     struct cuts cuts;
     struct mpd_segments segments;
-    char id[FILM_STREAM_NAME_SIZE], base_url[URI_SIZE];
+    char id[ID_SIZE], base_url[URI_SIZE];
 };
 
 struct manifest {

@@ -50,6 +50,27 @@ int ladder_add(struct ladder_names *names, struct leat_slice name)
 
 /* ---- Lists ----------------------------------------------------------------------------------- */
 
+enum { DEPTH_MAX = 8 };
+
+/* The parser calls itself for each level, and a fiber's stack is small. */
+static bool is_too_deep(struct leat_slice json)
+{
+    unsigned depth = 0;
+    bool is_in_string = false;
+    for (size_t at = 0; at < json.size; at++) {
+        const char c = json.data[at];
+        if (is_in_string && c == '\\')
+            at++;
+        else if (c == '"')
+            is_in_string = !is_in_string;
+        else if (!is_in_string && (c == '[' || c == '{') && ++depth > DEPTH_MAX)
+            return true;
+        else if (!is_in_string && (c == ']' || c == '}') && depth > 0)
+            depth--;
+    }
+    return false;
+}
+
 static int refuse(char *ret_reason, int error, const char *what)
 {
     snprintf(ret_reason, FILM_REASON_SIZE, "%s", what);
@@ -78,6 +99,8 @@ int ladder_read(struct leat_slice json, struct ladder_names *ret_names, char *re
     json_error_t problem;
     if (json.size > LADDER_FILE_MAX)
         return refuse(ret_reason, -LEAT_E_LIMIT, "its list is too large");
+    if (is_too_deep(json))
+        return refuse(ret_reason, -LEAT_E_MALFORMED, "its list nests too deep");
     json_t *root = json_loadb(json.data, json.size, JSON_REJECT_DUPLICATES, &problem);
     if (!root) {
         snprintf(ret_reason, FILM_REASON_SIZE, "its list is no JSON: line %d, column %d",
