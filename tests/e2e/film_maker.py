@@ -310,6 +310,7 @@ BAD = {
     "no-moov": _without_moov,
     "no-samples": _without_samples,
     "no-duration": _broken_table(_no_duration, audio=0, bframes=0),
+    "no-duration-of-its-video": _broken_table(_no_duration),
     "no-sync-samples": _broken_table(_replaced("stss", "I", [])),
     "encrypted": _encrypted,
     "four-billion-samples": _broken_table(_four_billion(0)),
@@ -335,7 +336,6 @@ BAD = {
 
 # What is wrong without being damaged: it may be streamed as well as it goes, or refused.
 ODD = {
-    "no-duration-of-its-video": _broken_table(_no_duration),
     "stss-descends": _broken_table(_replaced("stss", "I", [(51,), (1,)])),
     "stss-of-one": _broken_table(_replaced("stss", "I", [(51,)])),
     "no-ctts": _broken_table(_removed("ctts")),

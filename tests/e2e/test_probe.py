@@ -239,6 +239,12 @@ def test_advice_is_given_where_it_helps(leat, options, words):
     assert probe(leat, film_maker.make())["advice"] == []
 
 
+def test_too_few_keyframes_are_a_reason_to_encode_anew(leat):
+    path = film_maker.make(seconds=100, gop_s=90, size="64x36", fps="5", audio=0)
+    result = leat("probe", str(path))
+    assert "90 s apart" in refusal(result, path) and "-force_key_frames" in result.stdout
+
+
 def test_a_beginning_without_a_keyframe_is_told(leat):
     found = probe(leat, film_maker.make_bad("stss-of-one"))
     assert found["tracks"][0]["keyframe_s"]["count"] == 1
@@ -293,6 +299,7 @@ REASONS = {
     "no-moov": "no index (moov)",
     "no-samples": "no samples",
     "no-duration": "edit list shows nothing of it",
+    "no-duration-of-its-video": "lasts no time",
     "no-sync-samples": "no sync samples",
     "encrypted": "encrypted",
     "four-billion-samples": "4294967295",
