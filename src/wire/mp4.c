@@ -214,16 +214,17 @@ int mp4_read(const struct mp4_source *source, const struct mp4_events *events,
     struct work *const work = malloc(sizeof(*work));
     if (!work)
         return -ENOMEM;
-    *ret_problem = (struct mp4_problem){.offset = 0};
     work->moov.trak_count = 0;
     work->reader.source = source;
     work->reader.events = events;
-    work->reader.problem = ret_problem;
+    work->reader.problem.reason[0] = '\0';
     work->reader.samples_left = source->size;
     work->reader.window_offset = 0;
     work->reader.window_size = 0;
     const int error = read_all(work, ret_movie);
+    ASSERT(error != 0 || work->reader.problem.reason[0] == '\0');
+    if (work->reader.problem.reason[0] != '\0')
+        *ret_problem = work->reader.problem;
     free(work);
-    ASSERT(error != 0 || ret_problem->reason[0] == '\0');
     return error;
 }

@@ -313,7 +313,7 @@ static int read_trak(struct mp4_reader *reader, const struct mp4_box *box, struc
         error = check_trak(reader, moov, trak);
     const uint32_t handler = trak->track.handler;
     if (error && mp4_is_damage(error) && handler != 0 && handler != VIDE && handler != SOUN) {
-        *reader->problem = (struct mp4_problem){.offset = 0};
+        reader->problem.reason[0] = '\0';
         return 0; /* it is left out */
     }
     moov->trak_count += error == 0;

@@ -18,9 +18,9 @@ __attribute__((format(printf, 3, 0))) static void set_problem(struct mp4_reader 
                                                               va_list arguments)
 {
     const int size =
-        vsnprintf(reader->problem->reason, sizeof(reader->problem->reason), format, arguments);
+        vsnprintf(reader->problem.reason, sizeof(reader->problem.reason), format, arguments);
     ASSERT(size > 0);
-    reader->problem->offset = offset;
+    reader->problem.offset = offset;
 }
 
 int mp4_damaged(struct mp4_reader *reader, uint64_t offset, const char *format, ...)

@@ -23,7 +23,7 @@ enum {
 struct mp4_reader {
     const struct mp4_source *source;
     const struct mp4_events *events;
-    struct mp4_problem *problem;
+    struct mp4_problem problem; /* reason "": there is none */
     bool is_quicktime;
     /* A sample has a byte in the file, or an entry in a table: so a file that claims more of them
      * than it has bytes is damaged, and no loop can be longer than the file. */

@@ -217,14 +217,21 @@ static int next_offset(struct pass *pass, uint32_t index)
     return 0;
 }
 
-/* The next sync sample from sample `number` on (section 8.6.2). */
+/* The next sync sample from sample `number` on (section 8.6.2). What is twice in the table counts
+ * once; but where it is out of order nobody knows what it means. */
 static int next_sync(struct pass *pass, uint32_t number)
 {
+    struct mp4_table *const syncs = &pass->tables->syncs;
     do {
-        const unsigned char *const entry = mp4_table_next(&pass->tables->syncs);
-        if (!entry && pass->tables->syncs.error)
-            return pass->tables->syncs.error;
-        pass->next_sync = entry ? mp4_be32(entry) : UINT32_MAX;
+        const unsigned char *const entry = mp4_table_next(syncs);
+        if (!entry && syncs->error)
+            return syncs->error;
+        const uint32_t sync = entry ? mp4_be32(entry) : UINT32_MAX;
+        if (sync < pass->next_sync || sync == 0)
+            return mp4_damaged(pass->reader, pass->trak->tables[MP4_STSS].offset,
+                               "the table 'stss' of track %u speaks of sample %u behind %u",
+                               pass->trak->track.id, sync, pass->next_sync);
+        pass->next_sync = sync;
     } while (pass->next_sync < number);
     return 0;
 }

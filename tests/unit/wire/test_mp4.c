@@ -162,12 +162,21 @@ static void sync_samples(void **state)
     make(&tables); /* an empty one: none */
     expect_samples(&file, "0:24+3@0+0/10 0:27+1@10+0/10 0:34+4@20+0/10 0:38+1@30+0/10 "
                           "0:44+5@40+0/10");
-    static const uint32_t odd[] = {0, 2, 2, 1, 5, 9}; /* none, twice, too late, beyond the end */
+    static const uint32_t odd[] = {2, 2, 5, 5, 9}; /* twice, beyond the end */
     tables.syncs = odd;
     tables.sync_words = COUNT_OF(odd);
     make(&tables);
     expect_samples(&file, "0:24+3@0+0/10 0:27+1@10+0/10k 0:34+4@20+0/10 0:38+1@30+0/10 "
                           "0:44+5@40+0/10k");
+    static const uint32_t falls[] = {4, 1};
+    tables.syncs = falls;
+    tables.sync_words = COUNT_OF(falls);
+    make(&tables);
+    expect_damage(&file, "the table 'stss' of track 7 speaks of sample 1 behind 4");
+    tables.syncs = (const uint32_t[]){0};
+    tables.sync_words = 1;
+    make(&tables);
+    expect_damage(&file, "the table 'stss' of track 7 speaks of sample 0 behind 0");
 }
 
 static void composition_offsets(void **state)
@@ -582,9 +591,10 @@ static void errors_are_passed_on(void **state)
     assert_true(reads > 20);
     for (unsigned i = 1; i <= reads; i++) {
         reading.fail_read = i;
+        snprintf(reading.problem.reason, sizeof(reading.problem.reason), "as it was");
         read_again(&reading);
         assert_int_equal(reading.result, -EIO);
-        assert_string_equal(reading.problem.reason, "");
+        assert_string_equal(reading.problem.reason, "as it was");
     }
     reading.fail_read = 0;
     for (unsigned i = 1; i <= COUNT; i += 613) {
