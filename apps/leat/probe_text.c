@@ -39,7 +39,7 @@ static void add_size(struct text *text, uint64_t size)
 
 static void add_rate(struct text *text, uint64_t bits_per_s)
 {
-    if (bits_per_s < 1000 * 1000)
+    if (bits_per_s < 1000000)
         text_add_format(text, "%.0f kbit/s", (double)bits_per_s / 1e3);
     else
         text_add_format(text, "%.1f Mbit/s", (double)bits_per_s / 1e6);

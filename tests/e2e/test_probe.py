@@ -433,3 +433,18 @@ def test_a_file_that_ends_before_its_size_is_told(leat):
     result = leat("probe", str(path))
     assert result.returncode == 1 and result.stdout == ""
     assert result.stderr == f"leat probe: '{path}': it changes while it is read\n"
+
+
+def test_the_server_says_the_same(leat, serve, folder):
+    """Of each film that is refused, and is a file."""
+    names = [name for name in film_maker.BAD if name != "folder"]
+    for name in names:
+        shutil.copy(film_maker.make_bad(name), folder / f"{name}.mp4")
+    server = serve(folder)
+    for name in names:
+        found = json.loads(leat("probe", "--json", str(folder / f"{name}.mp4")).stdout)
+        for page in "master.m3u8", "manifest.mpd", "muxed/0.m4s":
+            reply = server.get(f"/{name}.mp4/{page}")
+            assert reply.status == 422, (name, page)
+            assert reply.body.decode().rstrip("\n") == found["reason"]
+        assert server.get(f"/{name}.mp4").status == 200
