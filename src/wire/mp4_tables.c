@@ -161,25 +161,23 @@ static int open_all(struct pass *pass)
 
 /* ---- Going through --------------------------------------------------------------------------- */
 
-/* Enters the next chunk with samples in it: where it begins, and how many they are. */
+/* Enters the next chunk: where it begins, and how many samples it has, which may be none. */
 static int next_chunk(struct pass *pass, struct mp4_sample *sample, uint32_t index,
                       uint32_t *ret_count)
 {
     struct mp4_table *const chunks = &pass->tables->chunks;
-    do {
-        const unsigned char *const entry = mp4_table_next(chunks);
-        if (!entry)
-            return ended(pass, chunks, pass->has_long_chunks ? MP4_CO64 : MP4_STCO, index);
-        pass->chunk++;
-        if (pass->chunk == pass->next_run) {
-            pass->run_size = pass->next_run_size;
-            pass->run_entry = pass->next_run_entry;
-            const int error = next_run(pass, pass->chunk);
-            if (error)
-                return error;
-        }
-        sample->offset = pass->has_long_chunks ? mp4_be64(entry) : mp4_be32(entry);
-    } while (pass->run_size == 0);
+    const unsigned char *const entry = mp4_table_next(chunks);
+    if (!entry)
+        return ended(pass, chunks, pass->has_long_chunks ? MP4_CO64 : MP4_STCO, index);
+    pass->chunk++;
+    if (pass->chunk == pass->next_run) {
+        pass->run_size = pass->next_run_size;
+        pass->run_entry = pass->next_run_entry;
+        const int error = next_run(pass, pass->chunk);
+        if (error)
+            return error;
+    }
+    sample->offset = pass->has_long_chunks ? mp4_be64(entry) : mp4_be32(entry);
     sample->entry = pass->run_entry;
     *ret_count = pass->run_size;
     return 0;

@@ -323,6 +323,7 @@ static void segments(void **state)
     const struct reading *const reading = read_all(&file);
     assert_int_equal(reading->result, 0);
     assert_int_equal(reading->sample_count, 2 * COUNT_OF(types));
+    assert_int_equal(reading->movie.mdat_size, 8 * COUNT_OF(types));
     assert_true(reading->movie.is_fragmented);
     assert_true(reading->movie.moov_is_first);
     const size_t size = file.size;
