@@ -58,7 +58,9 @@ static inline void movie_end(struct writer *out, size_t begin)
 
 static inline void movie_zeros(struct writer *out, size_t count)
 {
-    memset(writer_take(out, count), 0, count);
+    unsigned char *at = writer_take(out, count);
+    if (at)
+        memset(at, 0, count);
 }
 
 static inline unsigned char movie_byte(unsigned track, unsigned sample, size_t at)

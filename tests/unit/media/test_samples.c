@@ -60,7 +60,7 @@ static void come_out_as_they_went_in(void **state)
     };
     struct mp4_sample in[COUNT], out;
     for (unsigned row = 0; row < sizeof shapes / sizeof *shapes; row++) {
-        struct random random = {row + 1};
+        struct random random = {{row + 1}};
         struct samples samples;
         make(&random, &shapes[row], in);
         samples_init(&samples, shapes[row].is_video);
@@ -117,7 +117,7 @@ static void time_does_not_go_back(void **state)
 static void an_hour_is_small(void **state)
 {
     struct samples video, audio;
-    struct random random = {1};
+    struct random random = {{1}};
     uint64_t offset = 0;
     samples_init(&video, true);
     samples_init(&audio, false);
