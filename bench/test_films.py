@@ -188,7 +188,7 @@ TRACE = """\
 
 def test_reads_of_media_are_found_in_a_trace():
     def read(trace, *media):
-        return films_segment.media_read(trace, "film.mp4", media)
+        return films_segment.media_read(films_segment.whole_calls(trace), "film.mp4", media)
     assert read(TRACE, (5000, 9000)) == (0, 1), "the index alone"
     assert read(TRACE, (4096, 9000), (9990, 12000)) == (10, 1), "ten bytes, of a call cut in two"
     assert read(TRACE, (4000, 9000)) == (2 * 96, 1), "pread64 and mmap"
@@ -199,7 +199,10 @@ def test_reads_of_media_are_found_in_a_trace():
 
 
 def test_calls_are_counted():
-    calls = films_segment.calls_about(TRACE, "film.mp4")
+    calls = list(films_segment.whole_calls(TRACE))
+    assert films_segment.sending_begins(calls, "film.mp4") == 2
+    assert films_segment.sending_begins(calls, "other.mp4") == len(calls)
+    calls = films_segment.about(calls, "film.mp4")
     assert calls == {"openat2": 1, "pread64": 2, "sendfile": 1, "preadv2": 2, "mmap": 1,
                      "recvfrom": 1}, calls
 
