@@ -3,8 +3,9 @@
  * Reading films: the ISO base media file format (ISO/IEC 14496-12) and QuickTime, with the samples
  * described in moov, in movie fragments, or in both. Sans I/O: bytes are asked for through a source
  * and what they say is told in events; of media data no more is asked for than the few KiB behind a
- * box's header, and tables of any size go through windows of a few KiB. Nothing in a file is believed: every count and offset is checked
- * against the box it stands in, and every sample against the file.
+ * box's header, and tables of any size go through windows of a few KiB. Nothing in a file is
+ * believed: every count and offset is checked against the box it stands in, and every sample against
+ * the file.
  */
 #ifndef WIRE_MP4_H
 #define WIRE_MP4_H
@@ -107,9 +108,9 @@ struct mp4_problem {
 
 /* Reads a whole file, once. 0; -LEAT_E_MALFORMED with the problem when it is damaged or is no such
  * file; -LEAT_E_LIMIT with the problem when it is larger than a limit above; an error of the
- * source's; -ENOMEM for the windows; or what on_sample returned, for which the problem is left as it
- * was. Encryption and unknown codecs are no errors: the track tells of them. May call events before
- * it fails. */
+ * source's; -ENOMEM for the windows; or what on_sample returned, for which the problem is left as
+ * it was. Encryption and unknown codecs are no errors: the track tells of them. May call events
+ * before it fails. */
 int mp4_read(const struct mp4_source *source, const struct mp4_events *events,
              struct mp4_movie *ret_movie, struct mp4_problem *ret_problem);
 
