@@ -4,8 +4,8 @@
  * described in moov, in movie fragments, or in both. Sans I/O: bytes are asked for through a source
  * and what they say is told in events; of media data no more is asked for than the few KiB behind a
  * box's header, and tables of any size go through windows of a few KiB. Nothing in a file is
- * believed: every count and offset is checked against the box it stands in, and every sample against
- * the file.
+ * believed: every count and offset is checked against the box it stands in, and every sample
+ * against the file.
  */
 #ifndef WIRE_MP4_H
 #define WIRE_MP4_H
