@@ -223,8 +223,8 @@ def test_players_are_judged():
 
 
 def test_the_first_segment_is_judged():
-    good = {"total_ms": 12.0, "grown": 2 << 20, "grown_pss": 2 << 20, "grown_peak": 4 << 20,
-            "index": 2.4e6}
+    good = {"total_ms": 12.0, "cpu_ms": 9.0, "grown": 2 << 20, "grown_pss": 2 << 20,
+            "grown_peak": 4 << 20, "index": 2.4e6}
     assert films_first.judge_one([good], 2)["met"]
     assert films_first.judge_one([good | {"index": None}], 2)["met"], "premade: there is no index"
     for name, value in (("total_ms", 21.0), ("grown", 4 << 20), ("index", 3.1e6)):

@@ -102,19 +102,21 @@ def measure_one(lab, options, engine):
         before = {key: rollup(running, key) for key in ("Rss", "Pss")}
         memory.reset_peak(running)
         took, sizes = {}, {}
-        start = time.perf_counter()
+        cpu_ns, start = running.cpu_ns(), time.perf_counter()
         with films_material.Viewer(running.address) as viewer:
             for answer in ANSWERS:
                 body, took[answer] = viewer.timed(f"/{LONG}/{answer}")
                 sizes[answer] = len(body)
             total_ms = (time.perf_counter() - start) * 1e3
+        cpu_ns = running.cpu_ns() - cpu_ns
         # What is freed may be kept: the size once it has settled, and the most there was.
         peak = memory.peak(running)
         memory.settled(running)
         grown = {key: rollup(running, key) - before[key] for key in before}
         index = None if options.premade else metric(INDEX_BYTES)
-    return {"total_ms": total_ms, "took_ms": took, "sizes": sizes, "grown": grown["Rss"],
-            "grown_pss": grown["Pss"], "grown_peak": peak - before["Rss"], "index": index}
+    return {"total_ms": total_ms, "cpu_ms": cpu_ns / 1e6, "took_ms": took, "sizes": sizes,
+            "grown": grown["Rss"], "grown_pss": grown["Pss"], "grown_peak": peak - before["Rss"],
+            "index": index}
 
 
 def judge_one(rounds, hours):
@@ -122,8 +124,7 @@ def judge_one(rounds, hours):
         return statistics.median(figures[key] for figures in rounds)
     known = all(figures["index"] is not None for figures in rounds)
     result = {"total_ms": paired.summary([figures["total_ms"] for figures in rounds]),
-              "grown": middle("grown"), "grown_pss": middle("grown_pss"),
-              "grown_peak": middle("grown_peak"),
+              **{key: middle(key) for key in ("cpu_ms", "grown", "grown_pss", "grown_peak")},
               "per_hour": middle("index") / hours if known else None}
     return result | {"met": result["total_ms"]["median"] <= MS_TARGET
                      and result["grown"] <= GROWN_TARGET
@@ -137,7 +138,8 @@ def tell_one(lab, rounds, result):
     total = result["total_ms"]
     lab.say(f"    ms: {parts}")
     lab.say(f"    together with connecting {total['median']:.2f} ms (target <= {MS_TARGET}), "
-            f"{total['range'][0]:.2f} to {total['range'][1]:.2f} in {total['count']} rounds")
+            f"{total['range'][0]:.2f} to {total['range'][1]:.2f} in {total['count']} rounds; CPU time of "
+            f"the server {result['cpu_ms']:.2f} ms")
     lab.say(f"    grown by {result['grown'] / 2**20:.2f} MiB resident (target <= "
             f"{GROWN_TARGET / 2**20:.0f}), {result['grown_pss'] / 2**20:.2f} MiB proportional; at "
             f"most meanwhile {result['grown_peak'] / 2**20:.2f} MiB")
