@@ -138,8 +138,8 @@ def tell_one(lab, rounds, result):
     total = result["total_ms"]
     lab.say(f"    ms: {parts}")
     lab.say(f"    together with connecting {total['median']:.2f} ms (target <= {MS_TARGET}), "
-            f"{total['range'][0]:.2f} to {total['range'][1]:.2f} in {total['count']} rounds; CPU time of "
-            f"the server {result['cpu_ms']:.2f} ms")
+            f"{total['range'][0]:.2f} to {total['range'][1]:.2f} in {total['count']} rounds; CPU "
+            f"time of the server {result['cpu_ms']:.2f} ms")
     lab.say(f"    grown by {result['grown'] / 2**20:.2f} MiB resident (target <= "
             f"{GROWN_TARGET / 2**20:.0f}), {result['grown_pss'] / 2**20:.2f} MiB proportional; at "
             f"most meanwhile {result['grown_peak'] / 2**20:.2f} MiB")
