@@ -55,7 +55,7 @@ static int cut_measure(struct cuts *cuts)
             const int64_t begin = cuts->count == 0 && shown < 0 ? 0 : shown;
             if (add_cut(cuts, cursor.index - 1, begin) != 0)
                 return -ENOMEM;
-            if (track->samples.syncs && cuts->count > 1)
+            if (cuts->count > 1)
                 sync_at = shown;
             line = line_after(begin + sample.duration / 2, timescale);
         }

@@ -413,6 +413,17 @@ static void open_groups_are_told(void **state)
     assert_true(film_is_independent(film));
     film_unref(film);
     free(movie.data);
+    /* a film with B-frames that says that all its samples are sync samples */
+    video = add_video(0, 8, 0);
+    for (unsigned at = 0; at < video->count; at++) {
+        video->samples[at].is_sync = true;
+        video->samples[at].cto = (at % 2 ? 0 : 2) * FRAME;
+    }
+    movie = movie_make(tracks, 1);
+    assert_int_equal(build(&movie, &film, reason), 0);
+    assert_false(film_is_independent(film));
+    film_unref(film);
+    free(movie.data);
 }
 
 static void refuses(const char *reason_part)
