@@ -18,7 +18,8 @@ from framehash import decode, decode_sound, probe_tracks
 from segment_walker import Init, Segment, count_exact, count_ranges, read_traks
 
 SYNC_S = fractions.Fraction(1, 1000)  # sound against pictures
-PLAYLIST_S = fractions.Fraction(1, 1000)  # rounding of EXTINF and of timelines
+PLAYLIST_S = fractions.Fraction(1, 1000)  # between what playlists and segments say
+ROUNDING_S = fractions.Fraction(1, 10000)  # of a sum of durations with six decimals
 MPD = {"mpd": "urn:mpeg:dash:schema:mpd:2011"}
 
 Placed = collections.namedtuple("Placed", "segment sample packet")
@@ -27,7 +28,8 @@ Placed = collections.namedtuple("Placed", "segment sample packet")
 class Source:
     """The film itself, read by ffmpeg once and kept."""
 
-    def __init__(self, path):
+    def __init__(self, path, video_late_s=0):
+        """video_late_s: by how much ffmpeg itself is known to show the pictures too late."""
         self.path = path
         self.data = path.read_bytes()
         self.raw = probe_tracks(path, "-ignore_editlist", "1")
@@ -36,6 +38,10 @@ class Source:
         if not any(track.packets for track in self.shown):  # an edit list of nothing
             self._options = ("-ignore_editlist", "1")
             self.shown = self.raw
+        for track in {id(track): track for track in self.raw + self.shown}.values():
+            if track.kind == "video" and video_late_s:
+                track.packets = [packet._replace(pts=packet.pts - video_late_s)
+                                 for packet in track.packets]
         self.traks = read_traks(self.data)
         self._pictures = self._sound = None
 
@@ -142,7 +148,10 @@ def dash_streams(fetch):
         for representation in group.iterfind("mpd:Representation", MPD):
             template = representation.find("mpd:SegmentTemplate", MPD)
             template = group.find("mpd:SegmentTemplate", MPD) if template is None else template
-            media = template.get("media").replace("$RepresentationID$", representation.get("id"))
+            base = "".join(place.text for one in (root, group, representation)
+                           for place in one.iterfind("mpd:BaseURL", MPD))
+            media = base + template.get("media").replace("$RepresentationID$",
+                                                         representation.get("id"))
             assert media.endswith("/$Number$.m4s"), media
             assert template.get("startNumber") == "0"
             streams[media.removesuffix("/$Number$.m4s")] = read_timeline(template)
@@ -172,8 +181,8 @@ def check_order(stream):
     assert sequences == sorted(set(sequences)), "sequence numbers do not rise"
     for number, segment in enumerate(stream.segments):
         assert any(segment.samples.values()), f"segment {number} is empty"
-        if stream.video:
-            samples = segment.samples[stream.video.id]
+        samples = segment.samples.get(stream.video.id) if stream.video else None
+        if samples:  # none where sound goes on behind the last picture
             assert samples[0].is_sync, f"segment {number} does not begin with a sync sample"
             assert all(sample.is_run_start for sample in samples if sample.is_sync) or \
                 all(sample.is_sync for sample in samples), "a sync sample within a trun"
@@ -209,7 +218,9 @@ def check_playlist(stream):
 def check_timeline(stream, begins):
     """The manifest says the same as the playlist."""
     assert len(begins) == len(stream.playlist.begins)
-    for dash, hls in zip(begins, stream.playlist.begins):
+    # A track that begins late says so in a manifest; a playlist begins at 0.
+    assert stream.playlist.begins[1] > begins[0] >= 0
+    for dash, hls in zip(begins[1:], stream.playlist.begins[1:]):
         assert abs(dash - hls) <= 2 * PLAYLIST_S, (float(dash), float(hls))
 
 
@@ -257,8 +268,9 @@ def check_times(stream, source, places):
         assert max(apart) - min(apart) <= tick, \
             f"{track.kind} drifts by {float(max(apart) - min(apart))} s"
         shifts.append(apart[0])
-        shown = check_shown(track, placed, source.shown[number], apart[0])
-        begins.append(max(shown, 0) if track.kind == "audio" else shown)
+        check_shown(track, placed, source.shown[number], apart[0])
+        begins.append(min(max(one.sample.time, 0) for one in placed
+                          if one.sample.time + one.sample.duration > 0))
     assert max(shifts) - min(shifts) <= SYNC_S, \
         f"sound is {float(max(shifts) - min(shifts))} s beside the pictures"
     return shifts[0], min(begins)
@@ -266,7 +278,7 @@ def check_times(stream, source, places):
 
 def check_shown(track, placed, shown_track, shift):
     """What ffmpeg shows of the film is in the stream, at the time at which ffmpeg shows it, as well
-    as that is to be had (framehash tells why). Returns when the first of it is shown."""
+    as that is to be had (framehash tells why)."""
     shown = {packet.position: packet for packet in reversed(shown_track.packets)
              if packet.is_shown}
     ours = [one for one in placed if one.packet.position in shown]
@@ -277,7 +289,6 @@ def check_shown(track, placed, shown_track, shift):
             apart = one.sample.time - theirs - shift
             assert abs(apart) <= one.sample.duration + SYNC_S, \
                 f"ffmpeg shows a sample of {track.kind} {float(apart)} s beside its time"
-    return min(one.sample.time for one in ours)
 
 
 def check_decoding_times(track, placed):
@@ -293,7 +304,11 @@ def check_pictures(stream, source, whole):
     decoded = decode(whole)
     assert decoded.status == 0 and not decoded.complaints, f"{stream.name}: {decoded.complaints}"
     tick = fractions.Fraction(1, stream.video.timescale)
-    mine = [frame for frame in decoded.frames if frame.time > -tick]
+    # Where composition offsets are negative, ffmpeg shows all of a fragment's pictures too late.
+    late = decoded.frames[0].time - min(sample.time for _, sample in
+                                        stream.samples_of(stream.video))
+    end = stream.playlist.begins[-1]
+    mine = [frame for frame in decoded.frames if -tick < frame.time - late < end - ROUNDING_S]
     theirs = source.pictures.frames
     assert [frame.hash for frame in mine] == [frame.hash for frame in theirs], \
         f"{stream.name}: {len(mine)} pictures, {len(theirs)} in the film; " \
@@ -331,8 +346,10 @@ def check_each_alone(stream, decoded, folder):
     path = folder / "alone.mp4"
     for number, (data, segment) in enumerate(zip(stream.datas, stream.segments)):
         path.write_bytes(stream.init_data + data)
-        begin = segment.samples[stream.video.id][0].time
-        times = [sample.time for sample in segment.samples[stream.video.id]]
+        times = [sample.time for sample in segment.samples.get(stream.video.id, [])]
+        if not times:
+            continue
+        begin = times[0]
         if stream.playlist.is_independent:
             alone = decode(path)
             assert alone.status == 0 and not alone.complaints, f"{number}: {alone.complaints}"
@@ -390,21 +407,23 @@ def check_decoded(stream, source, places, whole, is_thorough):
         check_each_alone_sounds(stream, whole.parent)
 
 
-def check_stream(stream, source, folder, is_thorough=True):
-    """Everything above for one stream; returns its costs, and its begin on the film's clock."""
+def check_stream(stream, source, folder, is_decoded, is_thorough):
+    """Everything above for one stream; returns its costs, its shift against the film's own clock,
+    and when it begins."""
     check_order(stream)
     check_playlist(stream)
     places = place_samples(stream, source)
     shift, begin = check_times(stream, source, places)
-    whole = folder / f"{stream.name}.mp4"
-    whole.write_bytes(stream.whole())
-    if source.is_sound():
+    if is_decoded and source.is_sound():
+        whole = folder / f"{stream.name}.mp4"
+        whole.write_bytes(stream.whole())
         check_decoded(stream, source, places, whole, is_thorough)
     return costs_of(stream, places), shift, begin
 
 
-def check_film(fetch, source, folder, is_thorough=True):
-    """Every stream of a film, those of HLS and of DASH; returns {stream: costs}."""
+def check_film(fetch, source, folder, *, is_decoded=True, is_thorough=True):
+    """Every stream of a film, those of HLS and of DASH; returns {stream: costs}. What is decoded is
+    compared as a whole; if is_thorough, each segment by itself too."""
     timelines = dash_streams(fetch)
     names = list(dict.fromkeys([*hls_streams(fetch), *timelines]))
     costs, shifts, begins = {}, [], []
@@ -412,7 +431,7 @@ def check_film(fetch, source, folder, is_thorough=True):
         stream = Stream(name, fetch)
         if name in timelines:
             check_timeline(stream, timelines[name])
-        costs[name], shift, begin = check_stream(stream, source, folder, is_thorough)
+        costs[name], shift, begin = check_stream(stream, source, folder, is_decoded, is_thorough)
         shifts.append(shift)
         begins.append(begin)
     assert max(shifts) - min(shifts) <= SYNC_S, "the streams do not belong together"

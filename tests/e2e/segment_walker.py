@@ -221,12 +221,13 @@ class Segment:
 
 
 def looks_of(trak):
-    """What must be the same in a film and in what is made of it: the sample entries, and how
-    pictures are turned and how large they are shown."""
+    """What must be the same in a film and in what is made of it: the first sample entry, and how
+    pictures are turned and how large they are shown. QuickTime ends lists of boxes with zeros,
+    which may be left out: so its size does not count, nor do zeros at its end."""
     tkhd = trak.one(b"tkhd")
     stsd = trak.one(b"mdia", b"minf", b"stbl", b"stsd")
-    assert stsd.unpack(">I", 4)[0] >= 1
-    return stsd.payload[4:], tkhd.payload[-44:]
+    size, = stsd.unpack(">I", 8)
+    return stsd.payload[12:8 + size].rstrip(b"\0"), tkhd.payload[-44:]
 
 
 # Of a track of a whole film: seconds of nothing before it, and where in the media it begins.
