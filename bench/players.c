@@ -131,7 +131,7 @@ static int fetch(struct player *player, unsigned segment)
     const int error = leat_stream_write(player->stream, request, (size_t)size, player->end_ns);
     if (error)
         return give_up(player, segment, error);
-    uint64_t left;
+    uint64_t left = 0;
     if (read_head(player, segment, &left))
         return -1;
     while (left > 0) {
