@@ -18,6 +18,9 @@ static const double media_factor = 1.5, ladder_factor = 2;
 
 enum { FACTOR_MAX = 1000, NUMBER_MAX = 24 };
 
+/* Tracks are cut at samples of their own, and segments differ in length. */
+#define PACE_ROUNDING_S 1.0
+
 static uint64_t larger(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
@@ -25,25 +28,29 @@ static uint64_t larger(uint64_t a, uint64_t b)
 
 /* ---- What was sent --------------------------------------------------------------------------- */
 
-/* Is it what a player that goes on would ask for: of the same film, and not far from where it was?
- * Several connections share a film, and audio comes beside video, so not each gets each segment. */
-static bool goes_on(const struct pace_state *state, const struct pace_segment *segment)
+/* Is it what a player that goes on would ask for: the next segment? Several connections share a
+ * film, so it may be the one after the next, or the same once more. A step back is a seek, or a
+ * better rung for what was sent. */
+static bool goes_on(const struct pace_run *run, const struct pace_segment *segment)
 {
-    return state->title == segment->title && segment->begin_s >= state->begin_s - PACE_SEEK_S &&
-           fabs(segment->begin_s - state->end_s) <= PACE_SEEK_S + segment->duration_s;
+    return segment->begin_s >= run->end_s - segment->duration_s - PACE_ROUNDING_S &&
+           segment->begin_s <= run->end_s + PACE_SEEK_S;
 }
 
 /* Notes the segment; true: it is one of the first seconds since the beginning or a seek. */
 static bool note_segment(struct pace_state *state, const struct pace_segment *segment)
 {
+    const struct pace_run new_run = {segment->begin_s, segment->begin_s};
     const double end_s = segment->begin_s + segment->duration_s;
+    struct pace_run *run = &state->runs[segment->is_audio];
     ASSERT(segment->title != 0 && segment->duration_s >= 0);
-    if (!goes_on(state, segment))
-        *state = (struct pace_state){
-            .title = segment->title, .begin_s = segment->begin_s, .end_s = segment->begin_s};
-    if (end_s > state->end_s)
-        state->end_s = end_s;
-    return state->end_s - state->begin_s <= PACE_FILL_S;
+    if (state->title != segment->title)
+        *state = (struct pace_state){segment->title, {new_run, new_run}};
+    else if (!goes_on(run, segment))
+        *run = new_run;
+    if (end_s > run->end_s)
+        run->end_s = end_s;
+    return run->end_s - run->begin_s <= PACE_FILL_S;
 }
 
 /* ---- Decisions ------------------------------------------------------------------------------- */

@@ -26,25 +26,29 @@ struct pace_policy {
 };
 
 enum {
-    PACE_FILL_S = 10, /* media that goes unpaced at the beginning and after a seek */
-    PACE_SEEK_S = 10, /* media between where it was and what is asked for: beyond, a seek */
+    PACE_FILL_S = 10,          /* media that goes unpaced at the beginning and after a seek */
+    PACE_SEEK_S = 4,           /* media jumped over: more is a seek, and so is each step back */
     PACE_LOW_BUFFER_MS = 4000, /* a player that has less is not paced */
 };
 
-/* What a connection was sent; all zero to begin with. */
+/* What a connection was sent; all zero to begin with. Players fetch audio and video apart, and one
+ * further ahead than the other: each has a run of its own. */
 struct pace_state {
     uint64_t title; /* of which film or ladder; 0: nothing yet */
-    double begin_s; /* from where it has been playing without a seek, */
-    double end_s;   /* and how far it was sent */
+    struct pace_run {
+        double begin_s; /* from where it has been sent without a seek, */
+        double end_s;   /* and how far */
+    } runs[2];
 };
 
 /* What is to be sent. Rates of media, in bits a second. */
 struct pace_segment {
     uint64_t title; /* a number that the rungs of a ladder share; not 0 */
+    bool is_audio;  /* alone */
     double begin_s, duration_s;
     uint64_t bits_per_s;        /* of this segment */
     uint64_t film_bits_per_s;   /* of the film on average, with all that is sent beside this */
-    uint64_t ladder_bits_per_s; /* of the ladder's top rung; 0: there is no ladder */
+    uint64_t ladder_bits_per_s; /* of the ladder's top rung; of a film alone, its own peak */
     bool is_ladder_unknown;     /* nobody knows yet: better unpaced than held down */
 };
 

@@ -83,26 +83,48 @@ static void codecs_of(const struct film *film, const struct film_stream *stream,
     }
 }
 
-/* An audio track, for people: of its own among those of the film. */
-struct audio_label {
+/* A rendition, for people. */
+struct label {
     char tag[LANGUAGE_TAG_SIZE], name[NAME_SIZE];
 };
 
-static void label_audio(const struct film *film, unsigned number, struct audio_label *label)
+/* No two of a group may have one name (RFC 8216, section 4.3.4.1.1): those that would are
+ * numbered. Two tags may well have one, such as "pt" and "pt-BR". */
+static void name_labels(struct label *labels, unsigned count, const char *fallback)
 {
-    unsigned same = 0, before = 0; /* of this language: in all, and before this one */
-    tag_of(film_track(film, (unsigned)film_audio(film, number))->language, label->tag);
-    for (unsigned other = 1; other <= film_audio_count(film); other++) {
-        char tag[LANGUAGE_TAG_SIZE];
-        tag_of(film_track(film, (unsigned)film_audio(film, other))->language, tag);
-        same += strcmp(tag, label->tag) == 0;
-        before += strcmp(tag, label->tag) == 0 && other < number;
+    for (unsigned index = 0; index < count; index++) {
+        const char *name = name_of(labels[index].tag, fallback);
+        unsigned same = 0, before = 0;
+        for (unsigned other = 0; other < count; other++) {
+            const bool is_same = strcmp(name_of(labels[other].tag, fallback), name) == 0;
+            same += is_same;
+            before += is_same && other < index;
+        }
+        if (same > 1)
+            snprintf(labels[index].name, NAME_SIZE, "%s %u", name, before + 1);
+        else
+            snprintf(labels[index].name, NAME_SIZE, "%s", name);
     }
-    const char *name = name_of(label->tag, "Audio");
-    if (same > 1)
-        snprintf(label->name, NAME_SIZE, "%s %u", name, before + 1);
-    else
-        snprintf(label->name, NAME_SIZE, "%s", name);
+}
+
+/* Of the film's audio tracks; returns their number. */
+static unsigned label_audios(const struct film *film, struct label labels[FILM_TRACKS_MAX])
+{
+    const unsigned count = film_audio_count(film);
+    ASSERT(count <= FILM_TRACKS_MAX);
+    for (unsigned index = 0; index < count; index++)
+        tag_of(film_track(film, (unsigned)film_audio(film, index + 1))->language,
+               labels[index].tag);
+    name_labels(labels, count, "Audio");
+    return count;
+}
+
+static void label_subtitles(const struct film_languages *languages,
+                            struct label labels[FILM_SUBTITLES_MAX])
+{
+    for (unsigned index = 0; index < languages->count; index++)
+        tag_of(languages->names[index], labels[index].tag);
+    name_labels(labels, languages->count, "Subtitles");
 }
 
 /* ---- HLS: the multivariant playlist ---------------------------------------------------------- */
@@ -117,9 +139,8 @@ struct master {
     unsigned rendition_count;
     char uris[LADDER_RUNGS_MAX][URI_SIZE], codecs[LADDER_RUNGS_MAX][CODECS_SIZE];
     char audio_uris[FILM_TRACKS_MAX][URI_SIZE];
-    struct audio_label labels[FILM_TRACKS_MAX];
+    struct label audio_labels[FILM_TRACKS_MAX], subtitle_labels[FILM_SUBTITLES_MAX];
     char subtitle_uris[FILM_SUBTITLES_MAX][SUBTITLE_URI_SIZE];
-    char subtitle_tags[FILM_SUBTITLES_MAX][LANGUAGE_TAG_SIZE];
 };
 
 static void choose_streams(struct master *master)
@@ -144,38 +165,36 @@ static void add_audio(struct master *master)
 {
     char prefix[URI_SIZE];
     const struct film *top = master->ladder->rungs[0].film;
+    const unsigned count = label_audios(top, master->audio_labels);
     rung_prefix(master->ladder, 0, prefix);
-    for (unsigned number = 1; number <= film_audio_count(top); number++) {
-        const struct film_track *track = film_track(top, (unsigned)film_audio(top, number));
-        char *uri = master->audio_uris[number - 1];
-        struct audio_label *label = &master->labels[number - 1];
-        label_audio(top, number, label);
-        if ((size_t)snprintf(uri, URI_SIZE, "%saudio-%u/index.m3u8", prefix, number) >= URI_SIZE)
+    for (unsigned index = 0; index < count; index++) {
+        const struct film_track *track = film_track(top, (unsigned)film_audio(top, index + 1));
+        char *uri = master->audio_uris[index];
+        if ((size_t)snprintf(uri, URI_SIZE, "%saudio-%u/index.m3u8", prefix, index + 1) >= URI_SIZE)
             continue;
         master->renditions[master->rendition_count++] =
             (struct m3u8_rendition){.type = M3U8_AUDIO,
                                     .group = "audio",
-                                    .name = label->name,
-                                    .language = label->tag,
+                                    .name = master->audio_labels[index].name,
+                                    .language = master->audio_labels[index].tag,
                                     .uri = uri,
                                     .channels = track->codec.channels,
-                                    .is_default = number == 1,
+                                    .is_default = index == 0,
                                     .is_autoselect = true};
     }
 }
 
 static void add_subtitles(struct master *master)
 {
+    label_subtitles(&master->languages, master->subtitle_labels);
     for (unsigned index = 0; index < master->languages.count; index++) {
-        const char *language = master->languages.names[index];
-        char *uri = master->subtitle_uris[index], *tag = master->subtitle_tags[index];
-        tag_of(language, tag);
-        subtitle_uri(language, "m3u8", uri);
+        char *uri = master->subtitle_uris[index];
+        subtitle_uri(master->languages.names[index], "m3u8", uri);
         master->renditions[master->rendition_count++] =
             (struct m3u8_rendition){.type = M3U8_SUBTITLES,
                                     .group = "subtitles",
-                                    .name = name_of(tag, "Subtitles"),
-                                    .language = tag,
+                                    .name = master->subtitle_labels[index].name,
+                                    .language = master->subtitle_labels[index].tag,
                                     .uri = uri,
                                     .is_autoselect = true};
     }
@@ -281,16 +300,16 @@ void site_reply_master(struct film_request *wanted, const struct film_ladder *la
 
 /* ---- HLS: a stream's playlist ---------------------------------------------------------------- */
 
-/* A track's cuts, for the writers. */
-struct cuts {
+/* A stream's cuts: a playlist knows durations alone, and counts from 0. */
+struct stream_cuts {
     const struct film *film;
-    unsigned track;
+    const struct film_stream *stream;
 };
 
-static int64_t begin_of(void *user, unsigned index)
+static int64_t begin_of_stream(void *user, unsigned index)
 {
-    const struct cuts *cuts = user;
-    return film_segment_begin(cuts->film, cuts->track, index);
+    const struct stream_cuts *cuts = user;
+    return film_stream_begin(cuts->film, cuts->stream, index);
 }
 
 void site_reply_index(struct film_request *wanted)
@@ -302,19 +321,31 @@ void site_reply_index(struct film_request *wanted)
         (void)leat_http_reply_error(wanted->response, 404);
         return;
     }
-    struct cuts cuts = {film, stream.tracks[0]};
-    m3u8_write_media(&text,
-                     &(struct m3u8_media){.map_uri = "init.mp4",
-                                          .segment_uri = "$Number$.m4s",
-                                          .segment_count = film_segment_count(film),
-                                          .timescale = film_track(film, cuts.track)->timescale,
-                                          .is_independent = film_is_independent(film),
-                                          .begin = begin_of,
-                                          .user = &cuts});
+    struct stream_cuts cuts = {film, &stream};
+    m3u8_write_media(
+        &text, &(struct m3u8_media){.map_uri = "init.mp4",
+                                    .segment_uri = "$Number$.m4s",
+                                    .segment_count = film_stream_segment_count(film, &stream),
+                                    .timescale = film_track(film, stream.tracks[0])->timescale,
+                                    .is_independent = film_is_independent(film),
+                                    .begin = begin_of_stream,
+                                    .user = &cuts});
     film_reply_text(wanted, hls_type, &text);
 }
 
 /* ---- DASH ------------------------------------------------------------------------------------ */
+
+/* A track's cuts, for the writers. */
+struct cuts {
+    const struct film *film;
+    unsigned track;
+};
+
+static int64_t begin_of(void *user, unsigned index)
+{
+    const struct cuts *cuts = user;
+    return film_segment_begin(cuts->film, cuts->track, index);
+}
 
 enum { SETS_MAX = 1 + FILM_TRACKS_MAX + FILM_SUBTITLES_MAX };
 
@@ -333,9 +364,8 @@ struct manifest {
     struct mpd_representation videos[LADDER_RUNGS_MAX], audios[FILM_TRACKS_MAX],
         texts[FILM_SUBTITLES_MAX];
     struct part video_parts[LADDER_RUNGS_MAX], audio_parts[FILM_TRACKS_MAX];
-    struct audio_label labels[FILM_TRACKS_MAX];
+    struct label audio_labels[FILM_TRACKS_MAX], text_labels[FILM_SUBTITLES_MAX];
     char text_urls[FILM_SUBTITLES_MAX][SUBTITLE_URI_SIZE];
-    char text_tags[FILM_SUBTITLES_MAX][LANGUAGE_TAG_SIZE];
 };
 
 /* What video and audio have in common. */
@@ -394,14 +424,13 @@ static void add_audio_sets(struct manifest *manifest)
 {
     const struct film *top = manifest->ladder->rungs[0].film;
     char prefix[URI_SIZE];
-    const unsigned count = film_audio_count(top);
+    const unsigned count = label_audios(top, manifest->audio_labels);
     rung_prefix(manifest->ladder, 0, prefix);
     for (unsigned number = 1; number <= count; number++) {
         const unsigned track = (unsigned)film_audio(top, number);
         const struct film_track *info = film_track(top, track);
         struct part *part = &manifest->audio_parts[number - 1];
-        struct audio_label *label = &manifest->labels[number - 1];
-        label_audio(top, number, label);
+        const struct label *label = &manifest->audio_labels[number - 1];
         snprintf(part->id, sizeof part->id, "audio-%u", number);
         snprintf(part->base_url, URI_SIZE, "%.*saudio-%u/", URI_SIZE - 24, prefix, number);
         struct mpd_representation *audio = &manifest->audios[number - 1];
@@ -424,18 +453,18 @@ static void add_audio_sets(struct manifest *manifest)
 
 static void add_text_sets(struct manifest *manifest)
 {
+    label_subtitles(&manifest->languages, manifest->text_labels);
     for (unsigned index = 0; index < manifest->languages.count; index++) {
-        const char *language = manifest->languages.names[index];
-        char *url = manifest->text_urls[index], *tag = manifest->text_tags[index];
-        tag_of(language, tag);
-        subtitle_uri(language, "vtt", url);
+        const struct label *label = &manifest->text_labels[index];
+        char *url = manifest->text_urls[index];
+        subtitle_uri(manifest->languages.names[index], "vtt", url);
         manifest->texts[index] =
             (struct mpd_representation){.id = url, .bits_per_s = 1000, .base_url = url};
         manifest->sets[manifest->set_count++] =
             (struct mpd_set){.content = MPD_TEXT,
                              .mime_type = "text/vtt",
-                             .language = tag,
-                             .label = name_of(tag, "Subtitles"),
+                             .language = label->tag,
+                             .label = label->name,
                              .role = "subtitle",
                              .representations = &manifest->texts[index],
                              .representation_count = 1};

@@ -4,13 +4,10 @@
  * own file, which the kernel sends. The path of each second of each viewer: no look into a folder,
  * no job of the pool, and no memory but the request's.
  *
- * What lies too scattered for ranges is put together in memory where it is little, as of audio
- * alone; where it is much it is sent piece by piece all the same, for memory that waits for a slow
- * reader is dearer than calls.
+ * What lies too scattered for ranges, as audio alone does, is put together in memory and counted.
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -20,7 +17,6 @@
 enum {
     PACKAGING_VERSION = 1, /* of the bytes that are made: part of each tag */
     INIT_SIZE = 4 * 1024,  /* does for most; FILM_INIT_SIZE_MAX for all */
-    PACKED_SIZE_MAX = 512 * 1024,
 };
 
 static void *take_memory(void *user, size_t size)
@@ -116,12 +112,14 @@ static void pace(const struct film_request *wanted, const struct film_stream *st
     read_cmcd(wanted->request, &cmcd);
     const struct pace_segment sent = {
         .title = (hash_bytes(&seed, slice_from_text(stem)) ^ (uintptr_t)wanted->root) | 1,
+        .is_audio = wanted->url.stream == FILM_STREAM_AUDIO,
         .begin_s = (double)film_segment_begin(wanted->film, stream->tracks[0], wanted->url.number) /
                    track->timescale,
         .duration_s = segment->duration_s,
         .bits_per_s = segment->duration_s > 0 ? (uint64_t)(size * 8 / segment->duration_s) : 0,
         .film_bits_per_s = ladder_bits_per_s(wanted->film, false),
-        .ladder_bits_per_s = ladder.bits_per_s,
+        .ladder_bits_per_s =
+            ladder.bits_per_s ? ladder.bits_per_s : ladder_bits_per_s(wanted->film, true),
         .is_ladder_unknown = !ladder.is_known,
     };
     const uint64_t rate = pace_segment(policy, state, &sent, &cmcd);
@@ -166,23 +164,6 @@ static void reply_packed(const struct film_request *wanted, const struct film_se
     reply_content(wanted, "s", wanted->url.number, vectors, 2);
 }
 
-/* Sends the runs one after the other. */
-static void reply_runs(const struct film_request *wanted, const struct film_segment *segment)
-{
-    struct leat_vector *vectors = malloc((1 + (size_t)segment->run_count) * sizeof *vectors);
-    if (!vectors) {
-        (void)leat_http_reply_error(wanted->response, 503);
-        return;
-    }
-    vectors[0] = (struct leat_vector){.data = segment->head, .size = segment->head_size};
-    for (unsigned index = 0; index < segment->run_count; index++)
-        vectors[1 + index] = (struct leat_vector){.file = wanted->file,
-                                                  .offset = segment->runs[index].offset,
-                                                  .size = segment->runs[index].size};
-    reply_content(wanted, "s", wanted->url.number, vectors, 1 + (size_t)segment->run_count);
-    free(vectors); /* the list is copied */
-}
-
 void site_reply_segment(struct film_request *wanted)
 {
     struct film_stream stream;
@@ -200,10 +181,8 @@ void site_reply_segment(struct film_request *wanted)
     }
     if (segment.run_count == 0)
         reply_ranges(wanted, &segment);
-    else if (segment.body_size <= PACKED_SIZE_MAX)
-        reply_packed(wanted, &segment);
     else
-        reply_runs(wanted, &segment);
+        reply_packed(wanted, &segment);
     const int status = leat_http_status(wanted->response);
     if (status != 200 && status != 206)
         return;

@@ -27,6 +27,7 @@ enum {
     FILM_SEGMENT_MAX_MS = 60 * 1000, /* between two places to cut: beyond it there is no stream */
     FILM_SEGMENT_SAMPLES_MAX = 16 * 1024, /* of all its tracks */
     FILM_GAP_MAX = 32 * 1024, /* bytes between two ranges that are sent rather than jumped over */
+    FILM_PACKED_MAX = 512 * 1024, /* bytes of a segment that is packed: larger ones are not */
     FILM_REASON_SIZE = 200,
 };
 

@@ -20,11 +20,10 @@
 #include "wire/mp4_writer.h"
 
 enum {
-    FILM_RANGES_GOOD = 6,         /* of a segment: nearly as cheap as one */
-    SLACK_FREE_PERCENT = 1,       /* of a segment, sent along without a second thought, */
-    SLACK_MOST_PERCENT = 12,      /* and at most; */
-    SLACK_VIDEO_PERCENT = 25,     /* of video alone, whose holes are its sound */
-    FILM_PACKED_MAX = 512 * 1024, /* bytes of samples: larger segments are not packed */
+    FILM_RANGES_GOOD = 6,     /* of a segment: nearly as cheap as one */
+    SLACK_FREE_PERCENT = 1,   /* of a segment, sent along without a second thought, */
+    SLACK_MOST_PERCENT = 12,  /* and at most; */
+    SLACK_VIDEO_PERCENT = 25, /* of video alone, whose holes are its sound */
 };
 
 /* In work; all its memory is the request's. */
