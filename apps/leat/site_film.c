@@ -57,12 +57,13 @@ void site_pace_other(const struct site *site, struct leat_http_response *respons
 
 /* ---- Replies --------------------------------------------------------------------------------- */
 
-void film_reply_failure(struct film_request *wanted, int error, const char *reason)
+void film_reply_failure(const struct film_request *wanted, int error, const char *reason)
 {
     struct leat_http_response *response = wanted->response;
     struct text line = {0};
     if (!reason[0]) {
-        const int status = error == -ESTALE ? 503 : leat_http_status_of_file(error);
+        const bool has_changed = error == -ESTALE || error == -LEAT_E_TRUNCATED;
+        const int status = has_changed ? 503 : leat_http_status_of_file(error);
         if (status == 503)
             (void)leat_http_add_field(response, "Retry-After", "1");
         (void)leat_http_reply_error(response, status);

@@ -67,7 +67,7 @@ struct film_request {
 };
 
 /* The status that tells why there is no film; with a reason 422. */
-void film_reply_failure(struct film_request *wanted, int error, const char *reason);
+void film_reply_failure(const struct film_request *wanted, int error, const char *reason);
 /* What was made: with a tag of its content, never to be used unasked. Frees the text. */
 void film_reply_text(struct film_request *wanted, const char *media_type, struct text *text);
 

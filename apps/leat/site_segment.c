@@ -155,7 +155,7 @@ static void reply_packed(const struct film_request *wanted, const struct film_se
         leat_file_read(wanted->file, (const struct leat_file_range *)(const void *)segment->runs,
                        segment->run_count, body, wanted->deadline_ns);
     if (error) {
-        (void)leat_http_reply_error(wanted->response, leat_http_status_of_file(error));
+        film_reply_failure(wanted, error, "");
         return;
     }
     wanted->site->films->copied_bytes += segment->body_size;
