@@ -83,7 +83,7 @@ def check_story(record, has_audio=True):
     assert record["ended"] and abs(record["now"] - films.LENGTH_S) < MARGIN_S, who + str(
         record["now"])
     for picture in record["pictures"]:  # play.js waits until it is right, or gives up
-        assert -0.08 < picture["off"] < 0.04, who + f"not the picture of its time: {picture}"
+        assert -0.06 < picture["off"] < 0.04, who + f"not the picture of its time: {picture}"
     first, end = record["at_first"], record["at_end"]
     assert 0 < first["video"] < end["video"], who + str((first, end))
     if has_audio:

@@ -229,7 +229,7 @@ class Viewer {
     let off;
     const is_right = () => {
       off = time_of_picture(video, length_s) - video.currentTime;
-      return off > -0.08 && off < 0.04;
+      return off > -0.06 && off < 0.04;
     };
     const end = wall() + 3;  // it is painted a little later
     while (!is_right() && wall() < end) await sleep(0.05);
