@@ -13,7 +13,7 @@
 /* Of one track in one segment: what a head of it may take, and 31 bits can point into. */
 enum { SEGMENT_BYTES_MAX = 512 * 1024 * 1024 };
 
-static int add_cut(struct cuts *cuts, uint32_t first, int64_t begin)
+static int add_cut(struct cuts *cuts, const struct samples_mark *at, int64_t begin)
 {
     if (cuts->count == cuts->capacity) {
         const uint32_t capacity = cuts->capacity ? cuts->capacity * 2 : 64;
@@ -26,7 +26,7 @@ static int add_cut(struct cuts *cuts, uint32_t first, int64_t begin)
         cuts->capacity = capacity;
     }
     cuts->bytes[cuts->count] = 0;
-    cuts->list[cuts->count++] = (struct track_cut){first, begin};
+    cuts->list[cuts->count++] = (struct track_cut){*at, begin};
     return 0;
 }
 
@@ -42,18 +42,21 @@ static int64_t line_after(int64_t ticks, uint32_t timescale)
 static int cut_measure(struct cuts *cuts)
 {
     const struct track *track = cuts->measure;
+    uint32_t position; /* of the sample's token */
     const uint32_t timescale = track->mp4.timescale;
     struct samples_cursor cursor;
     struct mp4_sample sample;
     int64_t line = INT64_MIN, sync_at = INT64_MIN;
     samples_seek(&cursor, &track->samples, track->first);
-    while (cursor.index < track->end && samples_next(&cursor, &sample)) {
+    while (position = cursor.next.position,
+           cursor.next.index < track->end && samples_next(&cursor, &sample)) {
         const int64_t shown = track_shown_at(track, &sample);
         if (shown < sync_at)
             cuts->is_independent = false;
         if (sample.is_sync && shown + sample.duration / 2 >= line) {
             const int64_t begin = cuts->count == 0 && shown < 0 ? 0 : shown;
-            if (add_cut(cuts, cursor.index - 1, begin) != 0)
+            const struct samples_mark at = samples_mark_before(&cursor, position, &sample);
+            if (add_cut(cuts, &at, begin) != 0)
                 return -ENOMEM;
             if (cuts->count > 1)
                 sync_at = shown;
@@ -61,6 +64,7 @@ static int cut_measure(struct cuts *cuts)
         }
         cuts->bytes[cuts->count - 1] += sample.size;
     }
+    cuts->end = cursor.next;
     return 0;
 }
 
@@ -83,7 +87,7 @@ int cuts_make(struct cuts *cuts, const struct track *measure, int64_t end, char 
     /* Other tracks may go on when the measure has ended. */
     int64_t line = measure_end;
     while (!error && end - line > (int64_t)timescale * FILM_SEGMENT_MS / 1000) {
-        error = add_cut(cuts, measure->end, line);
+        error = add_cut(cuts, &cuts->end, line);
         line = line_after(line, timescale);
     }
     const int64_t last_end = end > measure_end ? end : measure_end;
@@ -95,7 +99,7 @@ int cuts_make(struct cuts *cuts, const struct track *measure, int64_t end, char 
     /* For where the last one ends. */
     const int64_t last_begin = cuts->list[cuts->count - 1].begin;
     if (!error)
-        error = add_cut(cuts, measure->end, last_end > last_begin ? last_end : last_begin);
+        error = add_cut(cuts, &cuts->end, last_end > last_begin ? last_end : last_begin);
     if (error)
         return error;
     cuts->count--;
@@ -124,7 +128,8 @@ static void note_segment(struct film_track *facts, uint64_t bytes, int64_t ticks
     const int64_t least = (int64_t)facts->timescale * FILM_SEGMENT_MS / 2000;
     if (ticks < least)
         ticks = least > 0 ? least : 1;
-    const uint64_t rate = (uint64_t)((__int128)bytes * 8 * facts->timescale / ticks);
+    const uint64_t rate = bytes * 8 * facts->timescale / (uint64_t)ticks;
+    static_assert((uint64_t)SEGMENT_BYTES_MAX * 8 <= UINT64_MAX / INT32_MAX, "that fits");
     if (rate > facts->peak_bits_per_s)
         facts->peak_bits_per_s = rate;
 }
@@ -154,12 +159,12 @@ static int copy_measure(const struct cuts *cuts, struct track *track, uint64_t *
     for (uint32_t index = 0; index <= cuts->count; index++) {
         struct track_cut *cut = &track->cuts[index];
         *cut = cuts->list[index];
-        if (cut->begin > end || cut->first == track->end)
+        if (cut->begin > end || cut->at.index == track->end)
             cut->begin = end;
     }
     for (uint32_t index = 0; !error && index < cuts->count; index++) {
         const struct track_cut *cut = &track->cuts[index];
-        error = check_segment(cuts, cut[1].first - cut[0].first, cuts->bytes[index]);
+        error = check_segment(cuts, cut[1].at.index - cut[0].at.index, cuts->bytes[index]);
         note_segment(&track->facts, cuts->bytes[index], cut[1].begin - cut[0].begin);
         *ret_bytes += cuts->bytes[index];
     }
@@ -171,18 +176,20 @@ static int assign_samples(const struct cuts *cuts, struct track *track, uint64_t
 {
     const int64_t end = track_end(track);
     struct samples_cursor cursor;
+    uint32_t position; /* of the sample's token */
     struct mp4_sample sample;
     uint64_t bytes = 0; /* since the last cut */
     int64_t line = INT64_MIN;
     uint32_t next = 0; /* the segment that the next sample may begin */
     int error = 0;
     samples_seek(&cursor, &track->samples, track->first);
-    while (!error && cursor.index < track->end && samples_next(&cursor, &sample)) {
-        const uint32_t at = cursor.index - 1;
+    while (position = cursor.next.position,
+           !error && cursor.next.index < track->end && samples_next(&cursor, &sample)) {
         const int64_t shown = track_shown_at(track, &sample);
         while (!error && next < cuts->count && shown >= line) {
+            const struct samples_mark at = samples_mark_before(&cursor, position, &sample);
             if (bytes > 0) {
-                error = check_segment(cuts, at - track->cuts[next - 1].first, bytes);
+                error = check_segment(cuts, at.index - track->cuts[next - 1].at.index, bytes);
                 note_segment(&track->facts, bytes, shown - track->cuts[next - 1].begin);
             }
             track->cuts[next++] = (struct track_cut){at, shown > 0 ? shown : 0};
@@ -194,13 +201,13 @@ static int assign_samples(const struct cuts *cuts, struct track *track, uint64_t
     }
     ASSERT(next > 0);
     if (!error)
-        error = check_segment(cuts, track->end - track->cuts[next - 1].first, bytes);
+        error = check_segment(cuts, track->end - track->cuts[next - 1].at.index, bytes);
     note_segment(&track->facts, bytes, end - track->cuts[next - 1].begin);
     *ret_bytes += bytes;
     if (next > 1 && is_crumb(end - track->cuts[next - 1].begin, track->mp4.timescale))
         next--;
     for (; next <= cuts->count; next++)
-        track->cuts[next] = (struct track_cut){track->end, end};
+        track->cuts[next] = (struct track_cut){cursor.next, end};
     return error;
 }
 

@@ -14,6 +14,7 @@ struct cuts {
     uint32_t count, capacity; /* of segments */
     struct track_cut *list;   /* the measure's, and one more: where the last segment ends */
     uint64_t *bytes;          /* of each segment of the measure */
+    struct samples_mark end;  /* behind its last sample */
     bool is_independent;      /* no picture needs one of another segment */
     char *reason;             /* FILM_REASON_SIZE bytes, for what cannot be cut */
 };

@@ -200,6 +200,7 @@ static int cut_tracks(struct film *film, char *reason)
         if (!track->facts.is_streamed)
             continue;
         error = cuts_apply(&cuts, track);
+        samples_drop_marks(&track->samples); /* cuts have their own */
         if (!error)
             track->facts.frame_rate_milli = frame_rate_milli(track);
     }
@@ -307,7 +308,7 @@ unsigned film_stream_segment_count(const struct film *film, const struct film_st
     for (unsigned index = 0; index < stream->track_count; index++) {
         const struct track *track = &film->tracks[stream->tracks[index]];
         unsigned its_count = film->segment_count;
-        while (its_count > 0 && track->cuts[its_count - 1].first == track->end)
+        while (its_count > 0 && track->cuts[its_count - 1].at.index == track->end)
             its_count--;
         count = its_count > count ? its_count : count;
     }
@@ -325,7 +326,7 @@ int64_t film_stream_begin(const struct film *film, const struct film_stream *str
     ASSERT(stream->track_count > 0 && index <= film->segment_count);
     if (stream->track_count == 1) {
         const struct track *track = &film->tracks[stream->tracks[0]];
-        return track->cuts[index].first == track->first ? 0 : track->cuts[index].begin;
+        return track->cuts[index].at.index == track->first ? 0 : track->cuts[index].begin;
     }
     ASSERT((int)stream->tracks[0] == film->measure);
     return film->begins[index];

@@ -68,7 +68,7 @@ void samples_init(struct samples *samples, bool is_video)
 void samples_fini(struct samples *samples)
 {
     free(samples->bytes);
-    free(samples->blocks);
+    free(samples->marks);
     free(samples->syncs);
     *samples = (struct samples){0};
 }
@@ -111,6 +111,8 @@ static int list_syncs(struct samples *samples)
     samples->sync_count = samples->count;
     for (uint32_t index = 0; index < samples->count; index++)
         samples->syncs[index] = index;
+    for (uint32_t index = 0; index < samples->mark_count; index++)
+        samples->marks[index].next_sync = samples->marks[index].index;
     return 0;
 }
 
@@ -139,26 +141,27 @@ static unsigned cto_code(struct samples *samples, int64_t cto)
     return samples->cto_count++;
 }
 
-static int put_block(struct samples *samples, const struct mp4_sample *sample)
+static int put_mark(struct samples *samples, uint64_t dts)
 {
-    if (reserve((void **)&samples->blocks, samples->block_count, &samples->block_capacity,
-                sizeof *samples->blocks) != 0)
+    if (reserve((void **)&samples->marks, samples->mark_count, &samples->mark_capacity,
+                sizeof *samples->marks) != 0)
         return -ENOMEM;
-    samples->blocks[samples->block_count++] = (struct samples_block){
-        .offset = sample->offset,
-        .dts = sample->dts,
+    samples->marks[samples->mark_count++] = (struct samples_mark){
+        .offset = samples->end_offset,
+        .dts = dts,
+        .index = samples->count,
         .position = (uint32_t)samples->size,
         .duration = samples->duration,
+        .next_sync = samples->sync_count, /* none, as long as all are */
     };
-    samples->end_offset = sample->offset;
     return 0;
 }
 
 static int put_sample(struct samples *samples, const struct mp4_sample *sample)
 {
-    if (reserve_bytes(samples) != 0 || note_sync(samples, sample->is_sync) != 0)
+    if (samples->count % SAMPLES_BLOCK == 0 && put_mark(samples, sample->dts) != 0)
         return -ENOMEM;
-    if (samples->count % SAMPLES_BLOCK == 0 && put_block(samples, sample) != 0)
+    if (reserve_bytes(samples) != 0 || note_sync(samples, sample->is_sync) != 0)
         return -ENOMEM;
     const bool has_gap = sample->offset != samples->end_offset;
     const bool has_duration = sample->duration != samples->duration;
@@ -215,100 +218,114 @@ static void shrink(void **array, size_t size)
 int samples_finish(struct samples *samples)
 {
     const int error = samples->has_last ? put_sample(samples, &samples->last) : 0;
-    samples->end_dts = samples->last.dts + samples->last.duration;
     samples->has_last = false;
     shrink((void **)&samples->bytes, samples->size);
-    shrink((void **)&samples->blocks, samples->block_count * sizeof *samples->blocks);
+    shrink((void **)&samples->marks, samples->mark_count * sizeof *samples->marks);
     shrink((void **)&samples->syncs, samples->sync_count * sizeof *samples->syncs);
     return error;
 }
 
+void samples_drop_marks(struct samples *samples)
+{
+    free(samples->marks);
+    samples->marks = NULL;
+    samples->mark_count = samples->mark_capacity = 0;
+}
+
 size_t samples_memory(const struct samples *samples)
 {
-    return samples->size + samples->block_count * sizeof *samples->blocks +
+    return samples->size + samples->mark_count * sizeof *samples->marks +
            samples->sync_count * sizeof *samples->syncs;
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
-/* The first in syncs that is not before `index`. */
-static uint32_t find_sync(const struct samples *samples, uint32_t index)
+void samples_start(struct samples_cursor *cursor, const struct samples *samples,
+                   const struct samples_mark *mark)
 {
-    uint32_t low = 0, high = samples->sync_count;
-    while (low < high) {
-        const uint32_t middle = low + (high - low) / 2;
-        if (samples->syncs[middle] < index)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    ASSERT(mark->index <= samples->count && mark->position <= samples->size);
+    *cursor = (struct samples_cursor){samples, *mark};
 }
 
 void samples_seek(struct samples_cursor *cursor, const struct samples *samples, uint32_t index)
 {
     ASSERT(index <= samples->count && !samples->has_last);
-    *cursor = (struct samples_cursor){.samples = samples, .index = samples->count};
-    if (index == samples->count)
-        return;
-    const struct samples_block *block = &samples->blocks[index / SAMPLES_BLOCK];
-    const uint32_t first = index - index % SAMPLES_BLOCK;
-    cursor->index = first;
-    cursor->next_sync = samples->syncs ? find_sync(samples, first) : 0;
-    cursor->at = samples->bytes + block->position;
-    cursor->offset = block->offset;
-    cursor->dts = block->dts;
-    cursor->duration = block->duration;
+    ASSERT(index == 0 || samples->marks != NULL);
+    struct samples_mark mark = {0};
+    if (samples->count > 0)
+        mark =
+            samples->marks[(index < samples->count ? index : samples->count - 1) / SAMPLES_BLOCK];
+    samples_start(cursor, samples, &mark);
     struct mp4_sample skipped;
-    while (cursor->index < index)
+    while (cursor->next.index < index)
         (void)samples_next(cursor, &skipped);
 }
 
 static inline bool take_sync(struct samples_cursor *cursor)
 {
     const struct samples *samples = cursor->samples;
+    struct samples_mark *next = &cursor->next;
     if (!samples->syncs)
         return true;
-    if (cursor->next_sync == samples->sync_count ||
-        samples->syncs[cursor->next_sync] != cursor->index)
+    if (next->next_sync == samples->sync_count || samples->syncs[next->next_sync] != next->index)
         return false;
-    cursor->next_sync++;
+    next->next_sync++;
     return true;
 }
 
 bool samples_next(struct samples_cursor *cursor, struct mp4_sample *ret_sample)
 {
     const struct samples *samples = cursor->samples;
-    if (cursor->index == samples->count)
+    struct samples_mark *next = &cursor->next;
+    if (next->index == samples->count)
         return false;
-    if (cursor->index % SAMPLES_BLOCK == 0) /* gaps do not reach over blocks */
-        cursor->offset = samples->blocks[cursor->index / SAMPLES_BLOCK].offset;
-    const uint64_t token = get_number(&cursor->at);
+    const unsigned char *at = samples->bytes + next->position;
+    const uint64_t token = get_number(&at);
     if (token & HAS_GAP)
-        cursor->offset += (uint64_t)to_signed(get_number(&cursor->at));
+        next->offset += (uint64_t)to_signed(get_number(&at));
     if (token & HAS_DURATION)
-        cursor->duration = (uint32_t)get_number(&cursor->at);
-    *ret_sample = (struct mp4_sample){
-        .offset = cursor->offset, .dts = cursor->dts, .duration = cursor->duration};
+        next->duration = (uint32_t)get_number(&at);
+    *ret_sample =
+        (struct mp4_sample){.offset = next->offset, .dts = next->dts, .duration = next->duration};
     if (samples->has_cto_codes) {
         const unsigned code = (unsigned)(token >> CTO_SHIFT) & CTO_FOLLOWS;
         ret_sample->size = (uint32_t)(token >> VIDEO_SHIFT);
-        ret_sample->cto =
-            code == CTO_FOLLOWS ? to_signed(get_number(&cursor->at)) : samples->ctos[code];
+        ret_sample->cto = code == CTO_FOLLOWS ? to_signed(get_number(&at)) : samples->ctos[code];
     } else {
         ret_sample->size = (uint32_t)(token >> OTHER_SHIFT);
-        ret_sample->cto = token & HAS_CTO ? to_signed(get_number(&cursor->at)) : 0;
+        ret_sample->cto = token & HAS_CTO ? to_signed(get_number(&at)) : 0;
     }
     ret_sample->is_sync = take_sync(cursor);
-    cursor->offset += ret_sample->size;
-    cursor->dts += ret_sample->duration;
-    cursor->index++;
+    next->offset += ret_sample->size;
+    next->dts += ret_sample->duration;
+    next->position = (uint32_t)(at - samples->bytes);
+    next->index++;
     return true;
+}
+
+/* To keep a whole mark with each sample costs as much as reading it. */
+struct samples_mark samples_mark_before(const struct samples_cursor *cursor, uint32_t position,
+                                        const struct mp4_sample *sample)
+{
+    const struct samples *samples = cursor->samples;
+    const unsigned char *at = samples->bytes + position;
+    struct samples_mark mark = {
+        .offset = sample->offset,
+        .dts = sample->dts,
+        .index = cursor->next.index - 1,
+        .position = position,
+        .duration = sample->duration, /* the token says so, or the one before had it */
+        .next_sync = cursor->next.next_sync - (samples->syncs && sample->is_sync),
+    };
+    ASSERT(position < cursor->next.position);
+    if (get_number(&at) & HAS_GAP)
+        mark.offset -= (uint64_t)to_signed(get_number(&at));
+    return mark;
 }
 
 uint64_t samples_time(const struct samples *samples, uint32_t index)
 {
     struct samples_cursor cursor;
     samples_seek(&cursor, samples, index);
-    return index < samples->count ? cursor.dts : samples->end_dts;
+    return cursor.next.dts;
 }

@@ -11,8 +11,8 @@
  *     others  size | cto follows: 1 | duration follows: 1 | gap follows: 1
  *
  * The code is an index into the few composition offsets a film has; the last one says that the
- * offset follows. A gap is what lies between the sample before and this one. Every
- * SAMPLES_BLOCK samples a block begins, from which reading can start.
+ * offset follows. A gap is what lies between the sample before and this one. Reading starts at a
+ * mark: there is one each SAMPLES_BLOCK samples, and whoever reads can take more.
  */
 #ifndef MEDIA_SAMPLES_H
 #define MEDIA_SAMPLES_H
@@ -25,10 +25,14 @@
 
 enum { SAMPLES_BLOCK = 128, SAMPLES_CTOS = 15 };
 
-struct samples_block {
-    uint64_t offset, dts; /* of its first sample */
-    uint32_t position;    /* in bytes, of its first token */
-    uint32_t duration;    /* of the sample before */
+/* A place between two samples. */
+struct samples_mark {
+    uint64_t offset; /* where the sample before ends in the file */
+    uint64_t dts;    /* of the next, like all below */
+    uint32_t index;
+    uint32_t position;  /* in bytes, of its token */
+    uint32_t duration;  /* of the sample before */
+    uint32_t next_sync; /* in syncs: the first that is not before it */
 };
 
 struct samples {
@@ -36,15 +40,14 @@ struct samples {
     uint32_t count;
     unsigned char *bytes;
     size_t size, capacity;
-    struct samples_block *blocks;
-    uint32_t block_count, block_capacity;
+    struct samples_mark *marks; /* NULL once they are dropped */
+    uint32_t mark_count, mark_capacity;
     /* Which are sync samples; NULL: all are. */
     uint32_t *syncs;
     uint32_t sync_count, sync_capacity;
     int64_t ctos[SAMPLES_CTOS];
     unsigned cto_count;
     uint64_t byte_count; /* of media */
-    uint64_t end_dts;
     /* The last that was added waits here until it is known how long it lasts. */
     struct mp4_sample last;
     bool has_last;
@@ -58,21 +61,25 @@ void samples_fini(struct samples *samples);
 int samples_add(struct samples *samples, const struct mp4_sample *sample);
 /* After the last: what they do not need is given back. */
 int samples_finish(struct samples *samples);
+/* Afterwards nothing but the begin can be sought: for who has marks of his own. */
+void samples_drop_marks(struct samples *samples);
 size_t samples_memory(const struct samples *samples);
 
-/* Reads on from a sample; valid while the samples are there. */
+/* Reads on from a mark; valid while the samples are there. */
 struct samples_cursor {
     const struct samples *samples;
-    uint32_t index;     /* of the next */
-    uint32_t next_sync; /* in syncs: the first that is not before it */
-    const unsigned char *at;
-    uint64_t offset, dts; /* of the next, save a gap */
-    uint32_t duration;
+    struct samples_mark next;
 };
 
+void samples_start(struct samples_cursor *cursor, const struct samples *samples,
+                   const struct samples_mark *mark);
 /* `index` may be the count: then there is no next. */
 void samples_seek(struct samples_cursor *cursor, const struct samples *samples, uint32_t index);
 bool samples_next(struct samples_cursor *cursor, struct mp4_sample *ret_sample);
+
+/* The mark before the sample that was just read, whose token stood at `position`. */
+struct samples_mark samples_mark_before(const struct samples_cursor *cursor, uint32_t position,
+                                        const struct mp4_sample *sample);
 
 /* When sample `index` is decoded; for the count: when the last one has been. */
 uint64_t samples_time(const struct samples *samples, uint32_t index);

@@ -44,7 +44,8 @@ struct plan {
 
 static void read_samples(struct plan *plan, const struct track *track, unsigned index)
 {
-    const uint32_t first = track->cuts[index].first, end = track->cuts[index + 1].first;
+    const struct track_cut *cut = &track->cuts[index];
+    const uint32_t first = cut[0].at.index, end = cut[1].at.index;
     struct mp4_fragment_track *fragment = &plan->tracks[plan->track_count++];
     struct samples_cursor cursor;
     struct mp4_sample sample;
@@ -55,9 +56,9 @@ static void read_samples(struct plan *plan, const struct track *track, unsigned 
         .samples = plan->samples + plan->count,
         .count = end - first,
     };
-    samples_seek(&cursor, &track->samples, first);
-    fragment->dts = (uint64_t)((int64_t)cursor.dts + track->shift);
-    while (cursor.index < end && samples_next(&cursor, &sample))
+    samples_start(&cursor, &track->samples, &cut->at);
+    fragment->dts = (uint64_t)((int64_t)cut->at.dts + track->shift);
+    while (cursor.next.index < end && samples_next(&cursor, &sample))
         plan->samples[plan->count++] = (struct mp4_fragment_sample){
             .position = sample.offset,
             .size = sample.size,
@@ -72,7 +73,7 @@ static int collect_samples(struct plan *plan, const struct film_stream *stream, 
     size_t count = 0;
     for (unsigned at = 0; at < stream->track_count; at++) {
         const struct track_cut *cut = &plan->film->tracks[stream->tracks[at]].cuts[index];
-        count += cut[1].first - cut[0].first;
+        count += cut[1].at.index - cut[0].at.index;
     }
     ASSERT(count <= FILM_SEGMENT_SAMPLES_MAX);
     plan->samples = plan->alloc(plan->user, (count + 1) * sizeof *plan->samples);
@@ -81,7 +82,8 @@ static int collect_samples(struct plan *plan, const struct film_stream *stream, 
     for (unsigned at = 0; at < stream->track_count; at++) {
         const struct track *track = &plan->film->tracks[stream->tracks[at]];
         /* A silent track says so when it is alone; beside another it just is not there. */
-        if (stream->track_count == 1 || track->cuts[index].first < track->cuts[index + 1].first)
+        if (stream->track_count == 1 ||
+            track->cuts[index].at.index < track->cuts[index + 1].at.index)
             read_samples(plan, track, index);
     }
     return 0;
@@ -373,34 +375,25 @@ int film_segment(const struct film *film, const struct film_stream *stream, unsi
 
 /* ---- Reading ahead --------------------------------------------------------------------------- */
 
-static void extend(struct film_range *extent, uint64_t begin, uint64_t end)
-{
-    const uint64_t extent_end = extent->offset + extent->size;
-    const bool is_first = extent->size == 0;
-    extent->offset = is_first || begin < extent->offset ? begin : extent->offset;
-    extent->size = (is_first || end > extent_end ? end : extent_end) - extent->offset;
-}
-
-/* Films lie on disks in about the order in which they are shown: the first and the last sample of
- * each track tell enough for a hint. */
+/* Films lie on disks in about the order in which they are shown: where the first sample of each
+ * track begins and its last one ends tells enough for a hint. */
 int film_segment_extent(const struct film *film, const struct film_stream *stream, unsigned index,
                         struct film_range *ret_extent)
 {
-    struct film_range extent = {0};
+    uint64_t begin = UINT64_MAX, end = 0;
     if (index >= film_stream_segment_count(film, stream))
         return -ENOENT;
     for (unsigned at = 0; at < stream->track_count; at++) {
         const struct track *track = &film->tracks[stream->tracks[at]];
-        const uint32_t ends[2] = {track->cuts[index].first, track->cuts[index + 1].first};
-        for (unsigned side = 0; side < 2 && ends[0] < ends[1]; side++) {
-            struct samples_cursor cursor;
-            struct mp4_sample sample;
-            samples_seek(&cursor, &track->samples, ends[side] - side);
-            const bool has_sample = samples_next(&cursor, &sample);
-            ASSERT(has_sample);
-            extend(&extent, sample.offset, sample.offset + sample.size);
-        }
+        const struct track_cut *cut = &track->cuts[index];
+        struct samples_cursor cursor;
+        struct mp4_sample sample;
+        samples_start(&cursor, &track->samples, &cut->at);
+        if (cut[0].at.index == cut[1].at.index || !samples_next(&cursor, &sample))
+            continue;
+        begin = sample.offset < begin ? sample.offset : begin;
+        end = cut[1].at.offset > end ? cut[1].at.offset : end;
     }
-    *ret_extent = extent;
+    *ret_extent = (struct film_range){begin < end ? begin : 0, begin < end ? end - begin : 0};
     return 0;
 }

@@ -187,9 +187,9 @@ static void drop_end(struct track *track)
         const uint32_t begin = track->end - track->first > back ? track->end - back : track->first;
         uint32_t kept = begin;
         samples_seek(&cursor, &track->samples, begin);
-        while (cursor.index < track->end && samples_next(&cursor, &sample))
+        while (cursor.next.index < track->end && samples_next(&cursor, &sample))
             if ((int64_t)sample.dts + sample.cto < track->media_end)
-                kept = cursor.index;
+                kept = cursor.next.index;
         if (kept > begin || begin == track->first || back > UINT32_MAX / 4) {
             track->end = kept;
             return;
@@ -206,7 +206,7 @@ static int64_t last_shown(const struct track *track)
     const uint32_t count = track->end - track->first;
     samples_seek(&cursor, &track->samples,
                  track->end - (count < REORDER_MAX ? count : REORDER_MAX));
-    while (cursor.index < track->end && samples_next(&cursor, &sample))
+    while (cursor.next.index < track->end && samples_next(&cursor, &sample))
         if ((int64_t)sample.dts + sample.cto + sample.duration > latest)
             latest = (int64_t)sample.dts + sample.cto + sample.duration;
     return latest;

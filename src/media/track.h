@@ -15,8 +15,8 @@
 #include "media/samples.h"
 
 struct track_cut {
-    uint32_t first; /* sample */
-    int64_t begin;  /* in ticks of the presentation */
+    struct samples_mark at; /* its first sample */
+    int64_t begin;          /* in ticks of the presentation */
 };
 
 struct track {

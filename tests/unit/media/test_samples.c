@@ -71,10 +71,17 @@ static void come_out_as_they_went_in(void **state)
         for (unsigned first = 0; first <= COUNT; first++) {
             struct samples_cursor cursor;
             samples_seek(&cursor, &samples, first);
-            assert_int_equal(cursor.index, first);
+            assert_int_equal(cursor.next.index, first);
             for (unsigned index = first; index < COUNT && index < first + 150; index++) {
+                const uint32_t position = cursor.next.position;
                 assert_true(samples_next(&cursor, &out));
                 assert_same(&out, &in[index]);
+                const struct samples_mark mark = samples_mark_before(&cursor, position, &out);
+                struct samples_cursor again;
+                samples_start(&again, &samples, &mark);
+                assert_true(samples_next(&again, &out));
+                assert_same(&out, &in[index]);
+                assert_memory_equal(&again, &cursor, sizeof cursor);
             }
         }
         struct samples_cursor cursor;
