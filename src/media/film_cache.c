@@ -22,6 +22,7 @@
 #include "base/list.h"
 #include "fiber/fiber.h"
 #include "fiber/line.h"
+#include "leat/clock.h"
 #include "leat/error.h"
 #include "net/file.h"
 
@@ -29,6 +30,8 @@ enum {
     BUILDS_MAX = 2,
     WINDOW_MIN = 4 * 1024, /* read at a place jumped to; doubles with each one behind another */
     WINDOW_MAX = 256 * 1024,
+    TURN_MS = 500, /* a build that takes longer waits for a disk: another may begin, */
+    SLOW_MAX = 4,  /* as long as there are not too many of these */
 };
 
 enum entry_state { ENTRY_BUILDING, ENTRY_FILM, ENTRY_FAILURE };
@@ -51,7 +54,8 @@ struct film_cache {
     struct hash_table table;
     struct list_node films, failures;
     struct line builders; /* that wait for their turn */
-    unsigned running;     /* builds whose turn it is */
+    unsigned running;     /* builds whose turn it is, */
+    unsigned slow;        /* and those that have had it, and are still at work */
     unsigned film_count, failure_count, building_count;
     size_t memory;
     uint64_t hits, builds, failed, evictions;
@@ -134,7 +138,7 @@ void film_cache_destroy(struct film_cache *cache)
 {
     if (!cache)
         return;
-    ASSERT(cache->building_count == 0 && cache->running == 0);
+    ASSERT(cache->building_count == 0 && cache->running == 0 && cache->slow == 0);
     ASSERT(line_is_empty(&cache->builders));
     free_entries(&cache->films);
     free_entries(&cache->failures);
@@ -187,9 +191,12 @@ static void give_turn(struct film_cache *cache)
 /* A build, in an offload job: the file through a window, which is small where the reader jumps
  * about and large where it goes on. */
 struct build {
+    struct film_cache *cache;
     const struct backend_sys *sys;
     int fd;
     struct leat_file_info key;
+    int64_t begun_ns;
+    bool has_turn;
     uint64_t left; /* bytes that may still be read */
     bool is_beyond_limit;
     unsigned char *window;
@@ -200,9 +207,25 @@ struct build {
     char reason[FILM_REASON_SIZE];
 };
 
+/* One film on a slow disk must not hold up all others. */
+static void pass_turn_on(struct build *build)
+{
+    struct film_cache *cache = build->cache;
+    if (!build->has_turn || leat_now_ns() - build->begun_ns < TURN_MS * LEAT_NS_PER_MS)
+        return;
+    pthread_mutex_lock(&cache->lock);
+    if (cache->slow < SLOW_MAX) {
+        cache->slow++;
+        build->has_turn = false;
+        give_turn(cache);
+    }
+    pthread_mutex_unlock(&cache->lock);
+}
+
 /* Reads on from `offset` into the window. */
 static int fill_window(struct build *build, uint64_t offset)
 {
+    pass_turn_on(build);
     const bool goes_on = offset == build->end && build->end > build->begin;
     build->window_size = goes_on ? build->window_size * 2 : WINDOW_MIN;
     if (build->window_size > WINDOW_MAX)
@@ -254,6 +277,7 @@ static void build_job(void *arg, const struct backend_sys *sys)
 {
     struct build *build = arg;
     build->sys = sys;
+    build->begun_ns = leat_now_ns();
     build->window = malloc(WINDOW_MAX);
     if (!build->window) {
         build->error = -ENOMEM;
@@ -323,10 +347,17 @@ static int build_entry(struct film_cache *cache, struct entry *entry, struct lea
         return error;
     cache->builds++;
     pthread_mutex_unlock(&cache->lock);
-    *build = (struct build){.fd = file->fd, .key = entry->key, .left = cache->options.read_max};
+    *build = (struct build){.cache = cache,
+                            .fd = file->fd,
+                            .key = entry->key,
+                            .has_turn = true,
+                            .left = cache->options.read_max};
     error = fiber_offload(build_job, build, deadline_ns);
     pthread_mutex_lock(&cache->lock);
-    give_turn(cache);
+    if (build->has_turn)
+        give_turn(cache);
+    else
+        cache->slow--;
     if (!error)
         error = build->error;
     cache->failed += error != 0;
