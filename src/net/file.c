@@ -310,6 +310,15 @@ static void look_job(void *arg, const struct backend_sys *sys)
     look->info = file_info_of(&stat);
 }
 
+/* As many as it has windows, or as are kept. */
+static unsigned verdict_count_of(const struct leat_file_info *info)
+{
+    unsigned count = 1;
+    while (count < FILE_VERDICTS_MAX && (uint64_t)count * FILE_WINDOW_SIZE < info->size)
+        count *= 2;
+    return count;
+}
+
 /* Puts what the look has found into the entry; the descriptor is taken over. */
 static int settle_entry(struct file_cache *cache, struct entry *entry, const struct look *look,
                         struct leat_loop *loop)
@@ -318,12 +327,17 @@ static int settle_entry(struct file_cache *cache, struct entry *entry, const str
         loop->sys->close(loop->sys, look->fd);
         return 0;
     }
-    struct leat_file *file = calloc(1, sizeof *file);
+    const unsigned verdict_count = verdict_count_of(&look->info);
+    struct leat_file *file = calloc(1, sizeof *file + verdict_count * sizeof *file->verdicts);
     if (!file) {
         loop->sys->close(loop->sys, look->fd);
         return -ENOMEM;
     }
-    *file = (struct leat_file){.loop = loop, .fd = look->fd, .references = 1, .info = look->info};
+    *file = (struct leat_file){.loop = loop,
+                               .fd = look->fd,
+                               .references = 1,
+                               .info = look->info,
+                               .verdict_count = verdict_count};
     leat_file_unref(entry->file);
     entry->file = file;
     cache->failure_count -= entry->error != 0;

@@ -12,11 +12,11 @@
 #include "loop/loop.h"
 
 enum {
-    FILE_CACHE_MAX = 1024,  /* entries a loop, */
-    FILE_FAILURES_MAX = 64, /* of which so many are of what is not there */
-    FILE_FRESH_MS = 1000,   /* how long what was found is believed */
-    FILE_PATH_MAX = 1024,   /* bytes; longer paths are -ENAMETOOLONG */
-    FILE_VERDICTS = 16,
+    FILE_CACHE_MAX = 1024,          /* entries a loop, */
+    FILE_FAILURES_MAX = 64,         /* of which so many are of what is not there */
+    FILE_FRESH_MS = 1000,           /* how long what was found is believed */
+    FILE_PATH_MAX = 1024,           /* bytes; longer paths are -ENAMETOOLONG */
+    FILE_VERDICTS_MAX = 1024,       /* a power of two */
     FILE_WINDOW_SIZE = 1024 * 1024, /* the unit in which residency is asked */
 };
 
@@ -31,12 +31,14 @@ struct leat_file {
     int fd;
     unsigned references; /* the cache's own included */
     struct leat_file_info info;
-    struct file_verdict verdicts[FILE_VERDICTS]; /* by window, modulo; see net/residency.h */
-    unsigned fills;                              /* of this loop, in flight; all within: */
+    unsigned fills; /* of this loop, in flight; all within: */
     uint64_t fills_begin, fills_end;
     /* What a layer above has derived from `info` once, such as HTTP's validators. */
     unsigned memo_size;
     char memo[120];
+    /* By window, modulo their number, which is a power of two: see net/residency.h. */
+    unsigned verdict_count;
+    struct file_verdict verdicts[];
 };
 
 /* Reading ahead that is under way on a loop: file_read.c. */

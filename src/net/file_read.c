@@ -106,14 +106,14 @@ void leat_file_read_ahead(struct leat_file *file, uint64_t offset, uint64_t size
     struct leat_loop *loop = file->loop;
     ASSERT(loop == loop_current);
     const uint64_t file_size = file->info.size;
-    if (file->info.is_directory || offset >= file_size)
+    if (file->info.is_directory || offset >= file_size || size == 0)
         return;
     if (size > AHEAD_MAX)
         size = AHEAD_MAX;
     const uint64_t end = size < file_size - offset ? offset + size : file_size;
     struct file_hints *hints = file_hints_of(loop);
     struct file_hint *hint = hints ? find_slot(hints, file, offset) : NULL;
-    if (!hint)
+    if (!hint || residency_seems(file, offset, end - offset))
         return;
     offset = find_cold(file, offset, end);
     if (offset == end)

@@ -50,7 +50,7 @@ static void find_window(const struct leat_file *file, uint64_t offset, uint64_t 
 
 static struct file_verdict *verdict_on(struct leat_file *file, uint64_t window)
 {
-    return &file->verdicts[window % FILE_VERDICTS];
+    return &file->verdicts[window & (file->verdict_count - 1)];
 }
 
 static bool is_believed(const struct file_verdict *verdict, uint64_t window, int64_t now_ns)
@@ -104,8 +104,12 @@ uint64_t residency_ready(struct leat_file *file, uint64_t offset, uint64_t size)
     const int64_t now_ns = file->loop->now_ns;
     if (is_believed(verdict, window, now_ns))
         return end - offset;
+    /* All of the window costs one look as a part of it does, and serves whoever wants the rest. */
+    const bool is_whole = offset == window_begin && end == window_end;
+    if (!is_whole && residency_window_ready(file, offset))
+        return end - offset;
     if (is_range_resident(file, offset, end - offset)) {
-        if (offset == window_begin && end == window_end)
+        if (is_whole)
             believe(verdict, window, now_ns);
         return end - offset;
     }
@@ -134,6 +138,13 @@ void residency_fill_ends(struct leat_file *file)
 {
     ASSERT(file->fills > 0);
     file->fills--;
+}
+
+bool residency_seems(struct leat_file *file, uint64_t offset, uint64_t size)
+{
+    ASSERT(size > 0 && offset < file->info.size && size <= file->info.size - offset);
+    return file->fills == 0 && is_byte_resident(file, offset) &&
+           is_byte_resident(file, offset + size - 1);
 }
 
 bool residency_arrived(struct leat_file *file, uint64_t offset, uint64_t size)

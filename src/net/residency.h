@@ -29,6 +29,10 @@ uint64_t residency_ready(struct leat_file *file, uint64_t offset, uint64_t size)
  * that on a part of one is not. */
 bool residency_window_ready(struct leat_file *file, uint64_t offset);
 
+/* A cheap guess for who can bear a wrong one: both its ends are there. False: they may be asked for
+ * now, so what is between must be filled. */
+bool residency_seems(struct leat_file *file, uint64_t offset, uint64_t size);
+
 /* Somebody has found a byte near `offset` missing: what was believed of it is not any more. */
 void residency_doubt(struct leat_file *file, uint64_t offset);
 

@@ -166,6 +166,11 @@ static void await_hints(const struct leat_file *file)
     }
 }
 
+static void forget_verdicts(struct leat_file *file)
+{
+    memset(file->verdicts, 0, file->verdict_count * sizeof *file->verdicts);
+}
+
 static void what_is_hinted_at_is_read(void)
 {
     static const struct leat_file_range cases[] = {
@@ -182,7 +187,7 @@ static void what_is_hinted_at_is_read(void)
         const uint64_t size = cases[index].size < left ? cases[index].size : left;
         if (!folder_make_cold(&folder, "film", FILM_SIZE))
             break;
-        memset(film->verdicts, 0, sizeof film->verdicts);
+        forget_verdicts(film);
         leat_file_read_ahead(film, offset, cases[index].size);
         assert_int_equal(film->fills, 1);
         await_hints(film);
@@ -226,7 +231,7 @@ static void hints_have_limits(void)
         assert_true(is_warm(large, 0, 8 * FILE_WINDOW_SIZE));
         assert_false(is_warm(large, 9 * FILE_WINDOW_SIZE + FILE_WINDOW_SIZE / 2, 4096));
     }
-    memset(large->verdicts, 0, sizeof large->verdicts);
+    forget_verdicts(large);
     if (folder_make_cold(&folder, "large", LARGE_SIZE)) {
         for (unsigned index = 0; index < 10; index++)
             leat_file_read_ahead(large, (9 - index) * FILE_WINDOW_SIZE, 4096);
@@ -245,7 +250,7 @@ static void a_hint_holds_its_file(void)
 {
     struct leat_file *large = open_file("large");
     if (folder_make_cold(&folder, "large", LARGE_SIZE)) {
-        memset(large->verdicts, 0, sizeof large->verdicts);
+        forget_verdicts(large);
         leat_file_read_ahead(large, 0, UINT64_MAX);
         leat_file_unref(large);
         leat_root_close(root);
@@ -266,7 +271,7 @@ static void hint_and_return(void)
         assert_int_equal(leat_sleep_ms(200), 0);
         (void)folder_make_cold(&folder, "large", LARGE_SIZE);
     }
-    memset(large->verdicts, 0, sizeof large->verdicts);
+    forget_verdicts(large);
     for (uint64_t window = 0; window < 4; window++)
         leat_file_read_ahead(large, window * 2 * FILE_WINDOW_SIZE, 2 * FILE_WINDOW_SIZE);
     leat_file_unref(large);

@@ -134,14 +134,18 @@ static int a_verdict_is_believed_for_a_second_fiber(void *arg)
     struct leat_root *root;
     struct leat_file *film = open_film(&root);
     make_warm();
+    /* A part is a verdict on its window where the kernel can count pages. */
+    const bool can_tell = film->loop->sys->resident(film->loop->sys, film->fd, 0, 1) >= 0;
     assert_int_equal(residency_ready(film, 0, FILE_WINDOW_SIZE), FILE_WINDOW_SIZE);
-    assert_int_equal(residency_ready(film, FILE_WINDOW_SIZE, 100), 100); /* no whole window */
+    assert_int_equal(residency_ready(film, FILE_WINDOW_SIZE + 7, 100), 100);
     if (folder_make_cold(&folder, "film", FILM_SIZE)) {
         assert_int_equal(residency_ready(film, 0, FILE_WINDOW_SIZE), FILE_WINDOW_SIZE);
         assert_int_equal(residency_ready(film, 77, 100), 100);
-        assert_int_equal(residency_ready(film, FILE_WINDOW_SIZE, 100), 0);
+        assert_int_equal(residency_ready(film, FILE_WINDOW_SIZE, 100), can_tell ? 100 : 0);
+        assert_int_equal(residency_ready(film, 2 * FILE_WINDOW_SIZE, 100), 0);
         assert_int_equal(leat_sleep_ms(FILE_FRESH_MS + 20), 0);
         assert_int_equal(residency_ready(film, 0, FILE_WINDOW_SIZE), 0);
+        assert_int_equal(residency_ready(film, FILE_WINDOW_SIZE, 100), 0);
     }
     leat_file_unref(film);
     leat_root_close(root);
