@@ -222,45 +222,61 @@ static void pass_turn_on(struct build *build)
     pthread_mutex_unlock(&cache->lock);
 }
 
-/* Reads on from `offset` into the window. */
-static int fill_window(struct build *build, uint64_t offset)
+/* At most `size` bytes from `offset` on; the number of bytes, or an error. */
+static ssize_t read_some(struct build *build, uint64_t offset, void *data, size_t size)
 {
     pass_turn_on(build);
+    if (build->left < size) {
+        build->is_beyond_limit = true;
+        return -LEAT_E_LIMIT;
+    }
+    const ssize_t count = build->sys->read(build->sys, build->fd, data, size, offset);
+    if (count == 0)
+        return -ESTALE; /* it has become shorter */
+    if (count > 0)
+        build->left -= (uint64_t)count;
+    return count;
+}
+
+/* Reads on from `offset` into the window. */
+static ssize_t fill_window(struct build *build, uint64_t offset)
+{
     const bool goes_on = offset == build->end && build->end > build->begin;
     build->window_size = goes_on ? build->window_size * 2 : WINDOW_MIN;
     if (build->window_size > WINDOW_MAX)
         build->window_size = WINDOW_MAX;
     const uint64_t rest = build->key.size - offset;
     const size_t wanted = rest < build->window_size ? (size_t)rest : build->window_size;
-    if (build->left < wanted) {
-        build->is_beyond_limit = true;
-        return -LEAT_E_LIMIT;
-    }
-    const ssize_t size = build->sys->read(build->sys, build->fd, build->window, wanted, offset);
-    if (size <= 0)
-        return size < 0 ? (int)size : -ESTALE; /* it has become shorter */
-    build->left -= (uint64_t)size;
+    const ssize_t count = read_some(build, offset, build->window, wanted);
     build->begin = offset;
-    build->end = offset + (uint64_t)size;
-    return 0;
+    build->end = offset + (uint64_t)(count > 0 ? count : 0);
+    return count;
 }
 
+/* Small pieces go through the window; what is large has a window of its own in the reader, and
+ * several of them in turn, which one here could not serve. */
 static int read_source(void *user, uint64_t offset, void *data, size_t size)
 {
     struct build *build = user;
     ASSERT(offset <= build->key.size && size <= build->key.size - offset);
     for (unsigned char *to = data; size > 0;) {
-        if (offset < build->begin || offset >= build->end) {
-            const int error = fill_window(build, offset);
-            if (error)
-                return error;
+        ssize_t count;
+        if (offset >= build->begin && offset < build->end) {
+            const uint64_t there = build->end - offset;
+            count = (ssize_t)(there < size ? there : size);
+            memcpy(to, build->window + (offset - build->begin), (size_t)count);
+        } else if (size >= WINDOW_MIN) {
+            count = read_some(build, offset, to, size);
+        } else {
+            count = fill_window(build, offset);
+            if (count > 0)
+                continue;
         }
-        const uint64_t there = build->end - offset;
-        const size_t count = there < size ? (size_t)there : size;
-        memcpy(to, build->window + (offset - build->begin), count);
+        if (count < 0)
+            return (int)count;
         to += count;
-        offset += count;
-        size -= count;
+        offset += (uint64_t)count;
+        size -= (size_t)count;
     }
     return 0;
 }
