@@ -338,6 +338,7 @@ static int settle_entry(struct file_cache *cache, struct entry *entry, const str
                                .references = 1,
                                .info = look->info,
                                .verdict_count = verdict_count};
+    list_init(&file->flights);
     leat_file_unref(entry->file);
     entry->file = file;
     cache->failure_count -= entry->error != 0;

@@ -26,13 +26,19 @@ struct file_verdict {
     int64_t expires_ns;
 };
 
+/* A range that an OP_FILL is reading. */
+struct file_fill {
+    struct list_node node;
+    uint64_t begin, end;
+};
+
 struct leat_file {
     struct leat_loop *loop;
     int fd;
     unsigned references; /* the cache's own included */
     struct leat_file_info info;
-    unsigned fills; /* of this loop, in flight; all within: */
-    uint64_t fills_begin, fills_end;
+    unsigned fills;           /* of this loop, in flight: */
+    struct list_node flights; /* struct file_fill */
     /* What a layer above has derived from `info` once, such as HTTP's validators. */
     unsigned memo_size;
     char memo[120];
@@ -46,7 +52,8 @@ enum { FILE_HINTS_MAX = 4 };
 struct file_hint {
     struct leat_file *file; /* held; NULL: the slot is free */
     uint64_t end;
-    struct op op; /* the fill under way */
+    struct op op; /* the fill under way, */
+    struct file_fill fill;
 };
 struct file_hints {
     struct file_hint hints[FILE_HINTS_MAX];

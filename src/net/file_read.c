@@ -58,7 +58,7 @@ static void fill_from(struct file_hint *hint, uint64_t offset)
     ASSERT(left > 0 && is_in_use(hint));
     hint->op.fill.offset = offset;
     hint->op.fill.size = left < RESIDENCY_FILL_SIZE ? left : RESIDENCY_FILL_SIZE;
-    residency_fill_begins(hint->file, offset, hint->op.fill.size);
+    residency_fill_begins(hint->file, &hint->fill, offset, hint->op.fill.size);
     loop_submit(hint->file->loop, &hint->op);
 }
 
@@ -76,7 +76,7 @@ static void on_filled(struct op *op, const struct completion *completion)
 {
     struct file_hint *hint = CONTAINER_OF(op, struct file_hint, op);
     struct leat_file *file = hint->file;
-    residency_fill_ends(file);
+    residency_fill_ends(file, &hint->fill);
     uint64_t offset = hint->end;
     if (completion->result >= 0 && !is_loop_ending(file->loop, file_hints_of(file->loop)))
         offset = find_cold(file, op->fill.offset + op->fill.size, hint->end);

@@ -63,6 +63,22 @@ static void believe(struct file_verdict *verdict, uint64_t window, int64_t now_n
     *verdict = (struct file_verdict){window + 1, now_ns + FILE_FRESH_MS * LEAT_NS_PER_MS};
 }
 
+/* Where in [begin, end) the first fill is that has not brought its bytes yet; `end`: nowhere. It is
+ * the bytes that tell: were each fill waited for to its end, then readers who come one upon the
+ * other, each with a fill of his own of the same place, would never see it filled. */
+static uint64_t find_flight(struct leat_file *file, uint64_t begin, uint64_t end)
+{
+    uint64_t first = end;
+    LIST_FOR_EACH (node, &file->flights) {
+        const struct file_fill *fill = CONTAINER_OF(node, struct file_fill, node);
+        if (fill->begin >= first || fill->end <= begin ||
+            residency_arrived(file, fill->begin, fill->end - fill->begin))
+            continue;
+        first = fill->begin > begin ? fill->begin : begin;
+    }
+    return first;
+}
+
 bool residency_window_ready(struct leat_file *file, uint64_t offset)
 {
     ASSERT(offset < file->info.size);
@@ -72,7 +88,7 @@ bool residency_window_ready(struct leat_file *file, uint64_t offset)
     struct file_verdict *verdict = verdict_on(file, window);
     uint64_t begin, end;
     find_window(file, offset, &begin, &end);
-    if (file->fills > 0 && begin < file->fills_end && end > file->fills_begin)
+    if (file->fills > 0 && find_flight(file, begin, end) < end)
         return false;
     if (is_believed(verdict, window, now_ns))
         return true;
@@ -94,10 +110,10 @@ uint64_t residency_ready(struct leat_file *file, uint64_t offset, uint64_t size)
     uint64_t window_begin, window_end;
     find_window(file, offset, &window_begin, &window_end);
     uint64_t end = offset + size < window_end ? offset + size : window_end;
-    if (file->fills > 0 && offset < file->fills_end && end > file->fills_begin) {
-        if (offset >= file->fills_begin)
+    if (file->fills > 0) {
+        end = find_flight(file, offset, end);
+        if (end == offset)
             return 0;
-        end = file->fills_begin;
     }
 
     struct file_verdict *verdict = verdict_on(file, window);
@@ -125,26 +141,26 @@ void residency_doubt(struct leat_file *file, uint64_t offset)
     verdict_on(file, offset / FILE_WINDOW_SIZE)->window = 0;
 }
 
-void residency_fill_begins(struct leat_file *file, uint64_t offset, uint64_t size)
+void residency_fill_begins(struct leat_file *file, struct file_fill *fill, uint64_t offset,
+                           uint64_t size)
 {
-    const bool is_first = file->fills++ == 0;
-    if (is_first || offset < file->fills_begin)
-        file->fills_begin = offset;
-    if (is_first || offset + size > file->fills_end)
-        file->fills_end = offset + size;
+    ASSERT(size > 0);
+    *fill = (struct file_fill){.begin = offset, .end = offset + size};
+    list_push_back(&file->flights, &fill->node);
+    file->fills++;
 }
 
-void residency_fill_ends(struct leat_file *file)
+void residency_fill_ends(struct leat_file *file, struct file_fill *fill)
 {
     ASSERT(file->fills > 0);
+    list_remove(&fill->node);
     file->fills--;
 }
 
 bool residency_seems(struct leat_file *file, uint64_t offset, uint64_t size)
 {
     ASSERT(size > 0 && offset < file->info.size && size <= file->info.size - offset);
-    return file->fills == 0 && is_byte_resident(file, offset) &&
-           is_byte_resident(file, offset + size - 1);
+    return is_byte_resident(file, offset) && is_byte_resident(file, offset + size - 1);
 }
 
 bool residency_arrived(struct leat_file *file, uint64_t offset, uint64_t size)

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 struct leat_file;
+struct file_fill;
 
 /* What is read ahead at once when a file is cold: on a disk of 2 MB/s an eighth of a second. */
 enum { RESIDENCY_FILL_SIZE = 256 * 1024 };
@@ -36,10 +37,12 @@ bool residency_seems(struct leat_file *file, uint64_t offset, uint64_t size);
 /* Somebody has found a byte near `offset` missing: what was believed of it is not any more. */
 void residency_doubt(struct leat_file *file, uint64_t offset);
 
-/* An OP_FILL of this range is submitted, and has completed. In between its pages count as cold: for
- * cachestat they are there, and whoever sent them would wait for them. */
-void residency_fill_begins(struct leat_file *file, uint64_t offset, uint64_t size);
-void residency_fill_ends(struct leat_file *file);
+/* An OP_FILL of this range is submitted, and has completed. In between its pages count as cold until
+ * they can be read: for the kernel they count as there from the moment it is asked for them. `fill`
+ * is the file's meanwhile. */
+void residency_fill_begins(struct leat_file *file, struct file_fill *fill, uint64_t offset,
+                           uint64_t size);
+void residency_fill_ends(struct leat_file *file, struct file_fill *fill);
 
 /* After an OP_FILL of this range has completed: is it there? Two probes, no cachestat (which counts
  * pages in flight, and these were). */

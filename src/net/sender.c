@@ -30,7 +30,7 @@ static void on_op(struct op *op, const struct completion *completion)
 {
     struct sender *sender = CONTAINER_OF(op, struct sender, op);
     if (op->kind == OP_FILL)
-        residency_fill_ends(sender->vectors[sender->index].file);
+        residency_fill_ends(sender->vectors[sender->index].file, &sender->fill);
     if (op->kind == OP_SEND && completion->result > 0) {
         sender->position += (uint32_t)completion->result;
         sender->sent += (uint32_t)completion->result;
@@ -44,7 +44,7 @@ static void on_op(struct op *op, const struct completion *completion)
 static void on_prefetch(struct op *op, const struct completion *completion)
 {
     struct sender *sender = CONTAINER_OF(op, struct sender, prefetch);
-    residency_fill_ends(sender->prefetch_file);
+    residency_fill_ends(sender->prefetch_file, &sender->prefetch_fill);
     /* How it went is found out when the range is wanted. */
     if (sender->state == SENDER_ENDING)
         go_on(sender);
@@ -177,8 +177,18 @@ static void start_prefetch(struct sender *sender, struct leat_file *file, uint64
     sender->prefetch.fill.size = fill_size(end - offset);
     sender->prefetch_end = offset + sender->prefetch.fill.size;
     sender->prefetch_file = file;
-    residency_fill_begins(file, offset, sender->prefetch.fill.size);
+    residency_fill_begins(file, &sender->prefetch_fill, offset, sender->prefetch.fill.size);
     loop_submit(sender->loop, &sender->prefetch);
+}
+
+/* As residency_ready, and on into the next window where the first has little left: a range that
+ * begins in the midst of one, as a segment's does, goes in one call nevertheless. */
+static uint64_t find_ready(struct leat_file *file, uint64_t offset, uint64_t size)
+{
+    const uint64_t ready = residency_ready(file, offset, size);
+    if (ready == 0 || ready == size || ready >= FILE_WINDOW_SIZE)
+        return ready;
+    return ready + residency_ready(file, offset + ready, size - ready);
 }
 
 /* Moves resident_end on. 0, or -EINPROGRESS when the disk has been asked. */
@@ -192,7 +202,7 @@ static int await_residency(struct sender *sender, const struct leat_vector *vect
         ready = residency_arrived(vector->file, offset, sender->op.fill.size) ? sender->op.fill.size
                                                                               : 0;
     else
-        ready = residency_ready(vector->file, offset, end - offset);
+        ready = find_ready(vector->file, offset, end - offset);
     if (ready == 0 && sender->fills_left == 0)
         /* Memory is so short that it does not stay: we wait for the disk, a few pages at a time. */
         ready = end - offset < LAST_RESORT_SIZE ? end - offset : LAST_RESORT_SIZE;
@@ -208,7 +218,7 @@ static int await_residency(struct sender *sender, const struct leat_vector *vect
     sender->fills_left--;
     sender->op.fill.offset = offset;
     sender->op.fill.size = fill_size(end - offset);
-    residency_fill_begins(vector->file, offset, sender->op.fill.size);
+    residency_fill_begins(vector->file, &sender->fill, offset, sender->op.fill.size);
     return submit(sender, OP_FILL, vector->file->fd);
 }
 

@@ -26,6 +26,7 @@
 
 #include "leat/stream.h"
 #include "loop/loop.h"
+#include "net/file.h"
 
 struct sender;
 
@@ -50,6 +51,7 @@ struct sender {
     unsigned fills_left; /* until a range that will not stay in the cache is sent all the same */
     struct op op;
     struct op prefetch;
+    struct file_fill fill, prefetch_fill; /* what they read, when they do */
     struct task task;
     bool is_deferred; /* the task is queued */
     sender_done_fn done;
