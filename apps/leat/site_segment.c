@@ -4,8 +4,7 @@
  * own file, which the kernel sends. The path of each second of each viewer: no look into a folder,
  * no job of the pool, and no memory but the request's.
  *
- * What lies too scattered for ranges, as audio alone does, is put together in memory and counted;
- * so are the few frames of sound that lie beyond the edge of a segment's pictures.
+ * What lies too scattered for ranges, as audio alone does, is put together in memory and counted.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -130,52 +129,36 @@ static void pace(const struct film_request *wanted, const struct film_stream *st
 
 /* ---- Media segments -------------------------------------------------------------------------- */
 
-/* The runs, or little ranges, one behind the other in memory; NULL: it has been replied. */
-static char *read_together(const struct film_request *wanted, const struct film_range *ranges,
-                           unsigned count, uint64_t size)
+static void reply_ranges(const struct film_request *wanted, const struct film_segment *segment)
+{
+    struct leat_vector vectors[1 + FILM_RANGES_MAX] = {
+        {.data = segment->head, .size = segment->head_size}};
+    for (unsigned index = 0; index < segment->range_count; index++)
+        vectors[1 + index] = (struct leat_vector){.file = wanted->file,
+                                                  .offset = segment->ranges[index].offset,
+                                                  .size = segment->ranges[index].size};
+    reply_content(wanted, "s", wanted->url.number, vectors, 1 + segment->range_count);
+}
+
+/* Puts the runs together. */
+static void reply_packed(const struct film_request *wanted, const struct film_segment *segment)
 {
     static_assert(sizeof(struct film_range) == sizeof(struct leat_file_range) &&
                       offsetof(struct film_range, size) == offsetof(struct leat_file_range, size),
                   "the one is the other");
-    char *data = leat_http_alloc(wanted->request, size);
+    char *body = leat_http_alloc(wanted->request, segment->body_size);
+    if (!body) {
+        (void)leat_http_reply_error(wanted->response, 503);
+        return;
+    }
     const int error =
-        data ? leat_file_read(wanted->file, (const struct leat_file_range *)(const void *)ranges,
-                              count, data, wanted->deadline_ns)
-             : -ENOMEM;
+        leat_file_read(wanted->file, (const struct leat_file_range *)(const void *)segment->runs,
+                       segment->run_count, body, wanted->deadline_ns);
     if (error) {
         film_reply_failure(wanted, error, "");
-        return NULL;
-    }
-    wanted->site->films->copied_bytes += size;
-    return data;
-}
-/* Little ranges go from memory, together with the head; the others as the file lies. */
-static void reply_ranges(const struct film_request *wanted, const struct film_segment *segment)
-{
-    struct leat_vector vectors[2 + FILM_RANGES_MAX] = {
-        {.data = segment->head, .size = segment->head_size}};
-    uint64_t small_size = 0;
-    size_t count = 1;
-    for (unsigned index = 0; index < segment->small_count; index++)
-        small_size += segment->ranges[index].size;
-    if (small_size > 0) {
-        const char *data = read_together(wanted, segment->ranges, segment->small_count, small_size);
-        if (!data)
-            return;
-        vectors[count++] = (struct leat_vector){.data = data, .size = small_size};
-    }
-    for (unsigned index = segment->small_count; index < segment->range_count; index++)
-        vectors[count++] = (struct leat_vector){.file = wanted->file,
-                                                .offset = segment->ranges[index].offset,
-                                                .size = segment->ranges[index].size};
-    reply_content(wanted, "s", wanted->url.number, vectors, count);
-}
-
-static void reply_packed(const struct film_request *wanted, const struct film_segment *segment)
-{
-    const char *body = read_together(wanted, segment->runs, segment->run_count, segment->body_size);
-    if (!body)
         return;
+    }
+    wanted->site->films->copied_bytes += segment->body_size;
     const struct leat_vector vectors[] = {{.data = segment->head, .size = segment->head_size},
                                           {.data = body, .size = segment->body_size}};
     reply_content(wanted, "s", wanted->url.number, vectors, 2);

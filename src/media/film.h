@@ -27,7 +27,6 @@ enum {
     FILM_SEGMENT_MAX_MS = 60 * 1000, /* between two places to cut: beyond it there is no stream */
     FILM_SEGMENT_SAMPLES_MAX = 16 * 1024, /* of all its tracks */
     FILM_GAP_MAX = 32 * 1024, /* bytes between two ranges that are sent rather than jumped over */
-    FILM_SMALL_MAX = 4096,    /* bytes of a range that had better ride with the head */
     FILM_PACKED_MAX = 512 * 1024, /* bytes of a segment that is packed: larger ones are not */
     FILM_REASON_SIZE = 200,
 };
@@ -112,9 +111,6 @@ struct film_segment {
     size_t head_size;
     struct film_range ranges[FILM_RANGES_MAX]; /* in the order in which they follow the head */
     unsigned range_count;
-    /* The first of these are a few frames of sound each, FILM_SMALL_MAX bytes at most: to send them
-     * from memory, together with the head, is cheaper than a call for each. */
-    unsigned small_count;
     /* Where ranges would be too many or too wasteful: the runs of samples, to be read and put one
      * behind the other (of `alloc`); then range_count is 0. */
     struct film_range *runs;

@@ -5,7 +5,7 @@
  *
  *     samples, in decoding order    V V V V V V | A A A A A A A
  *     ranges, in the file's order   [V A V A V A]  V  [A]  V  [A]    two gaps: the next segment's V
- *     the segment                   moof mdat{ A A | V A V A V A }   little ones first, with the head
+ *     the segment                   moof mdat{ V A V A V A A A }
  *
  * The exact ranges hold nothing but the segment's samples. Gaps between them are sent along while
  * they stay below a hundredth of the segment; more of them when there would be more ranges than
@@ -34,13 +34,10 @@ struct plan {
     struct mp4_fragment_sample *samples; /* position: in the file, then in the body */
     struct mp4_fragment_track tracks[2];
     unsigned track_count;
-    uint32_t count;                /* of the samples */
-    const struct film_range *runs; /* of the first track, in decoding order */
-    uint32_t run_count;
+    uint32_t count;            /* of the samples */
     struct film_range *ranges; /* in the order of the file; they neither overlap nor touch */
     uint32_t range_count;
-    uint64_t used;                  /* bytes of the samples */
-    bool is_small[FILM_RANGES_MAX]; /* of the ranges: see film.h */
+    uint64_t used; /* their bytes */
 };
 
 /* ---- Samples --------------------------------------------------------------------------------- */
@@ -168,8 +165,6 @@ static int find_exact_ranges(struct plan *plan)
     const uint32_t left = plan->track_count > 0 ? runs_of(&plan->tracks[0], runs) : 0;
     const uint32_t right = plan->track_count > 1 ? runs_of(&plan->tracks[1], runs + left) : 0;
     merge_runs(ranges, runs, left, runs + left, right);
-    plan->runs = runs;
-    plan->run_count = left;
     plan->ranges = ranges;
     plan->range_count = left + right;
     if (!is_sorted(ranges, plan->range_count))
@@ -279,35 +274,6 @@ static bool choose_ranges(struct plan *plan)
     return plan->range_count <= FILM_RANGES_MAX;
 }
 
-/* Is it a little of the second track's, which is sound, and nothing else? No picture is ever
- * copied. */
-static bool is_small_sound(const struct plan *plan, const struct film_range *range)
-{
-    if (range->size > FILM_SMALL_MAX || plan->track_count < 2)
-        return false;
-    for (uint32_t index = 0; index < plan->run_count; index++) {
-        const struct film_range *run = &plan->runs[index];
-        if (run->offset < range->offset + range->size && range->offset < run->offset + run->size)
-            return false;
-    }
-    return true;
-}
-
-/* Small ones first. */
-static void order_ranges(struct plan *plan, struct film_segment *segment)
-{
-    ASSERT(plan->range_count <= FILM_RANGES_MAX);
-    for (uint32_t index = 0; index < plan->range_count; index++) {
-        plan->is_small[index] = is_small_sound(plan, &plan->ranges[index]);
-        if (plan->is_small[index])
-            segment->ranges[segment->small_count++] = plan->ranges[index];
-    }
-    segment->range_count = segment->small_count;
-    for (uint32_t index = 0; index < plan->range_count; index++)
-        if (!plan->is_small[index])
-            segment->ranges[segment->range_count++] = plan->ranges[index];
-}
-
 /* The ranges that are sent, or the exact ones when they are to be packed. */
 static int plan_ranges(struct plan *plan, struct film_segment *segment)
 {
@@ -329,33 +295,23 @@ static int plan_ranges(struct plan *plan, struct film_segment *segment)
         }
         close_gaps(plan, FILM_RANGES_MAX, UINT64_MAX);
     }
-    order_ranges(plan, segment);
+    segment->range_count = plan->range_count;
+    for (uint32_t index = 0; index < plan->range_count; index++)
+        segment->ranges[index] = plan->ranges[index];
     return 0;
 }
 
 /* ---- The body -------------------------------------------------------------------------------- */
 
-/* Where in the body each range begins: one behind the other, small ones first. */
-static void place_ranges(const struct plan *plan, uint64_t *begins)
-{
-    uint64_t end = 0;
-    for (unsigned is_large = 0; is_large < 2; is_large++)
-        for (uint32_t index = 0; index < plan->range_count; index++) {
-            const bool is_small = index < FILM_RANGES_MAX && plan->is_small[index];
-            if (is_small == is_large)
-                continue;
-            begins[index] = end;
-            end += plan->ranges[index].size;
-        }
-}
-
-/* From places in the file to places in the body. */
+/* From places in the file to places in the body, which is the ranges one behind the other. */
 static int place_samples(struct plan *plan)
 {
     uint64_t *const begins = plan->alloc(plan->user, (plan->range_count + 1) * sizeof *begins);
     if (!begins)
         return -ENOMEM;
-    place_ranges(plan, begins);
+    begins[0] = 0;
+    for (uint32_t index = 0; index < plan->range_count; index++)
+        begins[index + 1] = begins[index] + plan->ranges[index].size;
     uint32_t at = 0; /* the range of the sample before, which is mostly this one's */
     uint64_t end = 0;
     for (uint32_t index = 0; index < plan->count; index++) {
