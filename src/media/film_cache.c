@@ -258,6 +258,7 @@ static ssize_t fill_window(struct build *build, uint64_t offset)
 static int read_source(void *user, uint64_t offset, void *data, size_t size)
 {
     struct build *build = user;
+    const bool is_large = size >= WINDOW_MIN;
     ASSERT(offset <= build->key.size && size <= build->key.size - offset);
     for (unsigned char *to = data; size > 0;) {
         ssize_t count;
@@ -265,7 +266,7 @@ static int read_source(void *user, uint64_t offset, void *data, size_t size)
             const uint64_t there = build->end - offset;
             count = (ssize_t)(there < size ? there : size);
             memcpy(to, build->window + (offset - build->begin), (size_t)count);
-        } else if (size >= WINDOW_MIN) {
+        } else if (is_large) {
             count = read_some(build, offset, to, size);
         } else {
             count = fill_window(build, offset);
