@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "loop/process.h"
 #include "site.h"
 
 struct start {
@@ -109,6 +110,7 @@ static void *run(void *arg)
     char name[16]; /* as large as the kernel's */
     snprintf(name, sizeof name, "worker %u", worker->index);
     (void)pthread_setname_np(pthread_self(), name);
+    (void)process_ask_short_turns(); /* where it cannot be had we do without */
     int error = leat_loop_create(&options, &worker->loop);
     if (error) {
         fail(worker, error, "the engine");

@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -72,6 +73,29 @@ void process_release_signals(const struct process_signals *signals)
 {
     process_let_signals_act(signals);
     close(signals->fd);
+}
+
+/* ---- Threads --------------------------------------------------------------------------------- */
+
+/* sched_setattr(2), which the C library does not know. */
+struct scheduling {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime_ns, deadline_ns, period_ns;
+};
+
+int process_ask_short_turns(void)
+{
+    enum { TURN_NS = 100 * 1000 }; /* the shortest there is */
+    enum { RESET_ON_FORK = 1 };    /* threads of the pool come from this one: not for them */
+    struct scheduling scheduling = {.size = sizeof scheduling};
+    if (syscall(SYS_sched_getattr, 0, &scheduling, sizeof scheduling, 0) != 0)
+        return -errno;
+    scheduling.flags |= RESET_ON_FORK;
+    scheduling.runtime_ns = TURN_NS;
+    return syscall(SYS_sched_setattr, 0, &scheduling, 0) == 0 ? 0 : -errno;
 }
 
 /* ---- Sockets --------------------------------------------------------------------------------- */

@@ -35,6 +35,11 @@ void process_let_signals_act(const struct process_signals *signals);
 /* The same, and closes the descriptor, which no operation may use any more. */
 void process_release_signals(const struct process_signals *signals);
 
+/* The calling thread is one that others wait for: it asks for short turns of its core, and is then
+ * given one sooner when it wakes beside threads that compute (Linux 6.12; before that nothing
+ * changes). Its share stays what it is. 0 or -errno. */
+int process_ask_short_turns(void);
+
 /* A duplicate of a descriptor, closed on exec. Or -errno. */
 int process_duplicate(int fd);
 

@@ -37,9 +37,9 @@ bool residency_seems(struct leat_file *file, uint64_t offset, uint64_t size);
 /* Somebody has found a byte near `offset` missing: what was believed of it is not any more. */
 void residency_doubt(struct leat_file *file, uint64_t offset);
 
-/* An OP_FILL of this range is submitted, and has completed. In between its pages count as cold until
- * they can be read: for the kernel they count as there from the moment it is asked for them. `fill`
- * is the file's meanwhile. */
+/* An OP_FILL of this range is submitted, and has completed. In between its pages count as cold
+ * until they can be read: for the kernel they are there from the moment it is asked for them.
+ * `fill` is the file's meanwhile. */
 void residency_fill_begins(struct leat_file *file, struct file_fill *fill, uint64_t offset,
                            uint64_t size);
 void residency_fill_ends(struct leat_file *file, struct file_fill *fill);
