@@ -28,13 +28,20 @@ EXPECTED = re.compile(r"leat serve: engine (uring|epoll)\b")
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "long: takes long; runs with LEAT_LONG=1 (make test-all)")
+    config.addinivalue_line("markers", "mostly_on(engine): what it shows depends little on the "
+                            "engine: in make test it runs on this one, in make test-all on both")
 
 
 def pytest_collection_modifyitems(items):
-    if not os.environ.get("LEAT_LONG"):
-        for item in items:
-            if item.get_closest_marker("long"):
-                item.add_marker(pytest.mark.skip(reason="long: make test-all runs it"))
+    if os.environ.get("LEAT_LONG"):
+        return
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.skip(reason="long: make test-all runs it"))
+        mostly_on = item.get_closest_marker("mostly_on")
+        if mostly_on and ENGINE not in ("auto", mostly_on.args[0]):
+            item.add_marker(pytest.mark.skip(
+                reason=f"make test runs it on {mostly_on.args[0]}, make test-all on both"))
 
 
 def await_true(condition, seconds=10):

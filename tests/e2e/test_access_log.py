@@ -17,6 +17,8 @@ import pytest
 from conftest import PROMPT_S, await_true
 from peer import Peer
 
+pytestmark = pytest.mark.mostly_on("epoll")
+
 COMBINED = re.compile(r'(\S+) - - \[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] '
                       r'"([^"]*)" (\d{3}|-) (\d+|-) "([^"]*)" "([^"]*)"')
 

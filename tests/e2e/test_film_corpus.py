@@ -63,7 +63,10 @@ QUICK = {"androidx__bbb_800x640_768kbps_30fps_avc_2b_firstpts_10_sec.mp4",  # be
          "mp4parse__white.mp4", "taglib__opus.m4a", "taglib__zero-length-mdat.m4a",
          "mp4parser__Tiny_Sample_-_NEW_-_Untouched.mp4", "filetype__fixture.mov", "fq__stz2.mp4"}
 
-pytestmark = pytest.mark.skipif(not FILES, reason="no LEAT_TEST_DATA/media: the films are not here")
+pytestmark = [
+    pytest.mark.mostly_on("epoll"),
+    pytest.mark.skipif(not FILES, reason="no LEAT_TEST_DATA/media: the films are not here"),
+]
 streamed = [pytest.param(name, marks=() if name in QUICK else pytest.mark.long)
             for name in FILES if name not in REFUSED]
 

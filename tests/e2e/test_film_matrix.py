@@ -16,6 +16,8 @@ from framehash import decode
 from segment_walker import find_moov
 from test_sending import calls_on, trace
 
+pytestmark = pytest.mark.mostly_on("epoll")
+
 SECONDS = 8
 OTHER_ENGINE = {"uring": "epoll", "epoll": "uring", "auto": "epoll"}[ENGINE]
 

@@ -11,7 +11,10 @@ import pytest
 
 from players import browser, films, link
 
-pytestmark = pytest.mark.skipif(bool(browser.what_is_missing()), reason=browser.what_is_missing())
+pytestmark = [
+    pytest.mark.mostly_on("uring"),
+    pytest.mark.skipif(bool(browser.what_is_missing()), reason=browser.what_is_missing()),
+]
 
 MARGIN_S = 0.1  # of a hole that nobody sees, and of where a film ends
 SEGMENT = re.compile(r"/film-(\d+)\.mp4/(?:video|muxed)/\d+\.m4s$")

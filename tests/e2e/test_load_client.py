@@ -17,6 +17,8 @@ import pytest
 
 from conftest import ENGINE, LEAT
 
+pytestmark = pytest.mark.mostly_on("uring")
+
 BODY = b"x" * 1024
 LAST = b"Connection: close\r\n"
 

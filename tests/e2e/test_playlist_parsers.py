@@ -26,6 +26,7 @@ MISSING = [name for name in ("m3u8-parser", "hls-parser", "mpd-parser")
            if not (HERE / "node_modules" / name).is_dir()]
 
 pytestmark = [
+    pytest.mark.mostly_on("uring"),
     pytest.mark.skipif(not shutil.which("node") or not shutil.which("xmllint"),
                        reason="node and xmllint are not installed"),
     pytest.mark.skipif(bool(MISSING),

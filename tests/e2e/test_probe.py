@@ -16,6 +16,8 @@ import film_boxes
 import film_maker
 from conftest import FILM, LEAT, ROOT
 
+pytestmark = pytest.mark.mostly_on("uring")
+
 MEDIA = pathlib.Path(os.environ.get("LEAT_TEST_DATA", ROOT.parent / "shared")) / "media"
 MEMORY_MAX = 64 << 20
 SECONDS_MAX = 1
@@ -25,6 +27,7 @@ MEMORY_PER_HOUR_MAX = 1.5 * 1000 * 1000  # of the index, a media hour
 # tells what it took.
 WATCHER = """
 import json, os, resource, subprocess, sys, time
+
 begin = time.monotonic()
 result = subprocess.run(sys.argv[1:], stdin=subprocess.DEVNULL, capture_output=True, timeout=20)
 usage = resource.getrusage(resource.RUSAGE_CHILDREN)
