@@ -28,8 +28,6 @@
 
 enum {
     BUILDS_MAX = 2,
-    WINDOW_MIN = 4 * 1024, /* read at a place jumped to; doubles with each one behind another */
-    WINDOW_MAX = 256 * 1024,
     TURN_MS = 500, /* a build that takes longer waits for a disk: another may begin, */
     SLOW_MAX = 4,  /* as long as there are not too many of these */
 };
@@ -188,8 +186,7 @@ static void give_turn(struct film_cache *cache)
 
 /* ---- Building -------------------------------------------------------------------------------- */
 
-/* A build, in an offload job: the file through a window, which is small where the reader jumps
- * about and large where it goes on. */
+/* A build, in an offload job. */
 struct build {
     struct film_cache *cache;
     const struct backend_sys *sys;
@@ -199,9 +196,6 @@ struct build {
     bool has_turn;
     uint64_t left; /* bytes that may still be read */
     bool is_beyond_limit;
-    unsigned char *window;
-    size_t window_size;  /* that is wanted next */
-    uint64_t begin, end; /* of the file, in the window */
     struct film *film;
     int error;
     char reason[FILM_REASON_SIZE];
@@ -222,59 +216,21 @@ static void pass_turn_on(struct build *build)
     pthread_mutex_unlock(&cache->lock);
 }
 
-/* At most `size` bytes from `offset` on; the number of bytes, or an error. */
-static ssize_t read_some(struct build *build, uint64_t offset, void *data, size_t size)
+/* Straight into place: the reader has windows of its own. */
+static int read_source(void *user, uint64_t offset, void *data, size_t size)
 {
+    struct build *build = user;
+    ASSERT(offset <= build->key.size && size <= build->key.size - offset);
     pass_turn_on(build);
     if (build->left < size) {
         build->is_beyond_limit = true;
         return -LEAT_E_LIMIT;
     }
-    const ssize_t count = build->sys->read(build->sys, build->fd, data, size, offset);
-    if (count == 0)
-        return -ESTALE; /* it has become shorter */
-    if (count > 0)
-        build->left -= (uint64_t)count;
-    return count;
-}
-
-/* Reads on from `offset` into the window. */
-static ssize_t fill_window(struct build *build, uint64_t offset)
-{
-    const bool goes_on = offset == build->end && build->end > build->begin;
-    build->window_size = goes_on ? build->window_size * 2 : WINDOW_MIN;
-    if (build->window_size > WINDOW_MAX)
-        build->window_size = WINDOW_MAX;
-    const uint64_t rest = build->key.size - offset;
-    const size_t wanted = rest < build->window_size ? (size_t)rest : build->window_size;
-    const ssize_t count = read_some(build, offset, build->window, wanted);
-    build->begin = offset;
-    build->end = offset + (uint64_t)(count > 0 ? count : 0);
-    return count;
-}
-
-/* Small pieces go through the window; what is large has a window of its own in the reader, and
- * several of them in turn, which one here could not serve. */
-static int read_source(void *user, uint64_t offset, void *data, size_t size)
-{
-    struct build *build = user;
-    const bool is_large = size >= WINDOW_MIN;
-    ASSERT(offset <= build->key.size && size <= build->key.size - offset);
+    build->left -= size;
     for (unsigned char *to = data; size > 0;) {
-        ssize_t count;
-        if (offset >= build->begin && offset < build->end) {
-            const uint64_t there = build->end - offset;
-            count = (ssize_t)(there < size ? there : size);
-            memcpy(to, build->window + (offset - build->begin), (size_t)count);
-        } else if (is_large) {
-            count = read_some(build, offset, to, size);
-        } else {
-            count = fill_window(build, offset);
-            if (count > 0)
-                continue;
-        }
-        if (count < 0)
-            return (int)count;
+        const ssize_t count = build->sys->read(build->sys, build->fd, to, size, offset);
+        if (count <= 0)
+            return count < 0 ? (int)count : -ESTALE; /* it has become shorter */
         to += count;
         offset += (uint64_t)count;
         size -= (size_t)count;
@@ -295,14 +251,8 @@ static void build_job(void *arg, const struct backend_sys *sys)
     struct build *build = arg;
     build->sys = sys;
     build->begun_ns = leat_now_ns();
-    build->window = malloc(WINDOW_MAX);
-    if (!build->window) {
-        build->error = -ENOMEM;
-        return;
-    }
     const struct mp4_source source = {.read = read_source, .user = build, .size = build->key.size};
     build->error = film_build(&source, &build->film, build->reason);
-    free(build->window);
     if (!is_unchanged(build)) {
         film_unref(build->film);
         build->film = NULL;
