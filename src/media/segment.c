@@ -32,8 +32,7 @@ struct plan {
     void *user;
     const struct film *film;
     struct mp4_fragment_sample *samples; /* position: in the file, then in the body */
-    struct mp4_fragment_track tracks[2];
-    unsigned track_count;
+    struct mp4_fragment fragment;
     uint32_t count;            /* of the samples */
     struct film_range *ranges; /* in the order of the file; they neither overlap nor touch */
     uint32_t range_count;
@@ -46,7 +45,7 @@ static void read_samples(struct plan *plan, const struct track *track, unsigned 
 {
     const struct track_cut *cut = &track->cuts[index];
     const uint32_t first = cut[0].at.index, end = cut[1].at.index;
-    struct mp4_fragment_track *fragment = &plan->tracks[plan->track_count++];
+    struct mp4_fragment_track *fragment = &plan->fragment.tracks[plan->fragment.track_count++];
     struct samples_cursor cursor;
     struct mp4_sample sample;
     ASSERT(first <= end);
@@ -162,8 +161,10 @@ static int find_exact_ranges(struct plan *plan)
     if (!runs)
         return -ENOMEM;
     struct film_range *const ranges = runs + plan->count + 1;
-    const uint32_t left = plan->track_count > 0 ? runs_of(&plan->tracks[0], runs) : 0;
-    const uint32_t right = plan->track_count > 1 ? runs_of(&plan->tracks[1], runs + left) : 0;
+    const uint32_t left =
+        plan->fragment.track_count > 0 ? runs_of(&plan->fragment.tracks[0], runs) : 0;
+    const uint32_t right =
+        plan->fragment.track_count > 1 ? runs_of(&plan->fragment.tracks[1], runs + left) : 0;
     merge_runs(ranges, runs, left, runs + left, right);
     plan->ranges = ranges;
     plan->range_count = left + right;
@@ -258,8 +259,8 @@ static uint64_t extent_of(const struct plan *plan)
 /* From the exact ranges to those that are sent. False: there are still too many. */
 static bool choose_ranges(struct plan *plan)
 {
-    const struct mp4_fragment_track *track = &plan->tracks[0];
-    const bool has_holes = plan->track_count == 1 && !track->is_all_sync;
+    const struct mp4_fragment_track *track = &plan->fragment.tracks[0];
+    const bool has_holes = plan->fragment.track_count == 1 && !track->is_all_sync;
     const uint64_t most = plan->used * (has_holes ? SLACK_VIDEO_PERCENT : SLACK_MOST_PERCENT) / 100;
     if (plan->range_count < 2)
         return true;
@@ -334,14 +335,18 @@ static int place_samples(struct plan *plan)
 
 static int write_head(struct plan *plan, unsigned index, struct film_segment *segment)
 {
-    segment->head_size = mp4_fragment_size(plan->tracks, plan->track_count);
-    if (segment->body_size > INT32_MAX - segment->head_size)
+    struct mp4_fragment *fragment = &plan->fragment;
+    fragment->sequence_number = index + 1;
+    fragment->body_size = segment->body_size;
+    mp4_fragment_measure(fragment);
+    if (fragment->body_size > INT32_MAX - fragment->head_size)
         return -EFBIG;
+    segment->head_size = fragment->head_size;
     segment->head = plan->alloc(plan->user, segment->head_size);
     if (!segment->head)
         return -ENOMEM;
     struct writer writer = writer_over(segment->head, segment->head_size);
-    mp4_write_fragment(&writer, index + 1, plan->tracks, plan->track_count, segment->body_size);
+    mp4_write_fragment(&writer, fragment);
     ASSERT(!writer.failed && writer.size == segment->head_size);
     return 0;
 }

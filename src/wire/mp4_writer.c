@@ -286,12 +286,6 @@ enum {
 };
 enum { MOOF_MFHD_SIZE = 8 + 16, TFDT_SIZE = 20, TRUN_HEAD_SIZE = 20, MDAT_HEAD_SIZE = 8 };
 
-/* What the samples of a track have in common, and so need not say each. */
-struct shape {
-    bool has_durations, has_ctos;
-    uint32_t runs, sync_runs; /* these begin with a sync sample that must say so */
-};
-
 static bool begins_run(const struct mp4_fragment_track *track, uint32_t index)
 {
     const struct mp4_fragment_sample *sample = &track->samples[index];
@@ -299,9 +293,9 @@ static bool begins_run(const struct mp4_fragment_track *track, uint32_t index)
            (!track->is_all_sync && sample->is_sync);
 }
 
-static struct shape shape_of(const struct mp4_fragment_track *track)
+static struct mp4_fragment_shape shape_of(const struct mp4_fragment_track *track)
 {
-    struct shape shape = {0};
+    struct mp4_fragment_shape shape = {0};
     for (uint32_t index = 0; index < track->count; index++) {
         const struct mp4_fragment_sample *sample = &track->samples[index];
         shape.has_durations |= sample->duration != track->samples[0].duration;
@@ -314,33 +308,34 @@ static struct shape shape_of(const struct mp4_fragment_track *track)
     return shape;
 }
 
-static size_t sample_size(const struct shape *shape)
+static size_t sample_size(const struct mp4_fragment_shape *shape)
 {
     return 4 + (shape->has_durations ? 4 : 0) + (shape->has_ctos ? 4 : 0);
 }
 
-static size_t tfhd_size(const struct mp4_fragment_track *track, const struct shape *shape)
+static size_t tfhd_size(const struct mp4_fragment_track *track)
 {
-    return 16 + (track->count > 0 ? 4 : 0) + (track->count > 0 && !shape->has_durations ? 4 : 0);
+    return 16 + (track->count > 0 ? 4 : 0) +
+           (track->count > 0 && !track->shape.has_durations ? 4 : 0);
 }
 
-size_t mp4_fragment_size(const struct mp4_fragment_track *tracks, unsigned count)
+void mp4_fragment_measure(struct mp4_fragment *fragment)
 {
     size_t size = MOOF_MFHD_SIZE + MDAT_HEAD_SIZE;
-    for (unsigned index = 0; index < count; index++) {
-        const struct shape shape = shape_of(&tracks[index]);
-        size += 8 + tfhd_size(&tracks[index], &shape) + TFDT_SIZE;
-        size += shape.runs * (size_t)TRUN_HEAD_SIZE + shape.sync_runs * (size_t)4;
-        size += tracks[index].count * sample_size(&shape);
+    for (unsigned index = 0; index < fragment->track_count; index++) {
+        struct mp4_fragment_track *track = &fragment->tracks[index];
+        track->shape = shape_of(track);
+        size += 8 + tfhd_size(track) + TFDT_SIZE;
+        size += track->shape.runs * (size_t)TRUN_HEAD_SIZE + track->shape.sync_runs * (size_t)4;
+        size += track->count * sample_size(&track->shape);
     }
-    return size;
+    fragment->head_size = size;
 }
 
-static void write_tfhd_tfdt(struct writer *writer, const struct mp4_fragment_track *track,
-                            const struct shape *shape)
+static void write_tfhd_tfdt(struct writer *writer, const struct mp4_fragment_track *track)
 {
     const bool is_empty = track->count == 0;
-    const bool has_default = !is_empty && !shape->has_durations;
+    const bool has_default = !is_empty && !track->shape.has_durations;
     const uint32_t flags = TFHD_BASE_IS_MOOF | (uint32_t)(is_empty ? TFHD_IS_EMPTY : TFHD_FLAGS) |
                            (has_default ? TFHD_DURATION : 0);
     const size_t tfhd = begin_full_box(writer, "tfhd", 0, flags);
@@ -355,7 +350,7 @@ static void write_tfhd_tfdt(struct writer *writer, const struct mp4_fragment_tra
     end_box(writer, tfdt);
 }
 
-static void write_samples(struct writer *writer, const struct shape *shape,
+static void write_samples(struct writer *writer, const struct mp4_fragment_shape *shape,
                           const struct mp4_fragment_sample *samples, uint32_t count)
 {
     const size_t each = sample_size(shape);
@@ -376,8 +371,9 @@ static void write_samples(struct writer *writer, const struct shape *shape,
 
 /* Its runs; the body begins `body_at` bytes behind the moof's begin. */
 static void write_runs(struct writer *writer, const struct mp4_fragment_track *track,
-                       const struct shape *shape, size_t body_at)
+                       size_t body_at)
 {
+    const struct mp4_fragment_shape *shape = &track->shape;
     for (uint32_t first = 0, end; first < track->count; first = end) {
         for (end = first + 1; end < track->count && !begins_run(track, end);)
             end++;
@@ -397,24 +393,23 @@ static void write_runs(struct writer *writer, const struct mp4_fragment_track *t
     }
 }
 
-void mp4_write_fragment(struct writer *writer, uint32_t sequence_number,
-                        const struct mp4_fragment_track *tracks, unsigned count, uint64_t body_size)
+void mp4_write_fragment(struct writer *writer, const struct mp4_fragment *fragment)
 {
-    const size_t begin = writer->size, head_size = mp4_fragment_size(tracks, count);
-    ASSERT(body_size <= INT32_MAX - head_size);
+    const size_t begin = writer->size;
+    ASSERT(fragment->head_size > 0 && fragment->body_size <= INT32_MAX - fragment->head_size);
     const size_t moof = begin_box(writer, "moof");
     const size_t mfhd = begin_full_box(writer, "mfhd", 0, 0);
-    writer_u32be(writer, sequence_number);
+    writer_u32be(writer, fragment->sequence_number);
     end_box(writer, mfhd);
-    for (unsigned index = 0; index < count; index++) {
-        const struct shape shape = shape_of(&tracks[index]);
+    for (unsigned index = 0; index < fragment->track_count; index++) {
+        const struct mp4_fragment_track *track = &fragment->tracks[index];
         const size_t traf = begin_box(writer, "traf");
-        write_tfhd_tfdt(writer, &tracks[index], &shape);
-        write_runs(writer, &tracks[index], &shape, head_size);
+        write_tfhd_tfdt(writer, track);
+        write_runs(writer, track, fragment->head_size);
         end_box(writer, traf);
     }
     end_box(writer, moof);
-    writer_u32be(writer, (uint32_t)(body_size + MDAT_HEAD_SIZE));
+    writer_u32be(writer, (uint32_t)(fragment->body_size + MDAT_HEAD_SIZE));
     writer_bytes(writer, SLICE("mdat"));
-    ASSERT(writer->failed || writer->size - begin == head_size);
+    ASSERT(writer->failed || writer->size - begin == fragment->head_size);
 }

@@ -26,19 +26,33 @@ struct mp4_fragment_sample {
     bool is_sync;
 };
 
+/* What the samples of a track have in common, and so need not say each: mp4_fragment_measure's. */
+struct mp4_fragment_shape {
+    bool has_durations, has_ctos;
+    uint32_t runs, sync_runs; /* these begin with a sync sample that must say so */
+};
+
 struct mp4_fragment_track {
     uint32_t id;
     uint64_t dts;     /* of its first sample, or of where it would be: ticks */
     bool is_all_sync; /* in the whole film */
     const struct mp4_fragment_sample *samples;
     uint32_t count; /* 0: the track is silent here */
+    struct mp4_fragment_shape shape;
 };
 
-/* moof, and the header of an mdat with a body of `body_size` bytes, together mp4_fragment_size
- * bytes. That and all positions together must be below 2^31. */
-size_t mp4_fragment_size(const struct mp4_fragment_track *tracks, unsigned count);
-void mp4_write_fragment(struct writer *writer, uint32_t sequence_number,
-                        const struct mp4_fragment_track *tracks, unsigned count,
-                        uint64_t body_size);
+/* moof, and the header of an mdat with a body of `body_size` bytes. */
+struct mp4_fragment {
+    uint32_t sequence_number;
+    struct mp4_fragment_track tracks[2];
+    unsigned track_count;
+    uint64_t body_size;
+    size_t head_size; /* mp4_fragment_measure's */
+};
+
+/* Finds out how large the head is. */
+void mp4_fragment_measure(struct mp4_fragment *fragment);
+/* Writes the head, of one that was measured. It and the body together must be below 2^31 bytes. */
+void mp4_write_fragment(struct writer *writer, const struct mp4_fragment *fragment);
 
 #endif

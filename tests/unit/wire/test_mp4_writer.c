@@ -25,6 +25,15 @@ static void assert_bytes(const struct writer *writer, const char *wanted, size_t
 
 #define ASSERT_BYTES(writer, literal) assert_bytes(writer, literal, sizeof(literal) - 1)
 
+static struct mp4_fragment fragment_of(const struct mp4_fragment_track *track, uint32_t number,
+                                       uint64_t body_size)
+{
+    struct mp4_fragment fragment = {
+        .sequence_number = number, .tracks = {*track}, .track_count = 1, .body_size = body_size};
+    mp4_fragment_measure(&fragment);
+    return fragment;
+}
+
 static void a_fragment_of_three_pictures(void **state)
 {
     static const struct mp4_fragment_sample samples[] = {
@@ -34,9 +43,10 @@ static void a_fragment_of_three_pictures(void **state)
     };
     const struct mp4_fragment_track track = {
         .id = 7, .dts = 0x123456789, .samples = samples, .count = 3};
+    const struct mp4_fragment fragment = fragment_of(&track, 5, 160);
     struct writer writer = writer_over(data, sizeof data);
-    mp4_write_fragment(&writer, 5, &track, 1, 160);
-    assert_int_equal(mp4_fragment_size(&track, 1), writer.size);
+    mp4_write_fragment(&writer, &fragment);
+    assert_int_equal(fragment.head_size, writer.size);
     ASSERT_BYTES(&writer, "\0\0\0\x90moof"
                           "\0\0\0\x10mfhd\0\0\0\0\0\0\0\5"
                           "\0\0\0\x78traf"
@@ -58,8 +68,9 @@ static void sounds_of_different_length(void **state)
     };
     const struct mp4_fragment_track track = {
         .id = 1, .is_all_sync = true, .samples = samples, .count = 2};
+    const struct mp4_fragment fragment = fragment_of(&track, 1, 7);
     struct writer writer = writer_over(data, sizeof data);
-    mp4_write_fragment(&writer, 1, &track, 1, 7);
+    mp4_write_fragment(&writer, &fragment);
     ASSERT_BYTES(&writer, "\0\0\0\x6cmoof"
                           "\0\0\0\x10mfhd\0\0\0\0\0\0\0\1"
                           "\0\0\0\x54traf"
@@ -74,9 +85,10 @@ static void sounds_of_different_length(void **state)
 static void silence_says_so(void **state)
 {
     const struct mp4_fragment_track track = {.id = 2, .dts = 9, .is_all_sync = true};
+    const struct mp4_fragment fragment = fragment_of(&track, 3, 0);
     struct writer writer = writer_over(data, sizeof data);
-    mp4_write_fragment(&writer, 3, &track, 1, 0);
-    assert_int_equal(mp4_fragment_size(&track, 1), writer.size);
+    mp4_write_fragment(&writer, &fragment);
+    assert_int_equal(fragment.head_size, writer.size);
     ASSERT_BYTES(&writer, "\0\0\0\x44moof"
                           "\0\0\0\x10mfhd\0\0\0\0\0\0\0\3"
                           "\0\0\0\x2ctraf"
