@@ -82,18 +82,7 @@ def run(options):
 
 
 def main():
-    options = parse_arguments()
-    try:
-        return run(options)
-    except laboratory.Skip as reason:
-        print(f"skipped: {reason}")
-        return 77
-    except laboratory.Fault as fault:
-        print(f"films.py: {fault}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("films.py: interrupted, everything ended and removed", file=sys.stderr)
-        return 130
+    return laboratory.exit_status("films.py", run, parse_arguments())
 
 
 if __name__ == "__main__":

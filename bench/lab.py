@@ -111,18 +111,7 @@ def run(options):
 
 
 def main():
-    options = parse_arguments()
-    try:
-        return run(options)
-    except laboratory.Skip as reason:
-        print(f"skipped: {reason}")
-        return 77
-    except laboratory.Fault as fault:
-        print(f"lab.py: {fault}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("lab.py: interrupted, everything ended and removed", file=sys.stderr)
-        return 130
+    return laboratory.exit_status("lab.py", run, parse_arguments())
 
 
 if __name__ == "__main__":

@@ -46,6 +46,21 @@ class Fault(Exception):
     """A program is missing or misbehaves; exit status 2."""
 
 
+def exit_status(program, run, options):
+    """What `run` returns, or the status and the line of what kept it from its end."""
+    try:
+        return run(options)
+    except Skip as reason:
+        print(f"skipped: {reason}")
+        return 77
+    except Fault as fault:
+        print(f"{program}: {fault}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted, everything ended and removed", file=sys.stderr)
+        return 130
+
+
 def libc_call(name, *arguments):
     if getattr(libc, name)(*arguments) != 0:
         error = ctypes.get_errno()
