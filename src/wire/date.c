@@ -53,27 +53,69 @@ static void put_two(char *at, int value)
     at[1] = (char)('0' + value % 10);
 }
 
-void date_format(int64_t unix_s, char ret_text[DATE_SIZE])
+/* A moment within DATE_MIN..DATE_MAX, or the nearer of the two. */
+struct moment {
+    struct civil date;
+    int weekday; /* from Sunday */
+    int second;  /* of the day */
+};
+
+static struct moment moment_of(int64_t unix_s)
 {
     if (unix_s < DATE_MIN)
         unix_s = DATE_MIN;
     if (unix_s > DATE_MAX)
         unix_s = DATE_MAX;
     const int64_t from_start = unix_s - DATE_MIN; /* a Saturday, and not negative */
-    const int64_t days = unix_s >= 0 || unix_s % SECONDS_IN_DAY == 0 ? unix_s / SECONDS_IN_DAY
-                                                                     : unix_s / SECONDS_IN_DAY - 1;
-    const int second = (int)(from_start % SECONDS_IN_DAY);
-    const struct civil date = civil_from_days(days);
-    ASSERT(date.year >= 0 && date.year <= 9999);
+    const int64_t day = from_start / SECONDS_IN_DAY;
+    const struct moment moment = {.date = civil_from_days(day + DATE_MIN / SECONDS_IN_DAY),
+                                  .weekday = (int)((day + 6) % 7),
+                                  .second = (int)(from_start % SECONDS_IN_DAY)};
+    ASSERT(moment.date.year >= 0 && moment.date.year <= 9999);
+    return moment;
+}
+
+static void put_year(char *at, int year)
+{
+    put_two(at, year / 100);
+    put_two(at + 2, year % 100);
+}
+
+/* "00:00:00" is there. */
+static void put_time(char *at, int second)
+{
+    put_two(at, second / 3600);
+    put_two(at + 3, second / 60 % 60);
+    put_two(at + 6, second % 60);
+}
+
+void date_format(int64_t unix_s, char ret_text[DATE_SIZE])
+{
+    const struct moment moment = moment_of(unix_s);
     memcpy(ret_text, "Xxx, 00 Xxx 0000 00:00:00 GMT", DATE_SIZE);
-    memcpy(ret_text, day_names + (from_start / SECONDS_IN_DAY + 6) % 7 * 3, 3);
-    put_two(ret_text + 5, date.day);
-    memcpy(ret_text + 8, month_names + (date.month - 1) * 3, 3);
-    put_two(ret_text + 12, date.year / 100);
-    put_two(ret_text + 14, date.year % 100);
-    put_two(ret_text + 17, second / 3600);
-    put_two(ret_text + 20, second / 60 % 60);
-    put_two(ret_text + 23, second % 60);
+    memcpy(ret_text, day_names + moment.weekday * 3, 3);
+    put_two(ret_text + 5, moment.date.day);
+    memcpy(ret_text + 8, month_names + (moment.date.month - 1) * 3, 3);
+    put_year(ret_text + 12, moment.date.year);
+    put_time(ret_text + 17, moment.second);
+}
+
+void date_format_iso(int64_t unix_ms, char ret_text[DATE_ISO_SIZE])
+{
+    if (unix_ms < DATE_MIN * 1000)
+        unix_ms = DATE_MIN * 1000;
+    if (unix_ms > DATE_MAX * 1000)
+        unix_ms = DATE_MAX * 1000;
+    const int64_t from_start_ms = unix_ms - DATE_MIN * 1000; /* not negative: it rounds down */
+    const struct moment moment = moment_of(from_start_ms / 1000 + DATE_MIN);
+    const int millisecond = (int)(from_start_ms % 1000);
+    memcpy(ret_text, "0000-00-00T00:00:00.000Z", DATE_ISO_SIZE);
+    put_year(ret_text, moment.date.year);
+    put_two(ret_text + 5, moment.date.month);
+    put_two(ret_text + 8, moment.date.day);
+    put_time(ret_text + 11, moment.second);
+    ret_text[20] = (char)('0' + millisecond / 100);
+    put_two(ret_text + 21, millisecond % 100);
 }
 
 /* What is left of a date while it is read; every step is false when the text says otherwise. */

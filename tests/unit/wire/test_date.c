@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Dates: the three forms of RFC 9110, against gmtime for a long walk through the calendar.
+ * Dates: the three forms of RFC 9110, and that of ISO 8601, against gmtime for a long walk through
+ * the calendar.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,6 +35,28 @@ static void formats(void **state)
     }
 }
 
+static void formats_milliseconds(void **state)
+{
+    static const struct {
+        int64_t unix_ms;
+        const char *text;
+    } rows[] = {
+        {784111777025, "1994-11-06T08:49:37.025Z"},
+        {0, "1970-01-01T00:00:00.000Z"},
+        {-1, "1969-12-31T23:59:59.999Z"},
+        {-1000, "1969-12-31T23:59:59.000Z"},
+        {951868799999, "2000-02-29T23:59:59.999Z"},
+        {INT64_MIN, "0000-01-01T00:00:00.000Z"},
+        {DATE_MAX * 1000, "9999-12-31T23:59:59.000Z"},
+        {INT64_MAX, "9999-12-31T23:59:59.000Z"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char text[DATE_ISO_SIZE];
+        date_format_iso(rows[i].unix_ms, text);
+        assert_memory_equal(text, rows[i].text, DATE_ISO_SIZE);
+    }
+}
+
 static void agrees_with_gmtime_and_reads_itself(void **state)
 {
     /* A prime step of about 11 days and a bit meets every day of the month and hour of the day. */
@@ -50,6 +73,11 @@ static void agrees_with_gmtime_and_reads_itself(void **state)
         int64_t back = 1;
         assert_int_equal(date_parse(slice_of(text, DATE_SIZE), NOW, &back), 0);
         assert_true(back == unix_s);
+        char iso[DATE_ISO_SIZE];
+        date_format_iso(unix_s * 1000 + 7, iso);
+        snprintf(expected, sizeof(expected), "%04d-%02d-%02dT%.8s.007Z", tm.tm_year + 1900,
+                 tm.tm_mon + 1, tm.tm_mday, text + 17);
+        assert_memory_equal(iso, expected, DATE_ISO_SIZE);
     }
 }
 
@@ -122,6 +150,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(formats),
+        cmocka_unit_test(formats_milliseconds),
         cmocka_unit_test(agrees_with_gmtime_and_reads_itself),
         cmocka_unit_test(parses_the_obsolete_forms),
         cmocka_unit_test(refuses),
