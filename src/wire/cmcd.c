@@ -6,6 +6,8 @@
  */
 #include "wire/cmcd.h"
 
+#include <string.h>
+
 #include "base/assert.h"
 #include "wire/urlencoded.h"
 
@@ -73,6 +75,26 @@ static bool is_true(bool has_value, struct leat_slice value)
     return !has_value || slice_equal(value, SLICE("true")) || slice_equal(value, SLICE("?1"));
 }
 
+/* A string in its quotes; what is none changes nothing. */
+static void take_sid(struct leat_slice value, struct cmcd *cmcd)
+{
+    char sid[CMCD_SID_MAX];
+    size_t size = 0;
+    if (value.size < 2 || value.data[0] != '"')
+        return;
+    size_t at = 1;
+    while (at < value.size && value.data[at] != '"') {
+        at += value.data[at] == '\\';
+        if (at == value.size || size == sizeof sid)
+            return;
+        sid[size++] = value.data[at++];
+    }
+    if (at != value.size - 1)
+        return;
+    memcpy(cmcd->sid, sid, size);
+    cmcd->sid_size = (uint8_t)size;
+}
+
 static enum cmcd_object object_of(struct leat_slice value)
 {
     static const struct {
@@ -112,6 +134,8 @@ static void take_member(struct leat_slice member, struct cmcd *cmcd)
         cmcd->is_starved = is_true(sign != NULL, value);
     else if (slice_equal(key, SLICE("ot")))
         cmcd->object = object_of(value);
+    else if (slice_equal(key, SLICE("sid")))
+        take_sid(value, cmcd);
 }
 
 void cmcd_parse(struct leat_slice text, struct cmcd *cmcd)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Common Media Client Data (CTA-5004): what a player says of itself with each request, as keys in
- * the query argument CMCD or in four fields. Read for the few keys that change how fast we send;
- * all others, and values that are no value of their key, are passed over. Nothing is malformed.
+ * the query argument CMCD or in four fields. Read for the few keys that change how fast we send, or
+ * say whose they are; all others, and values that are no value of their key, are passed over.
+ * Nothing is malformed.
  */
 #ifndef WIRE_CMCD_H
 #define WIRE_CMCD_H
@@ -15,6 +16,7 @@
 enum {
     CMCD_QUERY_MAX = 2048, /* bytes of the argument, encoded; a longer one is not read */
     CMCD_NUMBER_MAX = 1000 * 1000 * 1000, /* what is larger is taken as this */
+    CMCD_SID_MAX = 64,                    /* bytes (CTA-5004, section 3.1); a longer one is none */
 };
 
 /* The fields that carry keys (CTA-5004, section 3.1). Which key is in which does not matter here.
@@ -37,6 +39,8 @@ struct cmcd {
     bool is_startup;         /* su: needed at once, for it starts, seeks, or has run empty */
     bool is_starved;         /* bs: it ran empty since the request before */
     enum cmcd_object object; /* ot */
+    uint8_t sid_size;        /* 0: none */
+    char sid[CMCD_SID_MAX];  /* which session of which player: any bytes, without its quotes */
 };
 
 /* Adds what the text says: a list of key, or key=value, between commas. A key that comes again

@@ -14,6 +14,7 @@ static void check_bounds(const struct cmcd *cmcd)
     ASSERT(cmcd->has_bl || cmcd->bl_ms == 0);
     ASSERT(cmcd->has_rtp || cmcd->rtp_kbit_per_s == 0);
     ASSERT(cmcd->has_d || cmcd->d_ms == 0);
+    ASSERT(cmcd->sid_size <= CMCD_SID_MAX && (cmcd->has_any || cmcd->sid_size == 0));
     ASSERT(cmcd->has_any || !(cmcd->has_br || cmcd->has_bl || cmcd->is_startup));
 }
 
@@ -24,7 +25,8 @@ static bool is_equal(const struct cmcd *a, const struct cmcd *b)
            a->br_kbit_per_s == b->br_kbit_per_s && a->bl_ms == b->bl_ms &&
            a->rtp_kbit_per_s == b->rtp_kbit_per_s && a->d_ms == b->d_ms &&
            a->is_startup == b->is_startup && a->is_starved == b->is_starved &&
-           a->object == b->object;
+           a->object == b->object && a->sid_size == b->sid_size &&
+           memcmp(a->sid, b->sid, a->sid_size) == 0;
 }
 
 /* Percent-encoded, in a query of its own. */

@@ -134,6 +134,41 @@ static void long_queries(void **state)
     }
 }
 
+static void sessions(void **state)
+{
+    static const char longest[] =
+        "sid=\"0123456789012345678901234567890123456789012345678901234567890123\"";
+    static const struct {
+        const char *text, *sid;
+    } rows[] = {
+        {"sid=\"6e2fb550-c457-11e9-bb97-0800200c9a66\",bl=5",
+         "6e2fb550-c457-11e9-bb97-0800200c9a66"},
+        {"bl=5,sid=\"a,b\"", "a,b"},
+        {"sid=\"a\\\"b\\\\\"", "a\"b\\"},
+        {"sid=\"a\",sid=\"b\"", "b"},
+        {"sid=\"a\",sid=b", "a"},
+        /* what is none */
+        {"sid", ""},
+        {"sid=", ""},
+        {"sid=a", ""},
+        {"sid=\"", ""},
+        {"sid=\"\"", ""},
+        {"sid=\"a", ""},
+        {"sid=\"a\\\"", ""},
+        {"sid=\"a\\", ""},
+        {"sid=\"a\"b", ""},
+        {"sid=\"a\"b\"", ""},
+        {"SID=\"a\"", ""},
+        {longest, "0123456789012345678901234567890123456789012345678901234567890123"},
+        {"sid=\"01234567890123456789012345678901234567890123456789012345678901234\"", ""},
+    };
+    for (size_t row = 0; row < COUNT_OF(rows); row++) {
+        struct cmcd cmcd = {0};
+        cmcd_parse(slice_from_text(rows[row].text), &cmcd);
+        assert_true(slice_equal(slice_of(cmcd.sid, cmcd.sid_size), slice_from_text(rows[row].sid)));
+    }
+}
+
 /* Several fields add up. */
 static void fields(void **state)
 {
@@ -150,10 +185,8 @@ static void fields(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lists),
-        cmocka_unit_test(queries),
-        cmocka_unit_test(long_queries),
-        cmocka_unit_test(fields),
+        cmocka_unit_test(lists),    cmocka_unit_test(queries), cmocka_unit_test(long_queries),
+        cmocka_unit_test(sessions), cmocka_unit_test(fields),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
