@@ -7,9 +7,8 @@
 #include "wire/m3u8.h"
 
 #include "base/assert.h"
+#include "wire/m3u8_text.h"
 #include "wire/utf8.h"
-
-enum { US_PER_S = 1000 * 1000 };
 
 /* Control characters may not be in a playlist (section 4.1): C0, DEL and C1, which is 0xc2 and
  * 0x80 … 0x9f. */
@@ -42,16 +41,6 @@ static void add_quoted(struct text *text, const char *name, const char *value)
     text_add_literal(text, "\"");
 }
 
-/* Percent-encoded: what a URI may hold (RFC 3986, section 2), which neither ends a line nor a
- * quoted string. */
-static bool is_uri(const char *uri)
-{
-    for (const char *at = uri; *at; at++)
-        if (*at <= ' ' || *at >= 0x7f || *at == '"')
-            return false;
-    return *uri && *uri != '#'; /* on a line of its own it would be a comment */
-}
-
 static void add_head(struct text *text, bool is_independent)
 {
     /* Of what is written, fragmented MP4 asks for most: 6, and 7 is what Apple says for it. */
@@ -62,7 +51,7 @@ static void add_head(struct text *text, bool is_independent)
 
 static void add_rendition(struct text *text, const struct m3u8_rendition *rendition)
 {
-    ASSERT(is_uri(rendition->uri));
+    ASSERT(m3u8_is_uri(rendition->uri));
     ASSERT(rendition->group && *rendition->group && rendition->name && *rendition->name);
     const bool is_audio = rendition->type == M3U8_AUDIO;
     text_add_format(text, "#EXT-X-MEDIA:TYPE=%s", is_audio ? "AUDIO" : "SUBTITLES");
@@ -79,7 +68,7 @@ static void add_rendition(struct text *text, const struct m3u8_rendition *rendit
 
 static void add_variant(struct text *text, const struct m3u8_variant *variant)
 {
-    ASSERT(is_uri(variant->uri));
+    ASSERT(m3u8_is_uri(variant->uri));
     /* Both were rounded: the peak is not below the average, nor 0, which players divide by. */
     const uint64_t average = variant->average_bits_per_s;
     const uint64_t peak = variant->peak_bits_per_s > average ? variant->peak_bits_per_s : average;
@@ -120,7 +109,8 @@ static uint64_t begin_us(const struct m3u8_media *playlist, unsigned index)
     ASSERT(ticks >= 0);
     const uint64_t whole_s = (uint64_t)ticks / playlist->timescale;
     const uint64_t rest = (uint64_t)ticks % playlist->timescale;
-    return whole_s * US_PER_S + (rest * US_PER_S + playlist->timescale / 2) / playlist->timescale;
+    return whole_s * M3U8_US_PER_S +
+           (rest * M3U8_US_PER_S + playlist->timescale / 2) / playlist->timescale;
 }
 
 /* EXT-X-TARGETDURATION: no EXTINF is larger, rounded to the nearest integer (section 4.3.3.1). */
@@ -134,19 +124,15 @@ static uint64_t target_duration_s(const struct m3u8_media *playlist)
             longest_us = end - begin;
         begin = end;
     }
-    const uint64_t rounded_s = (longest_us + US_PER_S / 2) / US_PER_S;
+    const uint64_t rounded_s = (longest_us + M3U8_US_PER_S / 2) / M3U8_US_PER_S;
     return rounded_s > 0 ? rounded_s : 1; /* players take 0 for a mistake */
 }
 
-/* Seconds with six decimals. */
 static void add_seconds(struct text *text, uint64_t duration_us)
 {
-    char decimals[] = ".000000";
-    uint64_t rest = duration_us % US_PER_S;
-    for (size_t place = sizeof decimals - 2; place > 0; place--, rest /= 10)
-        decimals[place] = (char)('0' + rest % 10);
-    text_add_number(text, duration_us / US_PER_S);
-    text_add(text, slice_of(decimals, sizeof decimals - 1));
+    char *place = text_reserve(text, M3U8_SECONDS_SIZE_MAX);
+    if (place)
+        text->size = (size_t)(m3u8_put_seconds(place, duration_us) - text->data);
 }
 
 /* Cuts a template at "$Number$". False: it has none, and all of it is in `ret_before`. */
@@ -184,7 +170,8 @@ static void add_segments(struct text *text, const struct m3u8_media *playlist)
 void m3u8_write_media(struct text *text, const struct m3u8_media *playlist)
 {
     ASSERT(playlist->timescale > 0 && playlist->begin);
-    ASSERT(is_uri(playlist->segment_uri) && (!playlist->map_uri || is_uri(playlist->map_uri)));
+    ASSERT(m3u8_is_uri(playlist->segment_uri) &&
+           (!playlist->map_uri || m3u8_is_uri(playlist->map_uri)));
     add_head(text, playlist->is_independent);
     text_add_literal(text, "#EXT-X-TARGETDURATION:");
     text_add_number(text, target_duration_s(playlist));
