@@ -283,6 +283,49 @@ int leat_http_add_trailer(struct leat_http_response *response, const char *name,
 /* Breaks the response off: the client sees that it is not whole (RFC 9112, section 8). */
 void leat_http_abort(struct leat_http_response *response);
 
+/* ---- Waiting without a stack ----------------------------------------------------------------- */
+
+/* For a request whose answer others bring about, such as the next piece of a live stream: its
+ * handler asks for a place in a lot and returns without a reply. What is left then is an idle
+ * connection that keeps the request's head; it has no fiber, no stack, and no memory of the
+ * request's. When the lot is woken or the deadline has passed the handler runs again, from its
+ * beginning, as if the request had just come: with memory, fields and deadline of its own. It looks
+ * for what it waited for, and replies, or parks once more.
+ *
+ *     const int64_t deadline_ns = leat_http_received_ns(request) + patience_ns;
+ *     if (!is_there(wanted) && !leat_http_is_overdue(request) &&
+ *         leat_http_park(request, response, lot, deadline_ns) == 0)
+ *         return;
+ *
+ * A client that closes its connection, or its side of it, leaves the lot at once. What it sends
+ * while it is parked waits. A request counts once, and lasts from when it was received. */
+struct leat_http_lot;
+/* It belongs to the loop of the thread that made it, and serves the requests that came there.
+ * -ENOMEM. */
+int leat_http_lot_create(struct leat_http_lot **ret_lot);
+/* Wakes who is in it. NULL is fine. */
+void leat_http_lot_destroy(struct leat_http_lot *lot);
+/* All who are in it leave it, and their handlers run soon: first come, first served, a limited
+ * number in each of the loop's turns. Who parks again waits for the next wake. Returns how many
+ * they were. */
+unsigned leat_http_lot_wake(struct leat_http_lot *lot);
+/* How many are in it. */
+unsigned leat_http_lot_count(const struct leat_http_lot *lot);
+
+/* 0: the request is in the lot from now on, and the handler returns; if it replies after all it has
+ * left. A second call in the same run of the handler takes the place of the first. -EBUSY: it was
+ * replied to, or a response begun, or the request has a body; -ESHUTDOWN: the server closes;
+ * -ENOMEM. `deadline_ns` must not be LEAT_FOREVER. */
+int leat_http_park(struct leat_http_request *request, struct leat_http_response *response,
+                   struct leat_http_lot *lot, int64_t deadline_ns);
+/* Is this not the first run of its handler? */
+bool leat_http_was_parked(const struct leat_http_request *request);
+/* Is it to be answered with what there is now? The deadline of its last parking has passed, or the
+ * server closes, which wakes all who are parked. What it waited for may have come all the same. */
+bool leat_http_is_overdue(const struct leat_http_request *request);
+/* When its head had come, by the loop's clock (leat_now_ns): parking does not change it. */
+int64_t leat_http_received_ns(const struct leat_http_request *request);
+
 /* ---- Files ---------------------------------------------------------------------------------- */
 
 /* Replies with a file below the root, as GET and HEAD ask for it: validators, conditions, ranges

@@ -15,10 +15,10 @@
 #include "base/assert.h"
 #include "base/counters.h"
 #include "http/crowd.h"
+#include "http/lot.h"
 #include "http/record.h"
 #include "http/server.h"
 #include "http/writing.h"
-#include "leat/error.h"
 #include "net/address.h"
 
 static void conn_run(struct conn *conn);
@@ -115,10 +115,23 @@ static bool is_sending_to_close(const struct conn *conn)
            exchange->response.kind == RESPONSE_TO_CLOSE;
 }
 
+/* Nobody waits for the answer of a parked request any more: it ends as others do. */
+static void forget_parked(struct conn *conn)
+{
+    if (take_exchange(conn)) {
+        lot_restore(conn);
+        give_exchange(conn);
+    } else {
+        lot_place_destroy(conn->place);
+    }
+}
+
 static void conn_close(struct conn *conn)
 {
     if (is_sending_to_close(conn))
         reset_at_close(conn);
+    if (conn->state == CONN_PARKED)
+        forget_parked(conn);
     conn->state = CONN_CLOSING;
     conn->stream.ops->receive_cancel(&conn->stream, &conn->receiver);
     if (conn->exchange)
@@ -134,6 +147,8 @@ void conn_end(struct conn *conn, bool is_gentle)
         return;
     if (!is_gentle)
         conn_close(conn);
+    else if (conn->state == CONN_PARKED)
+        lot_place_wake(conn->place);
     else if (conn->state == CONN_AWAITING && !conn->exchange)
         set_deadline(conn, conn->server->idle_until_ns);
 }
@@ -176,6 +191,12 @@ static bool is_reading(const struct conn *conn)
     return conn->state == CONN_AWAITING || conn->state == CONN_HEAD || conn->state == CONN_SKIPPING;
 }
 
+/* Does it receive all the time, whatever it does? */
+static bool is_listening(const struct conn *conn)
+{
+    return is_reading(conn) || conn->state == CONN_PARKED || conn->state == CONN_LINGERING;
+}
+
 static void on_bytes(struct conn *conn, struct leat_slice data)
 {
     counter_add(&conn->server->bytes_received, data.size);
@@ -210,11 +231,12 @@ static void on_bytes(struct conn *conn, struct leat_slice data)
         conn_run(conn);
 }
 
-/* The client sends nothing more: what it has asked is still answered, the pipelined too. */
+/* The client sends nothing more: what it has asked is still answered, the pipelined too. But who is
+ * parked may have to wait for long, and it cannot be told from one who has gone. */
 static void on_end_of_input(struct conn *conn)
 {
     conn->is_peer_done = true;
-    if (is_reading(conn) || conn->state == CONN_LINGERING)
+    if (is_listening(conn))
         conn_close(conn);
 }
 
@@ -235,8 +257,7 @@ static void on_data(struct receiver *receiver, int32_t result, struct leat_slice
         fiber_wake(conn->exchange->reader);
     if (conn->state == CONN_CLOSING)
         try_free(conn);
-    else if (!more && (is_reading(conn) || conn->state == CONN_LINGERING) &&
-             !intake_is_full(&conn->intake))
+    else if (!more && is_listening(conn) && !intake_is_full(&conn->intake))
         receive(conn); /* the overflow has been used up since */
 }
 
@@ -320,31 +341,43 @@ static int status_of_refusal(const struct http1_request *request)
     return request->method == HTTP1_CONNECT ? 501 : 0;
 }
 
-static void begin_handling(struct conn *conn)
+/* What the head says of the body and of the response. */
+static void obey_head(struct conn *conn)
+{
+    struct leat_http_request *request = &conn->exchange->request;
+    conn->exchange->response.is_head_only = request->head.method == HTTP1_HEAD;
+    body_init(&request->body, &request->head, conn->server->options.body_size_max, &request->arena);
+}
+
+static void start_handler(struct conn *conn)
 {
     struct exchange *exchange = conn->exchange;
-    struct leat_http_server *server = conn->server;
-    struct leat_http_request *request = &exchange->request;
-    counter_add(&server->requests, 1);
-    conn->requests++;
-    record_begin(conn);
-    exchange->response.is_head_only = request->head.method == HTTP1_HEAD;
-    body_init(&request->body, &request->head, server->options.body_size_max, &request->arena);
-    if (!request->head.head.keep_alive || conn->requests == server->options.requests_max)
-        conn->is_last = true;
-    const int status = conn->is_refused ? 503 : status_of_refusal(&request->head);
-    if (status) {
-        reply_ourselves(conn, status);
-        return;
-    }
-    if (server->options.handler_timeout_ms > 0)
-        request->deadline_ns = in_ms(conn, server->options.handler_timeout_ms);
+    const int64_t timeout_ms = conn->server->options.handler_timeout_ms;
+    if (timeout_ms > 0)
+        exchange->request.deadline_ns = in_ms(conn, timeout_ms);
     conn->state = CONN_HANDLING;
     conn_deadline_changed(conn);
     static const struct leat_fiber_options options = {.name = "http handler"};
     if (fiber_start(conn->stream.loop, &options, run_handler, conn, on_handler_end, conn,
                     &exchange->fiber) != 0)
         reply_ourselves(conn, 503);
+}
+
+static void begin_handling(struct conn *conn)
+{
+    struct leat_http_server *server = conn->server;
+    struct leat_http_request *request = &conn->exchange->request;
+    counter_add(&server->requests, 1);
+    conn->requests++;
+    record_begin(conn);
+    obey_head(conn);
+    if (!request->head.head.keep_alive || conn->requests == server->options.requests_max)
+        conn->is_last = true;
+    const int status = conn->is_refused ? 503 : status_of_refusal(&request->head);
+    if (status)
+        reply_ourselves(conn, status);
+    else
+        start_handler(conn);
 }
 
 /* The head, if it is all there. Returns whether there is something to go on with. */
@@ -467,18 +500,6 @@ void conn_finish_head(struct conn *conn)
     exchange_finish(exchange, server_date_line(conn->server));
 }
 
-/* What a handler that returned without a reply is taken to have meant. */
-static int status_of_silence(const struct exchange *exchange)
-{
-    switch (-exchange->read_error) {
-    case LEAT_E_LIMIT: return 413;
-    case LEAT_E_MALFORMED: return 400;
-    case ETIMEDOUT: return 408;
-    case EMEDIUMTYPE: return 415;
-    default: return exchange->is_late ? 503 : 500;
-    }
-}
-
 /* Chooses what is to be sent now; false: nothing can be, the connection closes. */
 static bool prepare_reply(struct conn *conn)
 {
@@ -489,16 +510,51 @@ static bool prepare_reply(struct conn *conn)
     if (response->status == 0 && exchange->read_error == -ECONNRESET)
         return false;
     if (response->status == 0)
-        (void)leat_http_reply_error(response, status_of_silence(exchange));
+        (void)leat_http_reply_error(response, exchange_status_of_silence(exchange));
     if (response->status == 0) /* not even memory for that */
         return false;
     conn_finish_head(conn);
     return true;
 }
 
+/* From a handler's end to its next run the request is an idle connection's. */
+static void begin_parking(struct conn *conn)
+{
+    if (conn->is_peer_done) {
+        conn_close(conn);
+        return;
+    }
+    conn->state = CONN_PARKED;
+    lot_settle(conn);
+    give_exchange(conn);
+    set_deadline(conn, conn->place->deadline_ns);
+    if (!intake_is_full(&conn->intake))
+        receive(conn);
+}
+
+void conn_resume(struct conn *conn)
+{
+    ASSERT(conn->state == CONN_PARKED && !conn->is_running && !conn->is_deferred);
+    if (!take_exchange(conn)) {
+        conn_close(conn);
+        return;
+    }
+    conn->is_running = true;
+    lot_restore(conn);
+    obey_head(conn);
+    start_handler(conn);
+    conn->is_running = false;
+    conn_run(conn);
+}
+
 static bool step_reply(struct conn *conn)
 {
     struct exchange *exchange = conn->exchange;
+    if (lot_is_wanted(exchange)) {
+        begin_parking(conn);
+        return false;
+    }
+    lot_place_leave(exchange->place);
     if (!prepare_reply(conn)) {
         break_off(conn);
         return false;
@@ -609,6 +665,7 @@ static void conn_run(struct conn *conn)
             }
             break;
         case CONN_HANDLING:
+        case CONN_PARKED:
         case CONN_SENDING:
         case CONN_LINGERING:
         case CONN_CLOSING:
@@ -709,6 +766,10 @@ static void on_time(struct timer *timer)
     case CONN_AWAITING:
         if (!conn->is_deferred)
             conn_close(conn);
+        break;
+    case CONN_PARKED:
+        conn->deadline_ns = LEAT_FOREVER;
+        lot_place_wake(conn->place);
         break;
     case CONN_LINGERING: conn_close(conn); break;
     default: break;

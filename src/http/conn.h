@@ -15,6 +15,12 @@
  *    +------- SKIPPING <--|------+                                           ^
  *                         +--------------------------------------------------+
  *
+ *                leat_http_park
+ *      HANDLING ----------------> PARKED     an idle connection that keeps a request's head;
+ *         ^                         |        lot.c
+ *         +-------------------------+
+ *          woken, or its time is over
+ *
  * Any state goes to CLOSING when the stream breaks. CLOSING waits until the receiver, the sender
  * and the fiber have ended; then the memory goes back. In HANDLING the handler may read the body
  * (reading.c) and write its response piece by piece (writing.c). SKIPPING reads away what of a body
@@ -35,11 +41,13 @@
 
 struct leat_http_server;
 struct crowd_entry;
+struct lot_place;
 
 enum conn_state {
     CONN_AWAITING,
     CONN_HEAD,
     CONN_HANDLING,
+    CONN_PARKED,
     CONN_REPLY,
     CONN_SENDING,
     CONN_SENT,
@@ -79,14 +87,15 @@ struct conn {
         uint32_t requests; /* so far */
         uint32_t lingered; /* LINGERING: bytes read away */
     };
-    struct exchange *exchange; /* NULL: AWAITING, LINGERING, CLOSING */
+    struct exchange *exchange; /* NULL: AWAITING, PARKED, LINGERING, CLOSING */
     struct keep *keep;         /* NULL: nothing */
     struct intake intake;
     struct crowd_entry *crowd; /* those of its address; NULL: not counted */
     /* SENDING: acknowledged by the peer's kernel when that was last looked at; LINGERING: when it
-     * ends at the latest. */
+     * ends at the latest; PARKED: what is left of the request. */
     union {
         uint64_t acknowledged;
+        struct lot_place *place;
         int64_t linger_until_ns;
     };
 };
@@ -102,6 +111,9 @@ void conn_end(struct conn *conn, bool is_gentle);
 int conn_peer(const struct conn *conn, struct leat_address *ret_peer);
 /* The handler's deadline is another. */
 void conn_deadline_changed(struct conn *conn);
+/* A parked request's handler runs again, now. On the loop's stack; the connection may be gone when
+ * this returns. */
+void conn_resume(struct conn *conn);
 
 /* ---- For the handler's calls (reading.c, writing.c), in its fiber ---------------------------- */
 

@@ -4,12 +4,15 @@
  */
 #include "http/exchange.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "base/decimal.h"
+#include "http/lot.h"
 #include "http/status.h"
+#include "leat/error.h"
 #include "net/file.h"
 #include "net/residency.h"
 
@@ -29,6 +32,7 @@ static void begin_request(struct exchange *exchange)
     exchange->waited_ns = 0;
     exchange->waited_bytes = 0;
     exchange->head_size = 0;
+    exchange->place = NULL;
     exchange->fiber = exchange->reader = exchange->writer = NULL;
     exchange->request.head.method_text = slice_of(NULL, 0);
     exchange->request.allocated = 0;
@@ -52,6 +56,7 @@ void exchange_init(struct exchange *exchange, struct conn *conn)
 
 void exchange_reset(struct exchange *exchange)
 {
+    lot_place_destroy(exchange->place);
     response_release(&exchange->response);
     arena_reset(&exchange->request.arena);
     begin_request(exchange);
@@ -59,8 +64,20 @@ void exchange_reset(struct exchange *exchange)
 
 void exchange_fini(struct exchange *exchange)
 {
+    lot_place_destroy(exchange->place);
     response_release(&exchange->response);
     arena_fini(&exchange->request.arena);
+}
+
+int exchange_status_of_silence(const struct exchange *exchange)
+{
+    switch (-exchange->read_error) {
+    case LEAT_E_LIMIT: return 413;
+    case LEAT_E_MALFORMED: return 400;
+    case ETIMEDOUT: return 408;
+    case EMEDIUMTYPE: return 415;
+    default: return exchange->is_late ? 503 : 500;
+    }
 }
 
 /* ---- Finishing ------------------------------------------------------------------------------- */

@@ -36,6 +36,7 @@ enum {
 
 struct conn;
 struct fiber;
+struct lot_place;
 struct route_match;
 
 struct leat_http_request {
@@ -99,6 +100,7 @@ struct exchange {
     unsigned head_size;            /* of the response, and of a "100 Continue" before it */
     int64_t waited_ns;             /* for its body, in this window, */
     uint64_t waited_bytes;         /* that came in it; see reading.c */
+    struct lot_place *place;       /* of a request that was or will be parked; NULL: of none */
     struct fiber *fiber;           /* the handler's; NULL: none */
     struct fiber *reader, *writer; /* waiting in leat_http_read, in leat_http_send */
     int send_result;               /* for the writer; 1: not yet known */
@@ -114,6 +116,8 @@ void exchange_init(struct exchange *exchange, struct conn *conn);
 void exchange_fini(struct exchange *exchange);
 /* For the next request; the input stays. */
 void exchange_reset(struct exchange *exchange);
+/* What a handler that returned without a reply is taken to have meant. */
+int exchange_status_of_silence(const struct exchange *exchange);
 
 /* Lets go of body and files; the head stays as it is. */
 void response_release(struct leat_http_response *response);

@@ -27,6 +27,7 @@ const char *gauges_state_name(enum conn_state state)
         [CONN_AWAITING] = "awaiting", [CONN_HEAD] = "head",           [CONN_HANDLING] = "handling",
         [CONN_REPLY] = "reply",       [CONN_SENDING] = "sending",     [CONN_SENT] = "sent",
         [CONN_SKIPPING] = "skipping", [CONN_LINGERING] = "lingering", [CONN_CLOSING] = "closing",
+        [CONN_PARKED] = "parked",
     };
     static_assert(sizeof names / sizeof *names == CONN_STATES, "each has a name");
     ASSERT(state < CONN_STATES);

@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "base/counters.h"
 #include "http/conn.h"
+#include "http/lot.h"
 #include "leat/error.h"
 #include "net/address.h"
 #include "net/listener.h"
@@ -92,6 +93,7 @@ int leat_http_server_create(const struct leat_http_options *options,
     timer_init(&server->grace, on_grace_over);
     list_init(&server->conns);
     list_init(&server->guests);
+    lot_server_init(server);
     pool_init(&server->conn_pool, &(struct pool_options){.object_size = sizeof(struct conn)});
     pool_init(&server->exchange_pool,
               &(struct pool_options){.object_size = sizeof(struct exchange)});
@@ -146,6 +148,7 @@ static void try_free(struct leat_http_server *server)
     if (server->options.on_closed)
         server->options.on_closed(server, server->options.on_closed_user);
     loop_timer_stop(server->loop, &server->grace);
+    lot_server_fini(server);
     pool_fini(&server->conn_pool);
     pool_fini(&server->exchange_pool);
     if (server->options.connections_per_address_max > 0)

@@ -38,7 +38,9 @@ struct leat_http_server {
     int64_t idle_until_ns; /* while closing: how long who asks for nothing may stay */
     struct timer grace;
     struct list_node conns, guests;
-    struct crowd crowd; /* with connections_per_address_max alone */
+    struct list_node woken; /* places of parked requests whose handlers are to run again */
+    struct timer waking;    /* when there are such */
+    struct crowd crowd;     /* with connections_per_address_max alone */
     struct pool conn_pool, exchange_pool;
     unsigned conn_count, refusal_count;
     struct leat_listener *listeners[SERVER_LISTENERS_MAX];
