@@ -26,7 +26,8 @@ struct media_sample {
     struct leat_slice data; /* as it stands in an MP4: NAL units behind their lengths, raw AAC */
 };
 
-/* Both return 0, or an error that ends the parsing and is returned. All is borrowed for the call. */
+/* Both return 0, or an error that ends the parsing and is returned. All is borrowed for the time of
+ * the call. */
 struct media_events {
     /* A track, before its samples; or its new description, from the next sample on. `index` counts
      * from 0, below MP4_TRACKS_MAX, and does not change its meaning. Of `track` these count: id,

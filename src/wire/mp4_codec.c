@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "base/cursor.h"
+#include "wire/bits.h"
 
 #define BOX MP4_FOURCC
 
@@ -129,30 +130,12 @@ static void name_video(uint32_t fourcc, struct leat_slice boxes, char *ret_text)
 
 /* ---- MPEG-4 audio ---------------------------------------------------------------------------- */
 
-/* Bits from the highest of each byte on; zeros behind the end. */
-struct bits {
-    struct leat_slice bytes;
-    size_t at; /* in bits */
-};
-
-static uint32_t take_bits(struct bits *bits, unsigned count)
-{
-    uint32_t value = 0;
-    ASSERT(count <= 32);
-    for (unsigned i = 0; i < count; i++, bits->at++) {
-        const bool is_there = bits->at / 8 < bits->bytes.size;
-        const unsigned byte = is_there ? (unsigned char)bits->bytes.data[bits->at / 8] : 0;
-        value = value << 1 | (byte >> (7 - bits->at % 8) & 1);
-    }
-    return value;
-}
-
 /* ISO/IEC 14496-3, section 1.6.2.1: GetAudioObjectType. */
 static unsigned take_object_type(struct bits *bits)
 {
     enum { ESCAPE = 31 };
-    const unsigned type = take_bits(bits, 5);
-    return type == ESCAPE ? 32 + take_bits(bits, 6) : type;
+    const unsigned type = bits_take(bits, 5);
+    return type == ESCAPE ? 32 + bits_take(bits, 6) : type;
 }
 
 static uint32_t take_sample_rate(struct bits *bits)
@@ -160,8 +143,8 @@ static uint32_t take_sample_rate(struct bits *bits)
     static const uint32_t rates[] = {96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050,
                                      16000, 12000, 11025, 8000,  7350,  0,     0};
     enum { EXPLICIT = 15 };
-    const unsigned index = take_bits(bits, 4);
-    return index == EXPLICIT ? take_bits(bits, 24) : rates[index];
+    const unsigned index = bits_take(bits, 4);
+    return index == EXPLICIT ? bits_take(bits, 24) : rates[index];
 }
 
 enum { AOT_AAC_LC = 2, AOT_SBR = 5, AOT_PS = 29, AOT_USAC = 42 };
@@ -170,15 +153,15 @@ enum { AOT_AAC_LC = 2, AOT_SBR = 5, AOT_PS = 29, AOT_USAC = 42 };
 static uint32_t extension_rate(struct bits *bits, unsigned type)
 {
     enum { SYNC_EXTENSION = 0x2b7, NEEDED_BITS = 11 + 5 + 1 + 4 };
-    take_bits(bits, 1); /* frame length; GASpecificConfig, section 4.4.1 */
-    if (take_bits(bits, 1))
-        take_bits(bits, 14); /* delay of a core coder */
-    const bool is_extended = take_bits(bits, 1);
-    if (type != AOT_AAC_LC || is_extended || bits->bytes.size * 8 < bits->at + NEEDED_BITS)
+    bits_take(bits, 1); /* frame length; GASpecificConfig, section 4.4.1 */
+    if (bits_take(bits, 1))
+        bits_take(bits, 14); /* delay of a core coder */
+    const bool is_extended = bits_take(bits, 1);
+    if (type != AOT_AAC_LC || is_extended || bits_left(bits) < NEEDED_BITS)
         return 0;
-    if (take_bits(bits, 11) != SYNC_EXTENSION || take_object_type(bits) != AOT_SBR)
+    if (bits_take(bits, 11) != SYNC_EXTENSION || take_object_type(bits) != AOT_SBR)
         return 0;
-    return take_bits(bits, 1) ? take_sample_rate(bits) : 0;
+    return bits_take(bits, 1) ? take_sample_rate(bits) : 0;
 }
 
 /* AudioSpecificConfig (ISO/IEC 14496-3, section 1.6.2.1). */
@@ -188,8 +171,8 @@ static void read_audio_config(struct leat_slice config, struct mp4_codec *codec)
     struct bits bits = {.bytes = config};
     const unsigned type = take_object_type(&bits);
     uint32_t rate = take_sample_rate(&bits);
-    const unsigned count = channels[take_bits(&bits, 4)];
-    if (type == 0 || bits.at > config.size * 8)
+    const unsigned count = channels[bits_take(&bits, 4)];
+    if (type == 0 || bits_overran(&bits))
         return;
     uint32_t extended = 0;
     if (type == AOT_SBR || type == AOT_PS)
@@ -266,12 +249,12 @@ static void read_ac3(struct leat_slice config, bool is_enhanced, struct mp4_code
 {
     struct bits bits = {.bytes = config};
     snprintf(codec->text, sizeof(codec->text), "%s", is_enhanced ? "ec-3" : "ac-3");
-    take_bits(&bits, is_enhanced ? 16 : 0); /* rate, and number of substreams */
-    const uint32_t rate = ac3_rates[take_bits(&bits, 2)];
-    take_bits(&bits, is_enhanced ? 5 + 1 + 1 + 3 : 5 + 3);
-    const unsigned mode = take_bits(&bits, 3);
-    const bool has_lfe = take_bits(&bits, 1);
-    if (bits.at > config.size * 8)
+    bits_take(&bits, is_enhanced ? 16 : 0); /* rate, and number of substreams */
+    const uint32_t rate = ac3_rates[bits_take(&bits, 2)];
+    bits_take(&bits, is_enhanced ? 5 + 1 + 1 + 3 : 5 + 3);
+    const unsigned mode = bits_take(&bits, 3);
+    const bool has_lfe = bits_take(&bits, 1);
+    if (bits_overran(&bits))
         return;
     codec->channels = ac3_channels(mode, has_lfe);
     if (rate > 0)
@@ -286,8 +269,8 @@ static void read_flac(struct leat_slice config, struct mp4_codec *codec)
         return;
     struct bits bits = {.bytes = slice_after(config, BEFORE_RATE)};
     snprintf(codec->text, sizeof(codec->text), "flac");
-    codec->sample_rate = take_bits(&bits, 20);
-    codec->channels = (uint16_t)(take_bits(&bits, 3) + 1);
+    codec->sample_rate = bits_take(&bits, 20);
+    codec->channels = (uint16_t)(bits_take(&bits, 3) + 1);
 }
 
 /* Encapsulation of Opus in ISOBMFF, section 4.3.2. It is always decoded at 48 kHz. */

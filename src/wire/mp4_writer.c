@@ -1,45 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See mp4_writer.h. Boxes are written front to back; a box's size is put in when it ends.
+ * See mp4_writer.h. Boxes are written front to back (mp4_boxes.h).
  */
 #include "wire/mp4_writer.h"
 
 #include "base/assert.h"
-
-/* ---- Boxes ----------------------------------------------------------------------------------- */
-
-/* Returns where it begins. */
-static size_t begin_box(struct writer *writer, const char *type)
-{
-    const size_t begin = writer->size;
-    writer_u32be(writer, 0);
-    writer_bytes(writer, slice_of(type, 4));
-    return begin;
-}
-
-static size_t begin_full_box(struct writer *writer, const char *type, uint8_t version,
-                             uint32_t flags)
-{
-    const size_t begin = begin_box(writer, type);
-    writer_u32be(writer, (uint32_t)version << 24 | flags);
-    return begin;
-}
-
-static void end_box(struct writer *writer, size_t begin)
-{
-    if (writer->failed)
-        return;
-    const uint32_t size = htobe32((uint32_t)(writer->size - begin));
-    ASSERT(writer->size - begin >= 8 && writer->size <= UINT32_MAX);
-    memcpy(writer->data + begin, &size, sizeof size);
-}
-
-static void write_zeros(struct writer *writer, size_t count)
-{
-    unsigned char *at = writer_take(writer, count);
-    if (at)
-        memset(at, 0, count);
-}
+#include "wire/mp4_boxes.h"
 
 /* ---- Sample entries -------------------------------------------------------------------------- */
 
@@ -94,19 +60,19 @@ static void write_entry(struct writer *writer, struct leat_slice entry, uint32_t
         }
     }
     write_children(writer, cursor_over(slice_after(entry, header + skipped)), 0);
-    end_box(writer, begin);
+    mp4_end_box(writer, begin);
 }
 
 static void write_stsd(struct writer *writer, const struct mp4_track *track)
 {
-    const size_t stsd = begin_full_box(writer, "stsd", 0, 0);
+    const size_t stsd = mp4_begin_full_box(writer, "stsd", 0, 0);
     struct cursor entries = cursor_over(track->stsd);
     writer_u32be(writer, track->entry_count);
     for (unsigned index = 0; index < track->entry_count; index++) {
         struct cursor peek = entries;
         write_entry(writer, cursor_bytes(&entries, cursor_u32be(&peek)), track->handler);
     }
-    end_box(writer, stsd);
+    mp4_end_box(writer, stsd);
 }
 
 /* ---- The init segment ------------------------------------------------------------------------ */
@@ -124,32 +90,32 @@ static bool is_video(const struct mp4_track *track)
 
 static void write_mvhd(struct writer *writer)
 {
-    const size_t mvhd = begin_full_box(writer, "mvhd", 0, 0);
-    write_zeros(writer, 8); /* when it was made, and changed */
+    const size_t mvhd = mp4_begin_full_box(writer, "mvhd", 0, 0);
+    mp4_write_zeros(writer, 8); /* when it was made, and changed */
     writer_u32be(writer, MOVIE_TIMESCALE);
     writer_u32be(writer, 0);       /* duration: fragments tell */
     writer_u32be(writer, 0x10000); /* rate, */
     writer_u16be(writer, 0x100);   /* volume: 1.0 */
-    write_zeros(writer, 10);
+    mp4_write_zeros(writer, 10);
     writer_bytes(writer, slice_of(identity, sizeof identity));
-    write_zeros(writer, 24);
+    mp4_write_zeros(writer, 24);
     writer_u32be(writer, UINT32_MAX); /* the next track's number: search for one */
-    end_box(writer, mvhd);
+    mp4_end_box(writer, mvhd);
 }
 
 static void write_tkhd(struct writer *writer, const struct mp4_track *track)
 {
     enum { ENABLED_IN_MOVIE_AND_PREVIEW = 7 };
-    const size_t tkhd = begin_full_box(writer, "tkhd", 0, ENABLED_IN_MOVIE_AND_PREVIEW);
-    write_zeros(writer, 8);
+    const size_t tkhd = mp4_begin_full_box(writer, "tkhd", 0, ENABLED_IN_MOVIE_AND_PREVIEW);
+    mp4_write_zeros(writer, 8);
     writer_u32be(writer, track->id);
-    write_zeros(writer, 4 + 4 + 8 + 2 + 2); /* reserved, duration, reserved, layer, group */
+    mp4_write_zeros(writer, 4 + 4 + 8 + 2 + 2); /* reserved, duration, reserved, layer, group */
     writer_u16be(writer, is_video(track) ? 0 : 0x100);
-    write_zeros(writer, 2);
+    mp4_write_zeros(writer, 2);
     writer_bytes(writer, slice_of(is_video(track) ? track->matrix : identity, sizeof identity));
     writer_u32be(writer, track->width);
     writer_u32be(writer, track->height);
-    end_box(writer, tkhd);
+    mp4_end_box(writer, tkhd);
 }
 
 /* One edit, without an end: what comes before media_time is decoded, not shown. */
@@ -157,9 +123,9 @@ static void write_edits(struct writer *writer, int64_t media_time)
 {
     if (media_time == 0)
         return;
-    const size_t edts = begin_box(writer, "edts");
+    const size_t edts = mp4_begin_box(writer, "edts");
     const bool is_long = media_time > INT32_MAX;
-    const size_t elst = begin_full_box(writer, "elst", is_long, 0);
+    const size_t elst = mp4_begin_full_box(writer, "elst", is_long, 0);
     ASSERT(media_time > 0);
     writer_u32be(writer, 1);
     if (is_long) {
@@ -170,8 +136,8 @@ static void write_edits(struct writer *writer, int64_t media_time)
         writer_u32be(writer, (uint32_t)media_time);
     }
     writer_u32be(writer, 0x10000); /* at its own speed */
-    end_box(writer, elst);
-    end_box(writer, edts);
+    mp4_end_box(writer, elst);
+    mp4_end_box(writer, edts);
 }
 
 /* Three letters of five bits each (section 8.4.2.3). */
@@ -188,84 +154,84 @@ static uint16_t packed_language(const char *language)
 
 static void write_mdhd_hdlr(struct writer *writer, const struct mp4_track *track)
 {
-    const size_t mdhd = begin_full_box(writer, "mdhd", 0, 0);
-    write_zeros(writer, 8);
+    const size_t mdhd = mp4_begin_full_box(writer, "mdhd", 0, 0);
+    mp4_write_zeros(writer, 8);
     writer_u32be(writer, track->timescale);
     writer_u32be(writer, 0);
     writer_u16be(writer, packed_language(track->language));
     writer_u16be(writer, 0);
-    end_box(writer, mdhd);
-    const size_t hdlr = begin_full_box(writer, "hdlr", 0, 0);
+    mp4_end_box(writer, mdhd);
+    const size_t hdlr = mp4_begin_full_box(writer, "hdlr", 0, 0);
     writer_u32be(writer, 0);
     writer_u32be(writer, track->handler);
-    write_zeros(writer, 12);
+    mp4_write_zeros(writer, 12);
     writer_u8(writer, 0); /* an empty name */
-    end_box(writer, hdlr);
+    mp4_end_box(writer, hdlr);
 }
 
 static void write_empty_table(struct writer *writer, const char *type, size_t zeros)
 {
-    const size_t table = begin_full_box(writer, type, 0, 0);
-    write_zeros(writer, zeros);
-    end_box(writer, table);
+    const size_t table = mp4_begin_full_box(writer, type, 0, 0);
+    mp4_write_zeros(writer, zeros);
+    mp4_end_box(writer, table);
 }
 
 static void write_minf(struct writer *writer, const struct mp4_track *track)
 {
-    const size_t minf = begin_box(writer, "minf");
-    const size_t header = is_video(track) ? begin_full_box(writer, "vmhd", 0, 1)
-                                          : begin_full_box(writer, "smhd", 0, 0);
-    write_zeros(writer, is_video(track) ? 8 : 4);
-    end_box(writer, header);
-    const size_t dinf = begin_box(writer, "dinf");
-    const size_t dref = begin_full_box(writer, "dref", 0, 0);
+    const size_t minf = mp4_begin_box(writer, "minf");
+    const size_t header = is_video(track) ? mp4_begin_full_box(writer, "vmhd", 0, 1)
+                                          : mp4_begin_full_box(writer, "smhd", 0, 0);
+    mp4_write_zeros(writer, is_video(track) ? 8 : 4);
+    mp4_end_box(writer, header);
+    const size_t dinf = mp4_begin_box(writer, "dinf");
+    const size_t dref = mp4_begin_full_box(writer, "dref", 0, 0);
     writer_u32be(writer, 1);
-    end_box(writer, begin_full_box(writer, "url ", 0, 1)); /* in this very file */
-    end_box(writer, dref);
-    end_box(writer, dinf);
-    const size_t stbl = begin_box(writer, "stbl");
+    mp4_end_box(writer, mp4_begin_full_box(writer, "url ", 0, 1)); /* in this very file */
+    mp4_end_box(writer, dref);
+    mp4_end_box(writer, dinf);
+    const size_t stbl = mp4_begin_box(writer, "stbl");
     write_stsd(writer, track);
     write_empty_table(writer, "stts", 4);
     write_empty_table(writer, "stsc", 4);
     write_empty_table(writer, "stsz", 8);
     write_empty_table(writer, "stco", 4);
-    end_box(writer, stbl);
-    end_box(writer, minf);
+    mp4_end_box(writer, stbl);
+    mp4_end_box(writer, minf);
 }
 
 static void write_trak(struct writer *writer, const struct mp4_init_track *init)
 {
-    const size_t trak = begin_box(writer, "trak");
+    const size_t trak = mp4_begin_box(writer, "trak");
     write_tkhd(writer, init->track);
     write_edits(writer, init->media_time);
-    const size_t mdia = begin_box(writer, "mdia");
+    const size_t mdia = mp4_begin_box(writer, "mdia");
     write_mdhd_hdlr(writer, init->track);
     write_minf(writer, init->track);
-    end_box(writer, mdia);
-    end_box(writer, trak);
+    mp4_end_box(writer, mdia);
+    mp4_end_box(writer, trak);
 }
 
 void mp4_write_init(struct writer *writer, const struct mp4_init_track *tracks, unsigned count)
 {
-    const size_t ftyp = begin_box(writer, "ftyp");
+    const size_t ftyp = mp4_begin_box(writer, "ftyp");
     writer_bytes(writer, SLICE("iso6"));
     writer_u32be(writer, 1);
     writer_bytes(writer, SLICE("iso6mp41"));
-    end_box(writer, ftyp);
-    const size_t moov = begin_box(writer, "moov");
+    mp4_end_box(writer, ftyp);
+    const size_t moov = mp4_begin_box(writer, "moov");
     write_mvhd(writer);
     for (unsigned index = 0; index < count; index++)
         write_trak(writer, &tracks[index]);
-    const size_t mvex = begin_box(writer, "mvex");
+    const size_t mvex = mp4_begin_box(writer, "mvex");
     for (unsigned index = 0; index < count; index++) {
-        const size_t trex = begin_full_box(writer, "trex", 0, 0);
+        const size_t trex = mp4_begin_full_box(writer, "trex", 0, 0);
         writer_u32be(writer, tracks[index].track->id);
         writer_u32be(writer, 1); /* the sample entry; fragments tell all else */
-        write_zeros(writer, 12);
-        end_box(writer, trex);
+        mp4_write_zeros(writer, 12);
+        mp4_end_box(writer, trex);
     }
-    end_box(writer, mvex);
-    end_box(writer, moov);
+    mp4_end_box(writer, mvex);
+    mp4_end_box(writer, moov);
 }
 
 /* ---- Fragments ------------------------------------------------------------------------------- */
@@ -338,16 +304,16 @@ static void write_tfhd_tfdt(struct writer *writer, const struct mp4_fragment_tra
     const bool has_default = !is_empty && !track->shape.has_durations;
     const uint32_t flags = TFHD_BASE_IS_MOOF | (uint32_t)(is_empty ? TFHD_IS_EMPTY : TFHD_FLAGS) |
                            (has_default ? TFHD_DURATION : 0);
-    const size_t tfhd = begin_full_box(writer, "tfhd", 0, flags);
+    const size_t tfhd = mp4_begin_full_box(writer, "tfhd", 0, flags);
     writer_u32be(writer, track->id);
     if (has_default)
         writer_u32be(writer, track->samples[0].duration);
     if (!is_empty)
         writer_u32be(writer, track->is_all_sync ? FLAGS_SYNC : FLAGS_OTHER);
-    end_box(writer, tfhd);
-    const size_t tfdt = begin_full_box(writer, "tfdt", 1, 0);
+    mp4_end_box(writer, tfhd);
+    const size_t tfdt = mp4_begin_full_box(writer, "tfdt", 1, 0);
     writer_u64be(writer, track->dts);
-    end_box(writer, tfdt);
+    mp4_end_box(writer, tfdt);
 }
 
 static void write_samples(struct writer *writer, const struct mp4_fragment_shape *shape,
@@ -383,13 +349,13 @@ static void write_runs(struct writer *writer, const struct mp4_fragment_track *t
                                (shape->has_durations ? TRUN_DURATION : 0u) |
                                (shape->has_ctos ? TRUN_CTO : 0u);
         ASSERT(body_at + samples->position <= INT32_MAX);
-        const size_t trun = begin_full_box(writer, "trun", 1, flags);
+        const size_t trun = mp4_begin_full_box(writer, "trun", 1, flags);
         writer_u32be(writer, end - first);
         writer_u32be(writer, (uint32_t)(body_at + samples->position));
         if (is_sync)
             writer_u32be(writer, FLAGS_SYNC);
         write_samples(writer, shape, samples, end - first);
-        end_box(writer, trun);
+        mp4_end_box(writer, trun);
     }
 }
 
@@ -397,18 +363,18 @@ void mp4_write_fragment(struct writer *writer, const struct mp4_fragment *fragme
 {
     const size_t begin = writer->size;
     ASSERT(fragment->head_size > 0 && fragment->body_size <= INT32_MAX - fragment->head_size);
-    const size_t moof = begin_box(writer, "moof");
-    const size_t mfhd = begin_full_box(writer, "mfhd", 0, 0);
+    const size_t moof = mp4_begin_box(writer, "moof");
+    const size_t mfhd = mp4_begin_full_box(writer, "mfhd", 0, 0);
     writer_u32be(writer, fragment->sequence_number);
-    end_box(writer, mfhd);
+    mp4_end_box(writer, mfhd);
     for (unsigned index = 0; index < fragment->track_count; index++) {
         const struct mp4_fragment_track *track = &fragment->tracks[index];
-        const size_t traf = begin_box(writer, "traf");
+        const size_t traf = mp4_begin_box(writer, "traf");
         write_tfhd_tfdt(writer, track);
         write_runs(writer, track, fragment->head_size);
-        end_box(writer, traf);
+        mp4_end_box(writer, traf);
     }
-    end_box(writer, moof);
+    mp4_end_box(writer, moof);
     writer_u32be(writer, (uint32_t)(fragment->body_size + MDAT_HEAD_SIZE));
     writer_bytes(writer, SLICE("mdat"));
     ASSERT(writer->failed || writer->size - begin == fragment->head_size);
