@@ -12,7 +12,9 @@
 
 #include "base/assert.h"
 #include "base/hash.h"
+#include "leat/clock.h"
 #include "site_film.h"
+#include "viewers.h"
 
 enum {
     PACKAGING_VERSION = 1, /* of the bytes that are made: part of each tag */
@@ -81,7 +83,7 @@ void site_reply_init(struct film_request *wanted)
     reply_content(wanted, "i", 0, &vector, 1);
 }
 
-/* ---- Pacing ---------------------------------------------------------------------------------- */
+/* ---- Pacing, and who watches ----------------------------------------------------------------- */
 
 static void read_cmcd(const struct leat_http_request *request, struct cmcd *cmcd)
 {
@@ -93,25 +95,16 @@ static void read_cmcd(const struct leat_http_request *request, struct cmcd *cmcd
 #undef X
 }
 
-static void pace(const struct film_request *wanted, const struct film_stream *stream,
-                 const struct film_segment *segment)
+/* Bytes a second; 0: as fast as it goes. */
+static uint64_t pace(const struct film_request *wanted, const struct film_stream *stream,
+                     const struct film_segment *segment, uint64_t title, const struct cmcd *cmcd,
+                     struct pace_state *state)
 {
-    static const struct hash_seed seed = {{0x70616365, 0x6c656174}};
-    const struct pace_policy *policy = &wanted->site->films->pace;
-    struct pace_state *state = policy->kind == PACE_OFF
-                                   ? NULL
-                                   : leat_http_connection_memory(wanted->request, sizeof *state);
-    if (!state) /* unpaced, as each response begins */
-        return;
-    char stem[SITE_PATH_SIZE];
-    struct cmcd cmcd = {0};
     const struct film_track *track = film_track(wanted->film, stream->tracks[0]);
     const struct stem_rate ladder = film_ladder_rate(wanted);
     const double size = (double)(segment->head_size + segment->body_size);
-    film_stem_path(wanted->path, true, stem);
-    read_cmcd(wanted->request, &cmcd);
     const struct pace_segment sent = {
-        .title = (hash_bytes(&seed, slice_from_text(stem)) ^ (uintptr_t)wanted->root) | 1,
+        .title = title,
         .is_audio = wanted->url.stream == FILM_STREAM_AUDIO,
         .begin_s = (double)film_segment_begin(wanted->film, stream->tracks[0], wanted->url.number) /
                    track->timescale,
@@ -122,9 +115,63 @@ static void pace(const struct film_request *wanted, const struct film_stream *st
             ladder.bits_per_s ? ladder.bits_per_s : ladder_bits_per_s(wanted->film, true),
         .is_ladder_unknown = !ladder.is_known,
     };
-    const uint64_t rate = pace_segment(policy, state, &sent, &cmcd);
+    const uint64_t rate = pace_segment(&wanted->site->films->pace, state, &sent, cmcd);
     if (rate > 0)
         (void)leat_http_set_pace(wanted->response, rate);
+    return rate;
+}
+
+static const char *folder_of(const struct film_request *wanted)
+{
+    const struct site *site = wanted->site;
+    for (unsigned index = 0; index < site->root_count; index++)
+        if (site->roots[index].root == wanted->root)
+            return site->roots[index].name;
+    return "";
+}
+
+/* What of the film's path is not the ladder's: "720" of "film-720.mp4", where the ladder is
+ * "film". */
+static struct leat_slice rung_of(const char *path, size_t stem_size)
+{
+    const char *rest = path + stem_size, *dot = strrchr(rest, '.');
+    const size_t size = dot ? (size_t)(dot - rest) : strlen(rest);
+    return size > 1 ? slice_of(rest + 1, size - 1) : slice_of(NULL, 0);
+}
+
+/* The segment has been replied with: at which pace, and to whom. */
+static void account(const struct film_request *wanted, const struct film_stream *stream,
+                    const struct film_segment *segment)
+{
+    static const struct hash_seed seed = {{0x70616365, 0x6c656174}};
+    static const enum viewer_stream streams[] = {[FILM_STREAM_MUXED] = VIEWER_MUXED,
+                                                 [FILM_STREAM_VIDEO] = VIEWER_VIDEO,
+                                                 [FILM_STREAM_AUDIO] = VIEWER_AUDIO};
+    struct site_connection *connection =
+        leat_http_connection_memory(wanted->request, sizeof *connection);
+    if (!connection) /* unpaced, as each response begins; and seen by nobody */
+        return;
+    char stem[SITE_PATH_SIZE];
+    struct cmcd cmcd = {0};
+    film_stem_path(wanted->path, true, stem);
+    read_cmcd(wanted->request, &cmcd);
+    struct viewer_note note = {
+        .request = wanted->request,
+        .connection = &connection->viewer,
+        .cmcd = &cmcd,
+        .name = slice_from_text(stem),
+        .folder = folder_of(wanted),
+        .stream = streams[wanted->url.stream],
+        .bytes = slice_equal(leat_http_method(wanted->request), SLICE("GET"))
+                     ? segment->head_size + segment->body_size
+                     : 0,
+        .now_ns = leat_now_ns(),
+    };
+    note.title = (hash_bytes(&seed, note.name) ^ (uintptr_t)wanted->root) | 1;
+    note.detail = rung_of(wanted->path, note.name.size);
+    if (wanted->site->films->pace.kind != PACE_OFF)
+        note.pace_bytes_per_s = pace(wanted, stream, segment, note.title, &cmcd, &connection->pace);
+    viewers_note(&note);
 }
 
 /* ---- Media segments -------------------------------------------------------------------------- */
@@ -187,7 +234,7 @@ void site_reply_segment(struct film_request *wanted)
     if (status != 200 && status != 206)
         return;
     wanted->site->films->segments++;
-    pace(wanted, &stream, &segment);
+    account(wanted, &stream, &segment);
     if (film_segment_extent(wanted->film, &stream, wanted->url.number + 1, &next) == 0)
         leat_file_read_ahead(wanted->file, next.offset, next.size);
 }

@@ -13,6 +13,7 @@
 #include "base/assert.h"
 #include "loop/process.h"
 #include "site.h"
+#include "viewers.h"
 
 struct start {
     struct worker *worker;
@@ -110,10 +111,12 @@ static void *run(void *arg)
     char name[16]; /* as large as the kernel's */
     snprintf(name, sizeof name, "worker %u", worker->index);
     (void)pthread_setname_np(pthread_self(), name);
-    (void)process_ask_short_turns(); /* where it cannot be had we do without */
+    (void)process_ask_short_turns(); /* where it cannot be had we do without; */
+    (void)viewers_open();            /* likewise */
     int error = leat_loop_create(&options, &worker->loop);
     if (error) {
         fail(worker, error, "the engine");
+        viewers_close();
         sem_post(&start->is_decided);
         return NULL;
     }
@@ -135,6 +138,7 @@ static void *run(void *arg)
     } else {
         leat_loop_destroy(worker->loop);
     }
+    viewers_close();
     report_end(worker);
     return NULL;
 }
