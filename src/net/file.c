@@ -74,8 +74,30 @@ void leat_file_unref(struct leat_file *file)
     ASSERT(file->references > 0);
     if (--file->references > 0)
         return;
-    file->loop->sys->close(file->loop->sys, file->fd);
+    if (file->release)
+        file->release(file->user);
+    else
+        file->loop->sys->close(file->loop->sys, file->fd);
     free(file);
+}
+
+int file_of_memory(int fd, uint64_t size, void (*release)(void *user), void *user,
+                   struct leat_file **ret_file)
+{
+    ASSERT(fd >= 0 && release != NULL);
+    struct leat_file *file = calloc(1, sizeof *file + sizeof *file->verdicts);
+    if (!file)
+        return -ENOMEM;
+    *file = (struct leat_file){.loop = loop_current,
+                               .fd = fd,
+                               .references = 1,
+                               .info = {.size = size},
+                               .release = release,
+                               .user = user,
+                               .verdict_count = 1};
+    list_init(&file->flights);
+    *ret_file = file;
+    return 0;
 }
 
 const struct leat_file_info *leat_file_info(const struct leat_file *file)

@@ -37,6 +37,10 @@ struct leat_file {
     int fd;
     unsigned references; /* the cache's own included */
     struct leat_file_info info;
+    /* Memory that somebody else owns (file_of_memory), who is told when it is needed no more; NULL:
+     * the descriptor is the file's own. */
+    void (*release)(void *user);
+    void *user;
     unsigned fills;           /* of this loop, in flight: */
     struct list_node flights; /* struct file_fill */
     /* What a layer above has derived from `info` once, such as HTTP's validators. */
@@ -63,6 +67,12 @@ struct file_hints {
 struct file_hints *file_hints_of(struct leat_loop *loop);
 /* The loop goes: returns when none is under way any more. */
 void file_hints_end(struct leat_loop *loop, struct file_hints *hints);
+
+/* A file that no root has: memory (memfd_create(2)), of which all bytes up to `size` are there and
+ * stay as they are. The descriptor stays its owner's, until `release` is called when nobody on this
+ * loop sends of it any more. For sending alone. -ENOMEM: and `release` is not called. */
+int file_of_memory(int fd, uint64_t size, void (*release)(void *user), void *user,
+                   struct leat_file **ret_file);
 
 /* Whether two looks at a path saw the same content. */
 static inline bool file_info_equal(const struct leat_file_info *a, const struct leat_file_info *b)

@@ -104,7 +104,7 @@ bool residency_window_ready(struct leat_file *file, uint64_t offset)
 uint64_t residency_ready(struct leat_file *file, uint64_t offset, uint64_t size)
 {
     ASSERT(size > 0);
-    if (offset >= file->info.size)
+    if (offset >= file->info.size || file->release) /* memory is there */
         return size;
     const uint64_t window = offset / FILE_WINDOW_SIZE;
     uint64_t window_begin, window_end;

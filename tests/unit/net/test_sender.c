@@ -6,6 +6,7 @@
 #include "pair.h"
 
 #include <netinet/tcp.h>
+#include <sys/mman.h>
 
 #include "base/random.h"
 #include "net/sender.h"
@@ -197,6 +198,39 @@ static int a_cold_file_fiber(void *arg)
     return 0;
 }
 FIBER_ENGINE_TEST(a_cold_file)
+
+static void count_release(void *user)
+{
+    ++*(unsigned *)user;
+}
+
+/* As a live stream's segment is: bytes that others own, and that grow while some are sent. */
+static void memory_with_an_owner(void)
+{
+    enum { SIZE = 300 * 1000 };
+    static char data[SIZE];
+    struct pair pair;
+    struct leat_file *file;
+    unsigned releases = 0;
+    const int fd = memfd_create("leat-test", MFD_CLOEXEC);
+    for (size_t offset = 0; offset < SIZE; offset++)
+        data[offset] = content_at(offset);
+    assert_int_equal(pwrite(fd, data, SIZE, 0), SIZE);
+    assert_int_equal(file_of_memory(fd, SIZE - 1000, count_release, &releases, &file), 0);
+    const struct leat_vector vectors[] = {{.data = data, .size = 10},
+                                          {.file = file, .offset = 5, .size = 100 * 1000},
+                                          {.file = file, .offset = SIZE - 1001, .size = 1}};
+    pair_open(&pair, NULL);
+    send_and_compare(&pair, vectors, 3, 0, 0);
+    pair_close(&pair);
+    leat_file_ref(file);
+    leat_file_unref(file);
+    assert_int_equal(releases, 0);
+    leat_file_unref(file);
+    assert_int_equal(releases, 1);
+    assert_int_equal(close(fd), 0); /* it is still its owner's */
+}
+FIBER_ENGINE_TEST(memory_with_an_owner)
 
 /* ---- What goes wrong ------------------------------------------------------------------------- */
 
@@ -460,6 +494,7 @@ int main(void)
         cmocka_unit_test(test_memory_and_files),
         cmocka_unit_test(test_to_a_slow_reader),
         cmocka_unit_test(test_a_cold_file),
+        cmocka_unit_test(test_memory_with_an_owner),
         cmocka_unit_test(test_a_file_that_shrinks),
         cmocka_unit_test(test_a_range_beyond_the_end),
         cmocka_unit_test(test_interrupted),
