@@ -11,7 +11,8 @@
  * Knows nothing of HTTP, nor of what publishers speak. A channel has one video and one audio track
  * at most. Its time line begins at 0 and goes on whatever happens; an *epoch* is a stretch of it
  * with one init segment and without a gap: a publisher that comes back, whose clock jumps or who
- * changes codecs begins a new one. Segments are numbered from 0 for as long as the channel lives.
+ * changes codecs begins a new one. Segments are numbered in a row for as long as the channel lives, from a
+ * number that the clock gives: so none is used twice, whatever becomes of the process.
  *
  * Threads: a channel is shared by all loops under a lock of its own that is held for microseconds.
  * A publisher belongs to the loop of its fiber.
@@ -134,11 +135,11 @@ struct live_view_segment {
     int64_t begin_us; /* on the channel's time line */
     uint32_t duration_us;
     unsigned epoch;
-    bool is_whole;
+    bool is_whole, is_discontinuity; /* the time line or the init is another than before it */
     unsigned first_part, part_count; /* of the view's; none where they are old */
 };
 struct live_view_epoch {
-    unsigned init;
+    uint64_t init;            /* the number of the segment it came with */
     int64_t begin_us, end_us; /* -1: it goes on */
     uint64_t first_number;
     struct live_track_info video, audio;
@@ -150,9 +151,12 @@ struct live_view {
     uint32_t target_s, part_target_us, segment_us; /* these never change */
     int64_t available_ms;                          /* unix time of the channel's 0 */
     int64_t window_ms;
-    uint64_t discontinuity_sequence; /* of the first segment: epochs that have gone before it */
+    uint64_t discontinuity_sequence; /* discontinuities that are in front of what is listed */
     struct live_view_segment *segments;
     unsigned segment_count;
+    /* Whether the part that follows will be the last segment's next or the next segment's first is
+     * known: it may be announced. */
+    bool is_next_known;
     struct live_view_part *parts;
     struct live_view_epoch *epochs; /* of these segments */
     unsigned epoch_count;
@@ -162,8 +166,13 @@ uint64_t live_version(struct live_channel *channel);
 /* NULL: no memory. */
 struct live_view *live_look(struct live_channel *channel);
 /* How far it is: the last segment that has a part, and how many it has. */
-void live_edge(struct live_channel *channel, uint64_t *ret_number, unsigned *ret_part_count,
-               enum live_state *ret_state);
+struct live_edge {
+    uint64_t number;
+    unsigned part_count;
+    bool is_whole;
+    enum live_state state;
+};
+void live_edge(struct live_channel *channel, struct live_edge *ret_edge);
 
 /* ---- Bytes ----------------------------------------------------------------------------------- */
 
@@ -187,7 +196,7 @@ int live_read_part(struct live_channel *channel, enum live_stream stream, uint64
 int live_read_segment(struct live_channel *channel, enum live_stream stream, uint64_t number,
                       struct live_piece *ret_piece);
 /* The init segment; its size, or -ENOENT, -ENOBUFS. */
-int live_read_init(struct live_channel *channel, enum live_stream stream, unsigned init, void *data,
+int live_read_init(struct live_channel *channel, enum live_stream stream, uint64_t init, void *data,
                    size_t capacity);
 void live_segment_ref(struct live_segment *segment); /* from any thread */
 void live_segment_unref(struct live_segment *segment);

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See live.h: where parts and segments end, and their bytes.
+ *
+ * Parts are cut by the track that leads, the video where there is one: a part ends before the frame
+ * that would make it longer than the limit, and before the keyframe that begins the next segment.
+ * The other track's samples go with the part in whose time they begin. Its part waits for them, but
+ * no longer than one more part takes: who is late goes with the next.
+ *
+ * Segments begin near the points of a grid, so that segment n of an epoch can be found by
+ * multiplication (DASH's $Number$): at the first keyframe from a quarter of a segment before the
+ * point on, at a quarter behind it at the latest, keyframe or not. The grid's width is the duration
+ * of the channel's first segment, which ends at the first keyframe 2 s after its begin.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "leat/error.h"
+#include "media/live_parts.h"
+
+enum {
+    LIMIT_PERCENT = 105,          /* of the wanted part: five frames at 24 a second last 208 ms */
+    SEGMENT_SLACK_US = 50 * 1000, /* by which the first segment may end early */
+    AUDIO_SLACK_US = 30 * 1000,   /* a frame of AAC, rounded up */
+    FRAME_GUESS_US = 40 * 1000,   /* of the very last frame, when nothing tells */
+};
+
+/* ---- Where ----------------------------------------------------------------------------------- */
+
+static int64_t us_of(const struct live_input *input, int64_t ticks)
+{
+    return live_us(ticks, input->mp4.timescale);
+}
+
+/* Of a frame that has none of its own, by the one before it. */
+static int64_t guess_duration(const struct live_input *input, size_t index)
+{
+    if (index > 0 && input->samples[index].dts > input->samples[index - 1].dts)
+        return input->samples[index].dts - input->samples[index - 1].dts;
+    return live_ticks(FRAME_GUESS_US, input->mp4.timescale);
+}
+
+/* Where the first `count` samples end; INT64_MIN: nobody knows yet. */
+static int64_t end_of(const struct live_input *input, size_t count)
+{
+    ASSERT(count > 0 && count <= input->count);
+    const struct live_sample *last = &input->samples[count - 1];
+    if (count < input->count)
+        return input->samples[count].dts;
+    return last->duration > 0 ? last->dts + last->duration : INT64_MIN;
+}
+
+static int64_t end_or_guess(const struct live_input *input, size_t count)
+{
+    const int64_t end = end_of(input, count);
+    return end != INT64_MIN ? end
+                            : input->samples[count - 1].dts + guess_duration(input, count - 1);
+}
+
+/* Does the next segment begin with this sample of the lead? */
+static bool begins_segment(const struct live_publisher *publisher, const struct live_input *lead,
+                           size_t index)
+{
+    const struct live_channel *channel = publisher->channel;
+    const struct live_sample *sample = &lead->samples[index];
+    const int64_t begin = publisher->record ? publisher->segment_begin : lead->samples[0].dts;
+    const int64_t lasts_us = us_of(lead, sample->dts - begin);
+    const int64_t width_us = channel->segment_us;
+    if (lasts_us <= 0)
+        return false;
+    if (width_us == 0) {
+        const int64_t wanted_us = (int64_t)channel->hub->options.segment_ms * 1000;
+        return lasts_us >= LIVE_FIRST_MAX_MS * 1000 ||
+               (sample->is_sync && lasts_us >= wanted_us - SEGMENT_SLACK_US);
+    }
+    const int64_t point_us = ((int64_t)publisher->epoch_segments + 1) * width_us;
+    const int64_t at_us = us_of(lead, sample->dts) - publisher->epoch->begin_us;
+    /* Rounded to whole seconds none may be longer than the target duration. */
+    const int64_t most_us = (int64_t)channel->target_s * 1000000 + 499 * 1000;
+    const int64_t next_us = us_of(lead, end_or_guess(lead, index + 1) - begin);
+    if (at_us >= point_us + width_us / 4 || next_us > most_us)
+        return true;
+    return sample->is_sync && at_us >= point_us - width_us / 4 && lasts_us >= width_us / 4;
+}
+
+/* Could the next segment begin with a keyframe at `end`? */
+static bool may_end_at(const struct live_publisher *publisher, const struct live_input *lead,
+                       int64_t end)
+{
+    const struct live_channel *channel = publisher->channel;
+    const int64_t width_us = channel->segment_us;
+    const int64_t point_us = ((int64_t)publisher->epoch_segments + 1) * width_us;
+    return us_of(lead, end) - publisher->epoch->begin_us >= point_us - width_us / 4;
+}
+
+static int64_t part_limit_us(const struct live_channel *channel)
+{
+    return channel->part_target_us > 0
+               ? channel->part_target_us
+               : (int64_t)channel->hub->options.part_ms * 10 * LIMIT_PERCENT;
+}
+
+/* How many samples of the lead the next part has; 0: that cannot be told yet. */
+static size_t find_part(const struct live_publisher *publisher, const struct live_input *lead,
+                        bool is_last, bool *ret_ends_segment)
+{
+    const int64_t limit_us = part_limit_us(publisher->channel);
+    const int64_t begin = lead->samples[0].dts;
+    *ret_ends_segment = false;
+    for (size_t count = 1; count <= lead->count; count++) {
+        if (count < lead->count && begins_segment(publisher, lead, count)) {
+            *ret_ends_segment = true;
+            return count;
+        }
+        const int64_t end = end_of(lead, count);
+        if (end == INT64_MIN)
+            break;
+        const int64_t next = count < lead->count ? end_or_guess(lead, count + 1) - end
+                                                 : guess_duration(lead, count - 1);
+        if (us_of(lead, end - begin + next) > limit_us)
+            return count;
+    }
+    return is_last ? lead->count : 0;
+}
+
+/* Has the other track come as far as a part that ends at `end_us`, or is it too late for it? */
+static bool is_other_ready(const struct live_publisher *publisher, const struct live_input *lead,
+                           const struct live_input *other, int64_t end_us)
+{
+    if (!other->is_there || other == lead)
+        return true;
+    const int64_t come_us = us_of(lead, end_or_guess(lead, lead->count));
+    if (come_us - end_us >= part_limit_us(publisher->channel))
+        return true;
+    return other->count > 0 &&
+           us_of(other, end_or_guess(other, other->count)) >= end_us - AUDIO_SLACK_US;
+}
+
+static size_t count_before(const struct live_input *input, int64_t end_us)
+{
+    size_t count = 0;
+    while (count < input->count && us_of(input, input->samples[count].dts) < end_us)
+        count++;
+    return count;
+}
+
+/* ---- Bytes ----------------------------------------------------------------------------------- */
+
+static void take_away(struct live_input *input, size_t count, size_t size)
+{
+    ASSERT(count <= input->count && size <= input->size);
+    memmove(input->samples, input->samples + count,
+            (input->count - count) * sizeof *input->samples);
+    memmove(input->bytes, input->bytes + size, input->size - size);
+    input->count -= count;
+    input->size -= size;
+}
+
+/* Its size in bytes; its end is cut_dts of the input. */
+static size_t describe_samples(struct live_input *input, size_t count,
+                               struct mp4_fragment_sample *ret_samples)
+{
+    size_t size = 0;
+    for (size_t index = 0; index < count; index++) {
+        const struct live_sample *sample = &input->samples[index];
+        const int64_t end = end_or_guess(input, index + 1);
+        ASSERT(end >= sample->dts);
+        ret_samples[index] = (struct mp4_fragment_sample){.position = size,
+                                                          .size = sample->size,
+                                                          .duration = (uint32_t)(end - sample->dts),
+                                                          .cto = sample->cto,
+                                                          .is_sync = sample->is_sync};
+        size += sample->size;
+        input->cut_dts = end;
+    }
+    return size;
+}
+
+static int write_all(const struct live_segment *segment, const void *data, size_t size,
+                     uint64_t offset)
+{
+    const char *at = data;
+    while (size > 0) {
+        const ssize_t written = segment->sys->write(segment->sys, segment->fd, at, size, offset);
+        if (written <= 0)
+            return written < 0 ? (int)written : -EIO;
+        at += written;
+        offset += (uint64_t)written;
+        size -= (size_t)written;
+    }
+    return 0;
+}
+
+/* Writes the fragment of one track to the segment's file, and takes its samples away. The file is
+ * memory: no disk is waited for. */
+static int write_fragment(struct live_publisher *publisher, unsigned kind, size_t count,
+                          const struct live_segment *segment, uint64_t offset, uint32_t *ret_size)
+{
+    struct live_input *input = &publisher->inputs[kind];
+    const int64_t begin = count > 0 ? input->samples[0].dts : input->cut_dts;
+    struct mp4_fragment_sample *samples = malloc((count + 1) * sizeof *samples);
+    unsigned char *head = NULL;
+    int error = -ENOMEM;
+    if (!samples)
+        goto out;
+    const size_t size = describe_samples(input, count, samples);
+    struct mp4_fragment fragment = {
+        .sequence_number = ++publisher->sequence,
+        .tracks = {{.id = input->mp4.id,
+                    .dts = (uint64_t)begin,
+                    .is_all_sync = kind == 1,
+                    .samples = samples,
+                    .count = (uint32_t)count}},
+        .track_count = 1,
+        .body_size = size,
+    };
+    ASSERT(begin >= 0);
+    mp4_fragment_measure(&fragment);
+    head = malloc(fragment.head_size);
+    if (!head)
+        goto out;
+    struct writer writer = writer_over(head, fragment.head_size);
+    mp4_write_fragment(&writer, &fragment);
+    ASSERT(!writer.failed);
+    error = write_all(segment, head, fragment.head_size, offset);
+    if (!error)
+        error = write_all(segment, input->bytes, size, offset + fragment.head_size);
+    *ret_size = (uint32_t)(fragment.head_size + size);
+    publisher->segment_bytes[kind] += size;
+    take_away(input, count, size);
+out:
+    free(samples);
+    free(head);
+    return error;
+}
+
+/* ---- Segments -------------------------------------------------------------------------------- */
+
+static struct live_segment *make_segment(void)
+{
+    const struct backend_sys *sys = loop_current->sys;
+    struct live_segment *segment = malloc(sizeof *segment);
+    if (!segment)
+        return NULL;
+    atomic_init(&segment->references, 1);
+    segment->sys = sys;
+    segment->fd = sys->create(sys, "leat-live");
+    if (segment->fd < 0) {
+        free(segment);
+        return NULL;
+    }
+    return segment;
+}
+
+static int begin_segment(struct live_publisher *publisher, int64_t begin)
+{
+    struct live_channel *channel = publisher->channel;
+    const struct live_input *lead = live_lead(publisher);
+    struct live_record *record = calloc(1, sizeof *record);
+    struct live_part *parts = calloc(LIVE_PARTS_AT_FIRST, sizeof *parts);
+    struct live_segment *segment = record && parts ? make_segment() : NULL;
+    if (!segment) {
+        free(record);
+        free(parts);
+        return live_refuse(publisher, -ENOMEM, "there is no memory for another segment");
+    }
+    list_init(&record->node);
+    record->epoch = publisher->epoch;
+    record->segment = segment;
+    record->begin_us = us_of(lead, begin);
+    record->parts = parts;
+    record->part_capacity = LIVE_PARTS_AT_FIRST;
+    publisher->segment_begin = begin;
+    publisher->segment_frames = 0;
+    publisher->segment_bytes[0] = publisher->segment_bytes[1] = 0;
+    pthread_mutex_lock(&channel->lock);
+    struct live_record *before = live_last_record(channel);
+    if (before && !before->is_whole) /* of one whose place was taken */
+        before->is_whole = true;
+    publisher->epoch->segments++;
+    if (publisher->epoch_segments == 0)
+        publisher->epoch->first_number = channel->next_number;
+    record->is_discontinuity = publisher->epoch_segments == 0 && before;
+    pthread_mutex_unlock(&channel->lock);
+    publisher->record = record; /* the channel's, once it has a part */
+    return 0;
+}
+
+/* What the first segment says of all that follow. With the lock held. */
+static void settle(const struct live_publisher *publisher, const struct live_record *first,
+                   bool in_time)
+{
+    struct live_channel *channel = publisher->channel;
+    const struct live_options *options = &channel->hub->options;
+    const uint32_t wanted_us = options->segment_ms * 1000, part_us = options->part_ms * 1000;
+    channel->segment_us =
+        in_time || first->duration_us > wanted_us ? first->duration_us : wanted_us;
+    channel->target_s = (channel->segment_us + 500000) / 1000000;
+    if (channel->target_s == 0)
+        channel->target_s = 1;
+    channel->part_target_us =
+        publisher->longest_part_us > part_us / 2 ? publisher->longest_part_us : part_us;
+    channel->part_target_us = (channel->part_target_us + 999) / 1000 * 1000; /* as it is written */
+    channel->available_ms = channel->zero_ms;
+    ASSERT(channel->available_ms > 0);
+}
+
+static void rate(struct live_track_info *info, uint64_t bytes, uint32_t duration_us)
+{
+    const uint64_t bits_per_s = duration_us > 0 ? bytes * 8 * 1000000 / duration_us : 0;
+    if (bits_per_s > info->bits_per_s)
+        info->bits_per_s = bits_per_s;
+}
+
+void live_seal(struct live_publisher *publisher, bool in_time)
+{
+    struct live_channel *channel = publisher->channel;
+    struct live_record *record = publisher->record;
+    if (!record)
+        return;
+    ASSERT(record->part_count > 0);
+    pthread_mutex_lock(&channel->lock);
+    record->is_whole = true;
+    channel->is_next_known = true; /* the first of the next */
+    channel->segments_made++;
+    for (unsigned kind = 0; kind < 2; kind++)
+        rate(&record->epoch->tracks[kind], publisher->segment_bytes[kind], record->duration_us);
+    if (record->duration_us > 0)
+        record->epoch->tracks[0].frame_rate_milli =
+            (uint32_t)(publisher->segment_frames * UINT64_C(1000000000) / record->duration_us);
+    if (channel->available_ms == 0)
+        settle(publisher, record, in_time);
+    live_trim(channel);
+    live_changed(channel);
+    pthread_mutex_unlock(&channel->lock);
+    publisher->record = NULL;
+    publisher->epoch_segments++;
+}
+
+/* ---- Parts ----------------------------------------------------------------------------------- */
+
+static void abandon_segment(struct live_publisher *publisher)
+{
+    struct live_record *record = publisher->record;
+    if (record->part_count > 0)
+        return; /* it is the channel's, and ends with what it has */
+    pthread_mutex_lock(&publisher->channel->lock);
+    live_record_free(record);
+    pthread_mutex_unlock(&publisher->channel->lock);
+    publisher->record = NULL;
+}
+
+/* With the lock held; there is room for it. */
+static void add_part(struct live_publisher *publisher, const struct live_part *part, int64_t end_us)
+{
+    struct live_channel *channel = publisher->channel;
+    struct live_record *record = publisher->record;
+    const uint64_t size = (uint64_t)part->sizes[0] + part->sizes[1];
+    const int64_t early_ms = live_wall_ms() - end_us / 1000;
+    if (record->part_count == 0) {
+        record->number = channel->next_number++;
+        list_push_back(&channel->records, &record->node);
+    }
+    record->parts[record->part_count++] = *part;
+    record->size += size;
+    record->duration_us = (uint32_t)(end_us - record->begin_us);
+    channel->end_us = end_us;
+    channel->memory += size;
+    channel->parts_made++;
+    channel->part_bytes += size;
+    if (channel->available_ms == 0 && early_ms > channel->zero_ms)
+        channel->zero_ms = early_ms;
+    channel->latency_ms =
+        early_ms - (channel->available_ms ? channel->available_ms : channel->zero_ms);
+    live_changed(channel);
+}
+
+static int make_room(struct live_publisher *publisher)
+{
+    struct live_channel *channel = publisher->channel;
+    struct live_record *record = publisher->record;
+    if (record->part_count < record->part_capacity)
+        return 0;
+    const unsigned capacity = 2 * record->part_capacity;
+    pthread_mutex_lock(&channel->lock);
+    struct live_part *parts = realloc(record->parts, capacity * sizeof *parts);
+    if (parts) {
+        record->parts = parts;
+        record->part_capacity = capacity;
+    }
+    pthread_mutex_unlock(&channel->lock);
+    return parts ? 0 : live_refuse(publisher, -ENOMEM, "there is no memory for another part");
+}
+
+static int make_part(struct live_publisher *publisher, size_t count, bool is_last)
+{
+    struct live_channel *channel = publisher->channel;
+    struct live_input *lead = live_lead(publisher);
+    const int64_t begin = lead->samples[0].dts, end = end_or_guess(lead, count);
+    const int64_t begin_us = us_of(lead, begin), end_us = us_of(lead, end);
+    int error = publisher->record ? make_room(publisher) : begin_segment(publisher, begin);
+    if (error)
+        return error;
+    const struct live_record *record = publisher->record;
+    struct live_part part = {.offset = record->size,
+                             .duration_us = (uint32_t)(end_us - begin_us),
+                             .is_independent = lead->samples[0].is_sync};
+    const uint64_t offset = record->size;
+    if (lead == &publisher->inputs[0])
+        publisher->segment_frames += (unsigned)count;
+    for (unsigned kind = 0; kind < 2 && !error; kind++) {
+        struct live_input *input = &publisher->inputs[kind];
+        if (!input->is_there)
+            continue;
+        const size_t wanted = input == lead ? count
+                              : is_last     ? input->count
+                                            : count_before(input, end_us);
+        error = write_fragment(publisher, kind, wanted, record->segment, offset + part.sizes[0],
+                               &part.sizes[kind]);
+    }
+    if (error) {
+        abandon_segment(publisher);
+        return live_refuse(publisher, error, "a part could not be kept: %s",
+                           leat_error_text(error));
+    }
+    if (part.duration_us > publisher->longest_part_us)
+        publisher->longest_part_us = part.duration_us;
+    const bool is_next_known = lead->count > 0 || !may_end_at(publisher, lead, end);
+    pthread_mutex_lock(&channel->lock);
+    channel->is_next_known = is_next_known;
+    add_part(publisher, &part, end_us);
+    pthread_mutex_unlock(&channel->lock);
+    return 0;
+}
+
+int live_cut(struct live_publisher *publisher, bool is_last)
+{
+    struct live_input *lead = live_lead(publisher);
+    struct live_input *other = &publisher->inputs[lead == &publisher->inputs[0] ? 1 : 0];
+    ASSERT(publisher->epoch != NULL);
+    while (lead->count > 0) {
+        bool ends_segment;
+        if (publisher->record && begins_segment(publisher, lead, 0))
+            live_seal(publisher, true);
+        const size_t count = find_part(publisher, lead, is_last, &ends_segment);
+        if (count == 0)
+            return 0;
+        const int64_t end_us = us_of(lead, end_or_guess(lead, count));
+        if (!is_last && !is_other_ready(publisher, lead, other, end_us))
+            return 0;
+        const int error = make_part(publisher, count, is_last && count == lead->count);
+        if (error)
+            return error;
+        if (ends_segment || publisher->record->part_count == LIVE_PARTS_MAX)
+            live_seal(publisher, ends_segment);
+    }
+    return 0;
+}
