@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: MIT
+import './library.css';
+
+void import('hls.js');
