@@ -205,7 +205,7 @@ static void count_release(void *user)
 }
 
 /* As a live stream's segment is: bytes that others own, and that grow while some are sent. */
-static void memory_with_an_owner(void)
+static int memory_with_an_owner_fiber(void *arg)
 {
     enum { SIZE = 300 * 1000 };
     static char data[SIZE];
@@ -229,6 +229,7 @@ static void memory_with_an_owner(void)
     leat_file_unref(file);
     assert_int_equal(releases, 1);
     assert_int_equal(close(fd), 0); /* it is still its owner's */
+    return 0;
 }
 FIBER_ENGINE_TEST(memory_with_an_owner)
 
