@@ -200,7 +200,7 @@ void m3u8_live_write(struct text *text, const struct m3u8_live *playlist)
     ASSERT(playlist->skipped <= m3u8_live_skippable(playlist));
     add_head(text, playlist);
     add_segments(text, playlist);
-    if (has_parts && !playlist->is_ended)
+    if (has_parts && playlist->has_hint && !playlist->is_ended)
         add_hint(text, playlist);
     for (size_t index = 0; index < playlist->report_count; index++)
         add_report(text, &playlist->reports[index], has_parts);

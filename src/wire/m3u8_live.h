@@ -31,7 +31,7 @@ struct m3u8_live_segment {
      * given to the next one when the first is removed (section 6.2.1). */
     int64_t wall_ms;
     bool is_discontinuity; /* EXT-X-DISCONTINUITY before it */
-    unsigned init;         /* which EXT-X-MAP; a tag where it changes */
+    uint64_t init;         /* which EXT-X-MAP; a tag where it changes */
     bool is_whole;         /* false: the one being made, the last */
     /* As far as they are known, from the first on. Which are still listed is decided here: all of a
      * segment that begins within three target durations of the end (section 6.2.2). */
@@ -55,6 +55,7 @@ struct m3u8_live {
     uint32_t part_hold_back_us; /* PART-HOLD-BACK, but at least three part targets are written */
     bool is_independent;        /* each segment begins with a picture that needs no other */
     bool is_ended;              /* EXT-X-ENDLIST: nothing is hinted any more */
+    bool has_hint; /* EXT-X-PRELOAD-HINT: which part comes next is known (section 6.2.6) */
     uint64_t discontinuity_sequence; /* EXT-X-DISCONTINUITYs that went with removed segments */
     const struct m3u8_live_segment *segments; /* at least one; the first's number is the sequence */
     size_t segment_count;

@@ -27,7 +27,7 @@ struct mpd_live_track {
 
 /* A stretch without discontinuity. */
 struct mpd_live_period {
-    unsigned init;         /* init-E.mp4 */
+    uint64_t init;         /* init-E.mp4 */
     int64_t begin_ms;      /* on the channel's time line; tfdt is on it, too */
     int64_t end_ms;        /* -1: it goes on */
     uint64_t first_number; /* of the segment that begins it */
