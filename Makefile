@@ -39,7 +39,7 @@ help:
 	@echo 'make clean              remove the build folders'
 
 # LEAT_SKIP_DEPS=1 in the environment makes install-deps believe that everything is there.
-build: .deps-run $(BUILD)/build.ninja
+build: .deps-run $(BUILD)/build.ninja $(BUILD)/.with-web
 	@ninja -C $(BUILD) --quiet
 	@ln -sfn apps/leat/leat $(BUILD)/leat
 
@@ -47,6 +47,11 @@ $(BUILD)/build.ninja:
 	@$(MESON) setup $(BUILD) --buildtype=release -Ddebug=true >$(BUILD).log 2>&1 || \
 	    { cat $(BUILD).log; rm -f $(BUILD).log; exit 1; }
 	@rm -f $(BUILD).log
+
+# What the pages are built with may have come only now: a build set up without it looks again, once.
+$(BUILD)/.with-web: | .deps-run $(BUILD)/build.ninja
+	@if [ -e web/node_modules/.installed-lock.json ]; then \
+	    $(MESON) setup --reconfigure $(BUILD) >/dev/null && touch $@; fi
 
 .PHONY: .deps-run .deps-test .deps-lint .deps-bench
 .deps-run .deps-test .deps-lint .deps-bench: .deps-%:

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "leat/clock.h"
+#include "site_assets.h"
 #include "site_film.h"
 #include "text.h"
 
@@ -80,18 +81,13 @@ static void choose_root(const struct site *site, struct site_place *place)
     }
 }
 
-/* 0, or the status to reply with. */
-static int find_place(const struct site *site, const struct leat_http_request *request,
-                      struct site_place *ret_place)
+/* Of a place whose path is known: 0, or the status to reply with. */
+static int find_root(const struct site *site, struct site_place *place)
 {
-    const int status = leat_http_local_path(request, ret_place->path, sizeof ret_place->path,
-                                            &ret_place->is_folder);
-    if (status)
-        return status;
-    if (!site->shows_dotfiles && is_hidden(ret_place->path))
+    if (!site->shows_dotfiles && is_hidden(place->path))
         return 404;
-    choose_root(site, ret_place);
-    return ret_place->root->root || strcmp(ret_place->path, ".") == 0 ? 0 : 404;
+    choose_root(site, place);
+    return place->root->root || strcmp(place->path, ".") == 0 ? 0 : 404;
 }
 
 /* ---- Folders --------------------------------------------------------------------------------- */
@@ -164,26 +160,11 @@ static void handle_folder(const struct site *site, struct leat_http_request *req
 
 /* ---- Files ----------------------------------------------------------------------------------- */
 
-/* Does the query have this parameter, with or without a value? */
-static bool has_parameter(struct leat_slice query, const char *name)
-{
-    const size_t name_size = strlen(name);
-    const char *at = query.data, *const end = query.data + query.size;
-    while (at && at < end) {
-        const char *mark = memchr(at, '&', (size_t)(end - at));
-        const size_t size = (size_t)((mark ? mark : end) - at);
-        if (size >= name_size && memcmp(at, name, name_size) == 0 &&
-            (size == name_size || at[name_size] == '='))
-            return true;
-        at = mark ? mark + 1 : end;
-    }
-    return false;
-}
-
 static void handle_file(const struct site *site, struct leat_http_request *request,
                         const struct site_place *place, struct leat_http_response *response)
 {
     const struct leat_slice query = leat_http_query(request);
+    struct leat_slice unused;
     if (leat_http_reply_file(request, response, place->root->root, place->local) == -EISDIR) {
         redirect_to_folder(place->path, query, response);
         return;
@@ -191,7 +172,7 @@ static void handle_file(const struct site *site, struct leat_http_request *reque
     const int status = leat_http_status(response);
     site_pace_other(site, response);
     const char *slash = strrchr(place->path, '/');
-    if ((status == 200 || status == 206) && has_parameter(query, "download"))
+    if ((status == 200 || status == 206) && query_find(query, "download", &unused))
         site_put_download(response, slash ? slash + 1 : place->path);
 }
 
@@ -209,7 +190,13 @@ void site_handle(struct leat_http_request *request, struct leat_http_response *r
         (void)leat_http_reply_not_allowed(request, response, "GET, HEAD, OPTIONS");
         return;
     }
-    const int status = find_place(site, request, &place);
+    int status = leat_http_local_path(request, place.path, sizeof place.path, &place.is_folder);
+    if (status == 0 && site_assets_have(place.path)) {
+        site_assets_handle(request, response, NULL);
+        return;
+    }
+    if (status == 0)
+        status = find_root(site, &place);
     if (status)
         (void)leat_http_reply_error(response, status);
     else if (place.is_folder)

@@ -7,6 +7,7 @@
  *
  *     /            the main root; its page also lists the names of the others
  *     /NAME/       the root of that name, which hides what the main one has there
+ *     /.leat/      what the pages are made of (site_assets.h), whatever lies there below the root
  */
 #ifndef LEAT_SITE_H
 #define LEAT_SITE_H
@@ -38,6 +39,7 @@ struct site {
     struct site_root roots[SITE_ROOTS_MAX];
     unsigned root_count;
     bool follow_symlinks, shows_dotfiles;
+    bool has_live;     /* there may be live channels: for the library's page */
     const char *index; /* the file that stands for its folder; NULL: none does */
     int pages;         /* of folders: enum site_pages */
     const char *origins[SITE_ORIGINS_MAX]; /* whose scripts may read answers (CORS) */

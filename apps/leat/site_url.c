@@ -8,6 +8,23 @@
 
 #include "base/slice.h"
 
+bool query_find(struct leat_slice query, const char *name, struct leat_slice *ret_value)
+{
+    const struct leat_slice wanted = slice_from_text(name);
+    while (query.size > 0) {
+        const char *mark = memchr(query.data, '&', query.size);
+        const size_t size = mark ? (size_t)(mark - query.data) : query.size;
+        const struct leat_slice parameter = slice_of(query.data, size);
+        if (slice_starts_with(parameter, wanted) &&
+            (size == wanted.size || parameter.data[wanted.size] == '=')) {
+            *ret_value = slice_after(parameter, wanted.size + (size > wanted.size));
+            return true;
+        }
+        query = slice_after(query, size + (mark != NULL));
+    }
+    return false;
+}
+
 bool film_is_named(struct leat_slice name)
 {
     static const char *const extensions[] = {"mp4",  "m4v",  "mov", "m4a", "m4b", "3gp",

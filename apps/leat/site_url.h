@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The paths below films that name parts of them as streams (site_film.h has the list). Whether
- * there is such a film, and such a part of it, is not asked here.
+ * The paths below films that name parts of them as streams (site_film.h has the list), and the
+ * parameters of queries. Whether there is such a film, and such a part of it, is not asked here.
  */
 #ifndef LEAT_SITE_URL_H
 #define LEAT_SITE_URL_H
@@ -40,6 +40,8 @@ struct film_url {
 
 /* Is it a path such as "folder/film.mp4/muxed/12.m4s"? */
 bool film_url_parse(const char *path, struct film_url *ret_url);
+/* Does the query have this parameter? Its value is "" when it has none, and as it was sent. */
+bool query_find(struct leat_slice query, const char *name, struct leat_slice *ret_value);
 /* By its extension. */
 bool film_is_named(struct leat_slice name);
 

@@ -11,6 +11,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 INSTALL = ROOT / "scripts" / "install-deps"
+NPM_FOLDERS = ("web", "tests/e2e")
 
 
 @pytest.fixture(name="system")
@@ -21,27 +22,28 @@ def pretended_system(tmp_path):
     tools.mkdir()
     release = tmp_path / "os-release"
     npm = tmp_path / "npm"
-    npm.mkdir()
+    for folder in NPM_FOLDERS:
+        (npm / folder / "node_modules").mkdir(parents=True)
 
     def run(*groups, installed=(), distribution="debian", version="12", uid=0, apt_status=0,
             npm_status=0, has_packages=True):
-        (npm / "package-lock.json").write_text("a lock")
-        (npm / "node_modules").mkdir(exist_ok=True)
-        if has_packages:
-            (npm / "node_modules" / ".installed-lock.json").write_text("a lock")
+        for folder in NPM_FOLDERS:
+            (npm / folder / "package-lock.json").write_text("a lock")
+            if has_packages:
+                (npm / folder / "node_modules" / ".installed-lock.json").write_text("a lock")
         release.write_text(f'ID={distribution}\nVERSION_ID="{version}"\n')
         log.write_text("")
         lines = "".join(f"installed {name}\\n" for name in installed)
         for name, text in {
                 "dpkg-query": f"printf '{lines}'; exit 1",
                 "apt-get": f'echo "apt-get $*" >>{log}; exit {apt_status}',
-                "npm": f'echo "npm $*" >>{log}; exit {npm_status}',
+                "npm": f'echo "${{PWD#{npm}/}}: npm $*" >>{log}; exit {npm_status}',
                 "sudo": f'echo "sudo $1" >>{log}; [ "$1" = -n ] && shift; exec "$@"',
                 "id": f"echo {uid}"}.items():
             (tools / name).write_text(f"#!/bin/sh\n{text}\n")
             (tools / name).chmod(0o755)
         environment = {"PATH": f"{tools}:{os.environ['PATH']}", "LEAT_OS_RELEASE": str(release),
-                       "LEAT_NPM_FOLDER": str(npm)}
+                       "LEAT_NPM_ROOT": str(npm)}
         result = subprocess.run([INSTALL, *groups], env=environment, capture_output=True, text=True,
                                 timeout=20, stdin=subprocess.DEVNULL, check=False)
         return result, log.read_text().splitlines()
@@ -78,17 +80,23 @@ def test_apt_that_fails_is_said_so(system):
     assert result.returncode == 1 and "apt-get update failed" in result.stderr
 
 
-def test_packages_of_npm_come_with_the_tests_once(system):
+def test_packages_of_npm_come_once_with_the_group_that_needs_them(system):
     installed = packages("all")
-    assert system("run", "bench", installed=installed, has_packages=False)[1] == []
+    assert system("lint", installed=installed, has_packages=False)[1] == []
+    result, calls = system("run", installed=installed, has_packages=False)
+    assert result.returncode == 0 and len(calls) == 1 and calls[0].startswith("web: npm ci ")
     result, calls = system("test", installed=installed, has_packages=False)
-    assert result.returncode == 0 and len(calls) == 1 and calls[0].startswith("npm ci ")
+    assert result.returncode == 0 and len(calls) == 1 and calls[0].startswith("tests/e2e: npm ci ")
     assert system("test", installed=installed, has_packages=False)[1] == []
 
 
-def test_no_registry_of_npm_is_no_failure(system):
+def test_no_registry_of_npm_is_no_failure_and_not_asked_with_each_build(system):
     result, calls = system("test", installed=packages("all"), has_packages=False, npm_status=1)
-    assert result.returncode == 0 and len(calls) == 1 and "will be skipped" in result.stderr
+    assert result.returncode == 0 and len(calls) == 2
+    assert "web: leat will have its plain pages" in result.stderr
+    assert "tests/e2e: the tests that need its packages will be skipped" in result.stderr
+    result, calls = system("test", installed=packages("all"), has_packages=False, npm_status=1)
+    assert (result.returncode, result.stderr, calls) == (0, "", [])
 
 
 @pytest.mark.parametrize("distribution, version", [("fedora", "40"), ("debian", "11"), ("", "")])

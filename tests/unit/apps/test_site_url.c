@@ -106,8 +106,33 @@ static void names(void **state)
         assert_false(film_is_named(slice_from_text(others[index])));
 }
 
+static void parameters(void **state)
+{
+    static const struct {
+        const char *query, *name, *value; /* NULL: it is not there */
+    } rows[] = {
+        {"list=json", "list", "json"}, {"a=1&list=json&list=plain", "list", "json"},
+        {"list", "list", ""},          {"list&a", "list", ""},
+        {"list=", "list", ""},         {"list==&", "list", "="},
+        {"&&list=a", "list", "a"},     {"a&list", "list", ""},
+        {"lister=json", "list", NULL}, {"a=list", "list", NULL},
+        {"List=json", "list", NULL},   {"lis", "list", NULL},
+        {"&", "list", NULL},           {"", "list", NULL},
+    };
+    for (size_t row = 0; row < COUNT_OF(rows); row++) {
+        struct leat_slice value;
+        const bool is_there = query_find(slice_from_text(rows[row].query), rows[row].name, &value);
+        assert_int_equal(is_there, rows[row].value != NULL);
+        if (is_there)
+            assert_true(slice_equal(value, slice_from_text(rows[row].value)));
+    }
+    struct leat_slice value;
+    assert_false(query_find(slice_of(NULL, 0), "list", &value));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(urls), cmocka_unit_test(names)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(urls), cmocka_unit_test(names),
+                                       cmocka_unit_test(parameters)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
