@@ -6,8 +6,18 @@
  */
 #include "metrics.h"
 
+#include <time.h>
+
 #include "fiber/fiber.h"
+#include "leat/clock.h"
 #include "net/file.h"
+
+static uint64_t thread_cpu_us(void)
+{
+    struct timespec used;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return (uint64_t)used.tv_sec * 1000 * 1000 + (uint64_t)used.tv_nsec / 1000;
+}
 
 void worker_view_read(const struct worker *worker, struct worker_view *ret_view)
 {
@@ -34,13 +44,18 @@ void worker_view_read(const struct worker *worker, struct worker_view *ret_view)
         .file_revalidations = files.revalidations,
         .file_evictions = files.evictions,
         .file_entries = files.entries,
+        .file_fills = files.fills,
+        .file_filled_bytes = files.filled_bytes,
+        .cpu_us = thread_cpu_us(),
     };
+    viewers_read_counters(leat_now_ns(), &ret_view->viewers);
     if (!worker->has_server)
         return;
     struct gauges gauges;
     gauges_read(worker->server, &gauges);
     ret_view->conns = gauges.conns;
     ret_view->exchanges = gauges.exchanges;
+    ret_view->sent = gauges.sent;
     for (unsigned state = 0; state < CONN_STATES; state++)
         ret_view->connections[state] = gauges.connections[state];
 }
@@ -170,6 +185,16 @@ static const struct family {
      offsetof(struct worker_view, file_evictions)},
     {"leat_file_cache_entries", "gauge", "Paths in the cache of open files.",
      offsetof(struct worker_view, file_entries)},
+    {"leat_file_fills_total", "counter", "Reads of what was to be sent and not in the page cache.",
+     offsetof(struct worker_view, file_fills)},
+    {"leat_file_filled_bytes_total", "counter", "Their bytes.",
+     offsetof(struct worker_view, file_filled_bytes)},
+    {"leat_viewer_segments_total", "counter", "Segments and parts replied with.",
+     offsetof(struct worker_view, viewers.segments)},
+    {"leat_viewer_stalls_total", "counter", "Players that ran empty, as they say themselves.",
+     offsetof(struct worker_view, viewers.stalls)},
+    {"leat_viewers_displaced_total", "counter", "Viewers forgotten because there were too many.",
+     offsetof(struct worker_view, viewers.displaced)},
 };
 
 static void add_family(struct text *text, const struct metrics *metrics,
@@ -187,6 +212,32 @@ static void add_family(struct text *text, const struct metrics *metrics,
     }
 }
 
+static void add_viewers(struct text *text, const struct metrics *metrics)
+{
+    begin_family(text, "leat_viewers", "gauge",
+                 "Sessions of players and connections that were sent a segment of late; one that "
+                 "two workers serve counts for both.");
+    for (unsigned index = 0; index < metrics->count; index++) {
+        const struct worker_view *view = &metrics->views[index];
+        if (view->is_known)
+            text_add_format(text,
+                            "leat_viewers{worker=\"%u\",kind=\"film\"} %llu\n"
+                            "leat_viewers{worker=\"%u\",kind=\"live\"} %llu\n",
+                            index, (unsigned long long)view->viewers.films, index,
+                            (unsigned long long)view->viewers.lives);
+    }
+    begin_family(text, "leat_viewer_bytes_total", "counter", "Bytes of segments replied with.");
+    for (unsigned index = 0; index < metrics->count; index++) {
+        const struct worker_view *view = &metrics->views[index];
+        if (view->is_known)
+            text_add_format(text,
+                            "leat_viewer_bytes_total{worker=\"%u\",kind=\"film\"} %llu\n"
+                            "leat_viewer_bytes_total{worker=\"%u\",kind=\"live\"} %llu\n",
+                            index, (unsigned long long)view->viewers.film_bytes, index,
+                            (unsigned long long)view->viewers.live_bytes);
+    }
+}
+
 static void add_workers(struct text *text, const struct metrics *metrics)
 {
     begin_family(text, "leat_loop_held", "gauge",
@@ -197,6 +248,12 @@ static void add_workers(struct text *text, const struct metrics *metrics)
     for (unsigned index = 0; index < metrics->count; index++)
         text_add_format(text, "leat_worker_requests_total{worker=\"%u\"} %llu\n", index,
                         (unsigned long long)metrics->counters[index].requests);
+    begin_family(text, "leat_worker_cpu_seconds_total", "counter",
+                 "CPU time of a worker's thread.");
+    for (unsigned index = 0; index < metrics->count; index++)
+        if (metrics->views[index].is_known)
+            text_add_format(text, "leat_worker_cpu_seconds_total{worker=\"%u\"} %.6f\n", index,
+                            (double)metrics->views[index].cpu_us / 1e6);
     begin_family(text, "leat_http_connections", "gauge", "Open connections by what they are at.");
     for (unsigned index = 0; index < metrics->count; index++)
         for (unsigned state = 0; metrics->views[index].is_known && state < CONN_STATES; state++)
@@ -205,6 +262,7 @@ static void add_workers(struct text *text, const struct metrics *metrics)
                             metrics->views[index].connections[state]);
     for (size_t index = 0; index < sizeof families / sizeof *families; index++)
         add_family(text, metrics, &families[index]);
+    add_viewers(text, metrics);
 }
 
 /* ---- The process ----------------------------------------------------------------------------- */

@@ -18,6 +18,9 @@ void gauges_read(const struct leat_http_server *server, struct gauges *ret_gauge
         const struct conn *conn = CONTAINER_OF(node, struct conn, node);
         ASSERT(conn->state < CONN_STATES);
         ret_gauges->connections[conn->state]++;
+        const struct exchange *exchange = conn->exchange;
+        if (exchange && exchange->has_request)
+            ret_gauges->sent += exchange->sender.sent - exchange->sent_before;
     }
 }
 

@@ -7,12 +7,14 @@
 #define HTTP_GAUGES_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "http/conn.h"
 
 struct gauges {
     size_t connections[CONN_STATES];
     size_t conns, exchanges; /* taken from their pools */
+    uint64_t sent;           /* bytes of responses that are not over: in no counter yet */
 };
 
 void gauges_read(const struct leat_http_server *server, struct gauges *ret_gauges);

@@ -188,6 +188,17 @@ static struct file_cache *cache_of(struct leat_loop *loop)
     return cache;
 }
 
+void file_count_fill(const struct leat_loop *loop, uint64_t size)
+{
+    struct loop_extension *extension = loop->extensions[LOOP_SLOT_FILES];
+    if (!extension) /* a file of no cache */
+        return;
+    struct file_counters *counters =
+        &CONTAINER_OF(extension, struct file_cache, extension)->counters;
+    counters->fills++;
+    counters->filled_bytes += size;
+}
+
 struct file_hints *file_hints_of(struct leat_loop *loop)
 {
     struct file_cache *cache = cache_of(loop);

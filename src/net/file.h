@@ -83,7 +83,10 @@ static inline bool file_info_equal(const struct leat_file_info *a, const struct 
 
 struct file_counters {
     uint64_t hits, misses, revalidations, evictions, entries;
+    uint64_t fills, filled_bytes; /* what was not in the page cache, and had to be read first */
 };
+/* An OP_FILL begins. */
+void file_count_fill(const struct leat_loop *loop, uint64_t size);
 void file_counters_read(const struct leat_loop *loop, struct file_counters *ret_counters);
 
 #endif

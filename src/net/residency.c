@@ -148,6 +148,7 @@ void residency_fill_begins(struct leat_file *file, struct file_fill *fill, uint6
     *fill = (struct file_fill){.begin = offset, .end = offset + size};
     list_push_back(&file->flights, &fill->node);
     file->fills++;
+    file_count_fill(file->loop, size);
 }
 
 void residency_fill_ends(struct leat_file *file, struct file_fill *fill)

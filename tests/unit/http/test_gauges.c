@@ -67,10 +67,49 @@ static void connections_are_counted_by_state(void **state)
     assert_int_equal(word.counters.connections_now, 0);
 }
 
+static void in_halves(struct leat_http_request *request, struct leat_http_response *response,
+                      void *user)
+{
+    assert_int_equal(leat_http_begin(response, 200, "text/plain", 10), 0);
+    assert_int_equal(leat_http_write(response, "12345", 5, LEAT_FOREVER), 0);
+    leat_sleep_ms(50);
+    assert_int_equal(leat_http_write(response, "67890", 5, LEAT_FOREVER), 0);
+}
+
+/* What is sent is in the gauge until the response is over, and then in the counter. */
+static void bytes_in_work(void **state)
+{
+    struct world world;
+    struct client client;
+    struct gauges gauges;
+    struct leat_http_counters counters;
+    world_init(&world, SIM_CALM, 1);
+    world_serve(&world, &(struct leat_http_options){.handler = in_halves});
+    client_open(&client, &world);
+    for (unsigned round = 1; round <= 2; round++) {
+        client_say(&client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        turns(&world, 20);
+        gauges_read(world.server, &gauges);
+        leat_http_server_counters(world.server, &counters);
+        const uint64_t before = counters.bytes_sent;
+        assert_in_range(gauges.sent, 5 + 20, 500);
+        turns(&world, 200);
+        client_expect(&client, 200, "1234567890");
+        const uint64_t half = gauges.sent;
+        gauges_read(world.server, &gauges);
+        leat_http_server_counters(world.server, &counters);
+        assert_int_equal(gauges.sent, 0);
+        assert_int_equal(counters.bytes_sent, before + half + 5);
+    }
+    client_close(&client);
+    world_fini(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(connections_are_counted_by_state),
+        cmocka_unit_test(bytes_in_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
