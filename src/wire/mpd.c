@@ -6,11 +6,15 @@
  */
 #include "wire/mpd.h"
 
+#include <inttypes.h>
 #include <math.h>
 
 #include "base/assert.h"
 #include "wire/html.h"
+#include "wire/mpd_text.h"
 #include "wire/utf8.h"
+
+/* ---- XML (mpd_text.h) ------------------------------------------------------------------------ */
 
 /* What stands for itself neither in content nor in a quoted attribute is escaped as HTML does it;
  * what is no character of XML 1.0 (section 2.2) is replaced. */
@@ -31,8 +35,7 @@ static void add_escaped(struct text *text, const char *value)
     }
 }
 
-/* Nothing without a value. */
-static void add_attribute(struct text *text, const char *name, const char *value)
+void mpd_add_attribute(struct text *text, const char *name, const char *value)
 {
     if (!value || !*value)
         return;
@@ -41,7 +44,7 @@ static void add_attribute(struct text *text, const char *name, const char *value
     text_add_literal(text, "\"");
 }
 
-static void add_number_attribute(struct text *text, const char *name, uint64_t value)
+void mpd_add_number(struct text *text, const char *name, uint64_t value)
 {
     text_add_literal(text, " ");
     text_add_literal(text, name);
@@ -50,14 +53,20 @@ static void add_number_attribute(struct text *text, const char *name, uint64_t v
     text_add_literal(text, "\"");
 }
 
-/* xs:duration, in seconds. */
-static void add_duration(struct text *text, const char *name, double duration_s)
+void mpd_add_duration(struct text *text, const char *name, uint64_t duration_us)
 {
     enum { US_PER_S = 1000 * 1000 };
+    text_add_format(text, " %s=\"PT%" PRIu64 ".%06" PRIu64 "S\"", name, duration_us / US_PER_S,
+                    duration_us % US_PER_S);
+}
+
+/* To the nearest microsecond. */
+static void add_duration(struct text *text, const char *name, double duration_s)
+{
     const double longest_s = 1e12; /* in microseconds it is still a number */
     ASSERT(duration_s >= 0);
-    const long long us = llround((duration_s < longest_s ? duration_s : longest_s) * US_PER_S);
-    text_add_format(text, " %s=\"PT%lld.%06lldS\"", name, us / US_PER_S, us % US_PER_S);
+    mpd_add_duration(text, name,
+                     (uint64_t)llround((duration_s < longest_s ? duration_s : longest_s) * 1e6));
 }
 
 static void add_element(struct text *text, const char *indent, const char *name, const char *value)
@@ -95,10 +104,10 @@ static void add_timeline(struct text *text, const struct mpd_segments *segments,
         text_add_literal(text, indent);
         text_add_literal(text, "    <S");
         if (is_first)
-            add_number_attribute(text, "t", run_begin);
-        add_number_attribute(text, "d", duration);
+            mpd_add_number(text, "t", run_begin);
+        mpd_add_number(text, "d", duration);
         if (repeats > 0)
-            add_number_attribute(text, "r", repeats);
+            mpd_add_number(text, "r", repeats);
         text_add_literal(text, "/>\n");
     }
     text_add_format(text, "%s  </SegmentTimeline>\n", indent);
@@ -114,8 +123,8 @@ static void add_segments(struct text *text, const struct mpd_segments *segments,
     while (first < last && begin_of(segments, first) == begin_of(segments, first + 1))
         first++;
     text_add_format(text, "%s<SegmentTemplate timescale=\"%u\"", indent, segments->timescale);
-    add_attribute(text, "initialization", segments->initialization);
-    add_attribute(text, "media", segments->media);
+    mpd_add_attribute(text, "initialization", segments->initialization);
+    mpd_add_attribute(text, "media", segments->media);
     text_add_format(text, " startNumber=\"%u\">\n", first);
     add_timeline(text, segments, first, last, indent);
     text_add_format(text, "%s</SegmentTemplate>\n", indent);
@@ -161,24 +170,24 @@ static void add_frame_rate(struct text *text, uint32_t rate_milli)
         text_add_format(text, " frameRate=\"%u/1000\"", rate_milli);
 }
 
-static void add_representation(struct text *text, const struct mpd_representation *representation)
+void mpd_add_representation(struct text *text, const struct mpd_representation *representation)
 {
     static const char indent[] = "        ";
     ASSERT(representation->id && *representation->id);
     text_add_literal(text, "      <Representation");
-    add_attribute(text, "id", representation->id);
+    mpd_add_attribute(text, "id", representation->id);
     /* Players divide by it. */
-    add_number_attribute(text, "bandwidth",
-                         representation->bits_per_s > 0 ? representation->bits_per_s : 1);
-    add_attribute(text, "codecs", representation->codecs);
+    mpd_add_number(text, "bandwidth",
+                   representation->bits_per_s > 0 ? representation->bits_per_s : 1);
+    mpd_add_attribute(text, "codecs", representation->codecs);
     if (representation->width > 0 && representation->height > 0) {
-        add_number_attribute(text, "width", representation->width);
-        add_number_attribute(text, "height", representation->height);
+        mpd_add_number(text, "width", representation->width);
+        mpd_add_number(text, "height", representation->height);
     }
     if (representation->frame_rate_milli > 0)
         add_frame_rate(text, representation->frame_rate_milli);
     if (representation->sample_rate > 0)
-        add_number_attribute(text, "audioSamplingRate", representation->sample_rate);
+        mpd_add_number(text, "audioSamplingRate", representation->sample_rate);
     text_add_literal(text, ">\n");
     add_channels(text, representation, indent);
     add_element(text, indent, "BaseURL", representation->base_url);
@@ -211,34 +220,39 @@ static void add_aspect_ratio(struct text *text, const struct mpd_set *set)
     text_add_format(text, " par=\"%u:%u\"", largest->width / divisor, largest->height / divisor);
 }
 
-static void add_set(struct text *text, const struct mpd_set *set, size_t id)
+void mpd_begin_set(struct text *text, const struct mpd_set *set, size_t id, bool has_segments)
 {
     static const char *const contents[] = {
         [MPD_VIDEO] = "video", [MPD_AUDIO] = "audio", [MPD_TEXT] = "text"};
-    static const char indent[] = "      ";
     ASSERT(set->representation_count > 0);
     text_add_literal(text, "    <AdaptationSet");
-    add_number_attribute(text, "id", id);
-    add_attribute(text, "contentType", contents[set->content]);
-    add_attribute(text, "mimeType", set->mime_type);
-    add_attribute(text, "lang", set->language);
+    mpd_add_number(text, "id", id);
+    mpd_add_attribute(text, "contentType", contents[set->content]);
+    mpd_add_attribute(text, "mimeType", set->mime_type);
+    mpd_add_attribute(text, "lang", set->language);
     if (set->content == MPD_VIDEO)
         add_aspect_ratio(text, set);
-    if (set->segments || set->representations[0].segments)
-        add_attribute(text, "segmentAlignment", "true");
+    if (has_segments)
+        mpd_add_attribute(text, "segmentAlignment", "true");
     if (set->start_with_sap > 0)
-        add_number_attribute(text, "startWithSAP", set->start_with_sap);
+        mpd_add_number(text, "startWithSAP", set->start_with_sap);
     text_add_literal(text, ">\n");
+}
+
+static void add_set(struct text *text, const struct mpd_set *set, size_t id)
+{
+    static const char indent[] = "      ";
+    mpd_begin_set(text, set, id, set->segments || set->representations[0].segments);
     add_element(text, indent, "Label", set->label);
     if (set->role) {
         text_add_format(text, "%s<Role schemeIdUri=\"urn:mpeg:dash:role:2011\"", indent);
-        add_attribute(text, "value", set->role);
+        mpd_add_attribute(text, "value", set->role);
         text_add_literal(text, "/>\n");
     }
     if (set->segments)
         add_segments(text, set->segments, indent);
     for (size_t index = 0; index < set->representation_count; index++)
-        add_representation(text, &set->representations[index]);
+        mpd_add_representation(text, &set->representations[index]);
     text_add_literal(text, "    </AdaptationSet>\n");
 }
 
