@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/assert.h"
 #include "base/list.h"
 #include "leat/http.h"
 
@@ -46,6 +47,8 @@ struct lot_place {
     uint32_t input_size;
     char bytes[]; /* the peer's address, the input */
 };
+
+static_assert(sizeof(struct lot_place) <= 56, "what thousands have is small");
 
 /* Did the handler of this exchange park its request, and reply nothing since? */
 bool lot_is_wanted(const struct exchange *exchange);

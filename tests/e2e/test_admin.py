@@ -127,6 +127,7 @@ def test_connections_are_shown_by_state(watched, hello):
         expected = {"awaiting": 1, "head": 1, "sending": 1, "handling": 0}
         metrics = scrape_until(admin, lambda metrics: expected == {state: total(
             metrics, "leat_http_connections", worker=0, state=state) for state in expected})
+        assert metrics['leat_http_connections{worker="0",state="parked"}'] == 0
         assert total(metrics, "leat_http_exchange_objects") == 2
         assert total(metrics, "leat_loop_operations") >= 3
     scrape_until(admin, lambda metrics: total(metrics, "leat_http_connections") == 0)
@@ -185,7 +186,7 @@ def test_the_process_is_told_of(watched):
 def test_it_is_small_and_private(watched, leat, serve, hello):
     server, admin = watched()
     assert ask(admin, "/hello.txt").status == 404
-    assert ask(admin, "/").status == 404
+    assert ask(admin, "/none").status == 404
     assert server.get("/metrics").status == 404  # nothing of it on the public address
     with Peer(admin) as peer:
         assert peer.get("/metrics", method="POST", fields=["Content-Length: 0"]).status == 405

@@ -4,10 +4,12 @@
  * go and servers that close each bring them to exactly one end, and that their handler sees the
  * request as it was.
  */
+#include "../engines.h"
 #include "fiber/fiber.h"
 #include "http/gauges.h"
 #include "http/lot.h"
 #include "http/server.h"
+#include "leat/stream.h"
 #include "world.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -546,6 +548,93 @@ static void a_server_that_closes_has_no_places(void **state)
     stage_fini(&stage);
 }
 
+/* ---- On real sockets ------------------------------------------------------------------------- */
+
+enum { VIEWERS = 150, LEAVERS = 30 };
+
+static int64_t soon(void)
+{
+    return leat_after_ms(10 * 1000);
+}
+
+static struct leat_stream *ask(const struct leat_address *address, const char *text)
+{
+    struct leat_stream *stream;
+    assert_int_equal(leat_connect(address, NULL, soon(), &stream), 0);
+    assert_int_equal(leat_stream_write(stream, text, strlen(text), soon()), 0);
+    return stream;
+}
+
+/* The server's answer begins and ends so; the client goes. */
+static void expect(struct leat_stream *stream, const char *begin, const char *end)
+{
+    char text[1024];
+    size_t size = 0;
+    const char *found = NULL;
+    while (!found) {
+        const ssize_t count = leat_stream_read(stream, text + size, sizeof text - 1 - size, soon());
+        assert_true(count > 0);
+        size += (size_t)count;
+        text[size] = '\0';
+        found = strstr(text, end);
+    }
+    assert_memory_equal(text, begin, strlen(begin));
+    assert_int_equal(strlen(found), strlen(end));
+    leat_stream_close(stream);
+}
+
+static void await_count(const struct leat_http_lot *lot, unsigned count)
+{
+    const int64_t deadline_ns = soon();
+    while (leat_http_lot_count(lot) != count) {
+        assert_true(leat_now_ns() < deadline_ns);
+        assert_int_equal(leat_sleep_ms(1), 0);
+    }
+}
+
+static int on_real_sockets_fiber(void *arg)
+{
+    struct stage stage = {.patience_ms = 60 * 1000};
+    struct leat_stream *viewers[VIEWERS];
+    struct leat_address address;
+    struct leat_listener *listener;
+    struct leat_http_server *server;
+    const struct leat_http_options options = {
+        .handler = handle, .user = &stage, .on_done = note_record, .on_done_user = &stage};
+    assert_int_equal(leat_http_lot_create(&stage.lot), 0);
+    assert_int_equal(leat_address_parse("127.0.0.1:0", &address, NULL), 0);
+    assert_int_equal(leat_listen(&address, NULL, &listener), 0);
+    address = *leat_listener_address(listener);
+    assert_int_equal(leat_http_server_create(&options, &server), 0);
+    assert_int_equal(leat_http_server_add(server, listener), 0);
+    for (unsigned index = 0; index < VIEWERS; index++)
+        viewers[index] = ask(&address, index == VIEWERS - 1 ? GET("/a") GET("/b") : GET("/a"));
+    await_count(stage.lot, VIEWERS);
+    for (unsigned index = 0; index < LEAVERS; index++)
+        leat_stream_close(viewers[index]);
+    await_count(stage.lot, VIEWERS - LEAVERS);
+    /* What comes meanwhile waits. */
+    assert_int_equal(leat_stream_write(viewers[VIEWERS - 1], GET("/c"), strlen(GET("/c")), soon()),
+                     0);
+    assert_int_equal(leat_sleep_ms(5), 0);
+    stage.is_there = true;
+    assert_int_equal(leat_http_lot_wake(stage.lot), VIEWERS - LEAVERS);
+    for (unsigned index = LEAVERS; index < VIEWERS - 1; index++)
+        expect(viewers[index], "HTTP/1.1 200", "\r\n\r\n/a");
+    expect(viewers[VIEWERS - 1], "HTTP/1.1 200", "\r\n\r\n/c");
+    stage.is_there = false;
+    viewers[0] = ask(&address, GET("/a"));
+    await_count(stage.lot, 1);
+    leat_http_server_close(server, soon(), soon());
+    expect(viewers[0], "HTTP/1.1 503", "\r\n\r\nlate");
+    assert_int_equal(leat_http_lot_count(stage.lot), 0);
+    assert_int_equal(stage.records, VIEWERS + 2 + 1);
+    assert_int_equal(stage.broken, LEAVERS);
+    leat_http_lot_destroy(stage.lot);
+    return 0;
+}
+FIBER_ENGINE_TEST(on_real_sockets)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -565,6 +654,7 @@ int main(void)
         cmocka_unit_test(a_late_handler_has_not_parked),
         cmocka_unit_test(nobody_parks_where_it_closes),
         cmocka_unit_test(a_server_that_closes_has_no_places),
+        cmocka_unit_test(test_on_real_sockets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
