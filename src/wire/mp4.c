@@ -32,23 +32,6 @@ struct layout {
     bool has_brand;
 };
 
-/* May a film begin with it? */
-static bool is_known(uint32_t type)
-{
-    static const uint32_t types[] = {
-        BOX('f', 't', 'y', 'p'), BOX('m', 'o', 'o', 'v'), BOX('m', 'd', 'a', 't'),
-        BOX('f', 'r', 'e', 'e'), BOX('s', 'k', 'i', 'p'), BOX('w', 'i', 'd', 'e'),
-        BOX('p', 'n', 'o', 't'), BOX('P', 'I', 'C', 'T'), BOX('u', 'u', 'i', 'd'),
-        BOX('s', 't', 'y', 'p'), BOX('s', 'i', 'd', 'x'), BOX('m', 'o', 'o', 'f'),
-        BOX('p', 'd', 'i', 'n'), BOX('m', 'e', 't', 'a'), BOX('e', 'm', 's', 'g'),
-        BOX('p', 'r', 'f', 't'), BOX('u', 'd', 't', 'a'), BOX('j', 'u', 'n', 'k'),
-    };
-    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-        if (types[i] == type)
-            return true;
-    return false;
-}
-
 static int check_beginning(struct mp4_reader *reader)
 {
     const unsigned char *bytes = NULL;
@@ -58,7 +41,7 @@ static int check_beginning(struct mp4_reader *reader)
         const int error = mp4_bytes(reader, 0, 8, &bytes);
         if (error)
             return error;
-        if (is_known(mp4_be32(bytes + 4)))
+        if (mp4_is_known_box(mp4_be32(bytes + 4)))
             return 0;
     }
     return mp4_damaged(reader, 0, "it is no MP4: it begins with no box that is known");
@@ -215,12 +198,7 @@ int mp4_read(const struct mp4_source *source, const struct mp4_events *events,
     if (!work)
         return -ENOMEM;
     work->moov.trak_count = 0;
-    work->reader.source = source;
-    work->reader.events = events;
-    work->reader.problem.reason[0] = '\0';
-    work->reader.samples_left = source->size;
-    work->reader.window_offset = 0;
-    work->reader.window_size = 0;
+    mp4_reader_init(&work->reader, source, events);
     const int error = read_all(work, ret_movie);
     ASSERT(error != 0 || work->reader.problem.reason[0] == '\0');
     if (work->reader.problem.reason[0] != '\0')

@@ -141,9 +141,9 @@ static int open_run(struct mp4_reader *reader, const struct mp4_box *box, struct
                            "a run of track %u claims %u samples, and has room for %llu",
                            traf->trak ? traf->trak->track.id : 0, run.count,
                            (unsigned long long)(room / run.entry_size));
-    if (run.count > reader->samples_left)
-        return mp4_damaged(reader, box->offset, "it claims more samples than the file has bytes");
-    reader->samples_left -= run.count;
+    const int refused = mp4_claim_samples(reader, box->offset, run.count);
+    if (refused)
+        return refused;
     mp4_table_init(traf->table, reader, start, run.entry_size > 0 ? run.count : 0,
                    run.entry_size > 0 ? run.entry_size : 4);
     *ret_run = run;
@@ -184,7 +184,8 @@ static int check_sample(struct mp4_reader *reader, const struct traf *traf,
 {
     const uint64_t file_size = reader->source->size;
     const struct mp4_trak *const trak = traf->trak;
-    if (sample->size > file_size || sample->offset > file_size - sample->size)
+    const bool is_inside = sample->size <= file_size && sample->offset <= file_size - sample->size;
+    if (!is_inside && !reader->is_stream)
         return mp4_damaged(reader, sample->offset,
                            "the file ends before its media: %llu samples of track %u are there",
                            (unsigned long long)trak->sample_count, trak->track.id);

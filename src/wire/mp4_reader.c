@@ -11,6 +11,19 @@
 #include "base/assert.h"
 #include "leat/error.h"
 
+void mp4_reader_init(struct mp4_reader *reader, const struct mp4_source *source,
+                     const struct mp4_events *events)
+{
+    reader->source = source;
+    reader->events = events;
+    reader->problem.reason[0] = '\0';
+    reader->is_quicktime = false;
+    reader->is_stream = false;
+    reader->samples_left = source->size;
+    reader->window_offset = 0;
+    reader->window_size = 0;
+}
+
 /* ---- What is wrong --------------------------------------------------------------------------- */
 
 __attribute__((format(printf, 3, 0))) static void set_problem(struct mp4_reader *reader,
@@ -46,6 +59,16 @@ bool mp4_is_damage(int error)
     return error == -LEAT_E_MALFORMED || error == -LEAT_E_LIMIT;
 }
 
+int mp4_claim_samples(struct mp4_reader *reader, uint64_t offset, uint32_t count)
+{
+    if (count > reader->samples_left)
+        return reader->is_stream
+                   ? mp4_too_large(reader, offset, "a fragment has more samples than are taken")
+                   : mp4_damaged(reader, offset, "it claims more samples than the file has bytes");
+    reader->samples_left -= count;
+    return 0;
+}
+
 struct mp4_name mp4_name_of(uint32_t type)
 {
     struct mp4_name name = {{0}};
@@ -57,6 +80,25 @@ struct mp4_name mp4_name_of(uint32_t type)
 }
 
 /* ---- Boxes ----------------------------------------------------------------------------------- */
+
+bool mp4_is_known_box(uint32_t type)
+{
+    static const uint32_t types[] = {
+        MP4_FOURCC('f', 't', 'y', 'p'), MP4_FOURCC('m', 'o', 'o', 'v'),
+        MP4_FOURCC('m', 'd', 'a', 't'), MP4_FOURCC('f', 'r', 'e', 'e'),
+        MP4_FOURCC('s', 'k', 'i', 'p'), MP4_FOURCC('w', 'i', 'd', 'e'),
+        MP4_FOURCC('p', 'n', 'o', 't'), MP4_FOURCC('P', 'I', 'C', 'T'),
+        MP4_FOURCC('u', 'u', 'i', 'd'), MP4_FOURCC('s', 't', 'y', 'p'),
+        MP4_FOURCC('s', 'i', 'd', 'x'), MP4_FOURCC('m', 'o', 'o', 'f'),
+        MP4_FOURCC('p', 'd', 'i', 'n'), MP4_FOURCC('m', 'e', 't', 'a'),
+        MP4_FOURCC('e', 'm', 's', 'g'), MP4_FOURCC('p', 'r', 'f', 't'),
+        MP4_FOURCC('u', 'd', 't', 'a'), MP4_FOURCC('j', 'u', 'n', 'k'),
+    };
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+        if (types[i] == type)
+            return true;
+    return false;
+}
 
 static bool window_has(const struct mp4_reader *reader, uint64_t offset, size_t size)
 {

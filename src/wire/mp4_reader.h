@@ -25,8 +25,12 @@ struct mp4_reader {
     const struct mp4_events *events;
     struct mp4_problem problem; /* reason "": there is none */
     bool is_quicktime;
+    /* It comes bit by bit, and never ends: the source has the box that is being read and nothing
+     * else. Where media may lie is not known here. */
+    bool is_stream;
     /* A sample has a byte in the file, or an entry in a table: so a file that claims more of them
-     * than it has bytes is damaged, and no loop can be longer than the file. */
+     * than it has bytes is damaged, and no loop can be longer than the file. Of a stream: as many
+     * as a fragment may have. */
     uint64_t samples_left;
     uint64_t window_offset; /* what `window` holds of the file */
     size_t window_size;
@@ -47,6 +51,10 @@ static inline uint64_t mp4_be64(const unsigned char *at)
     return be64toh(value);
 }
 
+/* Nothing was read, and nothing is wrong. */
+void mp4_reader_init(struct mp4_reader *reader, const struct mp4_source *source,
+                     const struct mp4_events *events);
+
 /* ---- What is wrong --------------------------------------------------------------------------- */
 
 /* Sets the problem; returns -LEAT_E_MALFORMED, or -LEAT_E_LIMIT. */
@@ -60,6 +68,9 @@ __attribute__((cold, format(printf, 3, 4))) int mp4_too_large(struct mp4_reader 
 /* Is it a damage, rather than an error of the source's or of the caller's? */
 bool mp4_is_damage(int error);
 
+/* Takes `count` samples off those that are left; an error when there are not so many. */
+int mp4_claim_samples(struct mp4_reader *reader, uint64_t offset, uint32_t count);
+
 /* Four characters for a message; what cannot be printed is '?'. */
 struct mp4_name {
     char text[5];
@@ -72,6 +83,9 @@ struct mp4_box {
     uint32_t type; /* 0: there is none */
     uint64_t offset, payload, end;
 };
+
+/* May a film begin with it? */
+bool mp4_is_known_box(uint32_t type);
 
 /* Bytes of the file, valid until the next call; they must be within it, and fit the window. */
 int mp4_bytes(struct mp4_reader *reader, uint64_t offset, size_t size,

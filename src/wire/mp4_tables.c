@@ -74,10 +74,9 @@ static int open_sizes(struct pass *pass)
     if (count > MP4_SAMPLES_MAX)
         return mp4_too_large(pass->reader, box->offset, "track %u has %u samples, %d are read",
                              trak->track.id, count, MP4_SAMPLES_MAX);
-    if (count > pass->reader->samples_left)
-        return mp4_damaged(pass->reader, box->offset,
-                           "it claims more samples than the file has bytes");
-    pass->reader->samples_left -= count;
+    const int refused = mp4_claim_samples(pass->reader, box->offset, count);
+    if (refused)
+        return refused;
     pass->sample_count = count;
     const unsigned entry_size = pass->size_bits == 32 ? 4 : pass->size_bits == 16 ? 2 : 1;
     const uint64_t entries = pass->size_bits == 4 ? ((uint64_t)count + 1) / 2 : count;
