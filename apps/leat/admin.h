@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The administrator's address: /metrics, /healthz, /debug/fibers. A thread of its own with a loop
- * and a server of its own, so that it answers also when a worker does not.
+ * The administrator's address: the dashboard at /, /metrics, /healthz, /debug/fibers. A thread of
+ * its own with a loop and a server of its own, so that it answers also when a worker does not.
  *
  * What a worker's loop must tell is asked for by a task that is posted there and comes back; who
  * has not answered within a second is held. The admin's loop outlives the workers, whose answers
@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "dashboard.h"
 #include "leat/leat.h"
 #include "loop/loop.h"
 #include "process_stats.h"
@@ -37,6 +38,10 @@ struct admin {
     struct leat_http_server *server;
     struct leat_http_router *router;
     struct timer keep; /* runs, far in the future, until admin_stop */
+    struct dashboard *dashboard;
+    struct leat_events *events; /* its snapshots */
+    struct leat_scope scope;    /* of the fiber that makes them: */
+    struct fiber *watcher;      /* while it waits for the next second */
     struct task release_task, stop_task;
     _Atomic bool is_draining;
 };

@@ -49,13 +49,16 @@ void worker_view_read(const struct worker *worker, struct worker_view *ret_view)
         .cpu_us = thread_cpu_us(),
     };
     viewers_read_counters(leat_now_ns(), &ret_view->viewers);
+    ret_view->sent = worker->last_counters.bytes_sent;
     if (!worker->has_server)
         return;
     struct gauges gauges;
+    struct leat_http_counters counters;
+    leat_http_server_counters(worker->server, &counters);
     gauges_read(worker->server, &gauges);
     ret_view->conns = gauges.conns;
     ret_view->exchanges = gauges.exchanges;
-    ret_view->sent = gauges.sent;
+    ret_view->sent = counters.bytes_sent + gauges.sent;
     for (unsigned state = 0; state < CONN_STATES; state++)
         ret_view->connections[state] = gauges.connections[state];
 }

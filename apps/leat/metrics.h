@@ -26,7 +26,7 @@ struct worker_view {
     uint64_t conns, exchanges;
     uint64_t file_hits, file_misses, file_revalidations, file_evictions, file_entries;
     uint64_t file_fills, file_filled_bytes;
-    uint64_t sent;   /* bytes of responses that are not over */
+    uint64_t sent;   /* bytes, those of responses that are not over included */
     uint64_t cpu_us; /* of the thread, its kernel's half included */
     struct viewers_counters viewers;
     size_t connections[CONN_STATES];
