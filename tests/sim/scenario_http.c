@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The HTTP server: handlers that reply with memory and files, sleep, ask the pool, or forget to
- * reply; visitors of every kind; files that change; and a server that is closed in the middle of it
+ * The HTTP server: handlers that reply with memory and files, sleep, park, ask the pool, or
+ * forget to reply; visitors of every kind; files that change; and a server that is closed in the middle of it
  * or after all have gone. What each visitor gets is held against a model (visitor.c); here: that
  * the server ends when it should, and leaves nothing behind.
  */
@@ -20,6 +20,7 @@ struct play {
     struct site site;
     struct leat_root *root;
     struct leat_http_server *server;
+    struct leat_http_lot *lot;
     unsigned visitor_count;
     struct visitor visitors[VISITORS_MAX];
     int64_t over_ns; /* by then the server must have gone */
@@ -40,6 +41,19 @@ static void add_fields(struct play *play, struct leat_http_response *response, u
         CHECK(play->site.run, leat_http_add_field(response, name, "something or other") == 0);
     }
     CHECK(play->site.run, leat_http_add_field(response, "X-Bad", "a\nb") == -EINVAL);
+}
+
+/* Waits without a stack, perhaps several times. */
+static bool parks(struct play *play, struct leat_http_request *request,
+                  struct leat_http_response *response)
+{
+    struct sim_run *run = play->site.run;
+    if (leat_http_is_overdue(request) || draw_chance(run, 30))
+        return false;
+    const int error =
+        leat_http_park(request, response, play->lot, leat_after_ms((int64_t)draw(run, 0, 100)));
+    CHECK(run, !error || leat_http_body_size(request) > 0 || play->site.is_closing);
+    return !error;
 }
 
 /* What the query asks for besides: to wait, to ask the pool, more fields, a reply that is not the
@@ -151,6 +165,8 @@ static void handle(struct leat_http_request *request, struct leat_http_response 
     if (!is_filled)
         sim_content(SITE_STATIC_CONTENT, 0, all, sizeof all);
     is_filled = true;
+    if (strstr(extras, "k&") && parks(play, request, response))
+        return;
     if (strstr(extras, "p="))
         count_request(play, request);
     if (!do_extras(play, response, extras))
@@ -257,8 +273,10 @@ static void http_main(void *arg)
     const int64_t close_ns = draw_chance(run, 25)
                                  ? now_ns + (int64_t)draw(run, 0, 3000000) * LEAT_NS_PER_US
                                  : LEAT_FOREVER;
-    while (!have_all_gone(play) && leat_now_ns() < close_ns)
+    while (!have_all_gone(play) && leat_now_ns() < close_ns) {
         CHECK(run, leat_sleep_ms(20) == 0);
+        leat_http_lot_wake(play->lot);
+    }
     check_counters(play);
     play->site.is_closing = true;
     const int64_t grace_ns = leat_after_ms((int64_t)draw(run, 0, 3000));
@@ -289,10 +307,12 @@ static void run_http(struct sim_run *run)
     while ((error = leat_root_open(".", &play->root)) == -EMFILE)
         CHECK(run, may_lack(run));
     CHECK(run, error == 0);
+    CHECK(run, leat_http_lot_create(&play->lot) == 0);
     start_server(play);
     play->visitor_count = (unsigned)draw(run, 1, VISITORS_MAX);
     run_fiber(run, http_main, play);
     CHECK(run, sim_now_ns(run->sim) <= play->over_ns + 3 * sim_lateness_ns(run->sim));
+    leat_http_lot_destroy(play->lot);
     sim_allow_blocking(run->sim, true);
     leat_root_close(play->root);
     CHECK(run, sim_open_count(run->sim) == 0);

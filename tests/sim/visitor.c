@@ -366,12 +366,15 @@ static void check_idle_end(const struct visitor *visitor)
 }
 
 /* A file that shrinks while it is sent cuts the connection, and with it, as unread requests make
- * the end abrupt, what was on its way of the answers before. */
+ * the end abrupt, what was on its way of the answers before. So does turning half away from a lot.
+ */
 static bool has_reason_to_be_cut(const struct visitor *visitor)
 {
     for (unsigned index = visitor->answered; index < visitor->wish_count; index++) {
         const struct wish *wish = &visitor->wishes[index];
         const int64_t since_ns = wish->begun_ns - SHELF_STALE_MS * LEAT_NS_PER_MS;
+        if (wish->may_park && visitor->finishes)
+            return true;
         if (wish->kind == WISH_FILE && wish->begun_ns > 0 &&
             shelf_shrank_since(&visitor->site->shelf, wish->file, since_ns))
             return true;

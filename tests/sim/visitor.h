@@ -51,6 +51,7 @@ struct wish {
     uint64_t tag_size;
     int64_t tag_mtime_ns;
     size_t begin, head_end; /* in what is sent */
+    bool may_park;          /* it may wait in a lot, where who turns half away has gone */
     int64_t begun_ns;       /* its first byte was sent; 0: not yet */
 };
 

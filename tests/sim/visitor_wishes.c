@@ -116,7 +116,7 @@ static void say_target(struct visitor *visitor, struct wish *wish)
     }
 }
 
-static void say_query(struct visitor *visitor)
+static void say_query(struct visitor *visitor, struct wish *wish)
 {
     struct sim_run *run = visitor->site->run;
     draft_say(&visitor->draft, "?");
@@ -126,6 +126,9 @@ static void say_query(struct visitor *visitor)
         draft_say(&visitor->draft, "o&");
     if (draw_chance(run, 10))
         draft_say(&visitor->draft, "t&");
+    wish->may_park = run->profile->cold == 0 && draw_chance(run, 20); /* disks make wait enough */
+    if (wish->may_park)
+        draft_say(&visitor->draft, "k&");
     if (draw_chance(run, 30))
         draft_say(&visitor->draft, "c&");
     if (draw_chance(run, 20))
@@ -153,7 +156,7 @@ static void say_request(struct visitor *visitor, struct wish *wish)
     draft_say(&visitor->draft, "%s ", has_body ? "POST" : wish->is_head ? "HEAD" : "GET");
     say_target(visitor, wish);
     if (draw_chance(run, 40))
-        say_query(visitor);
+        say_query(visitor, wish);
     draft_say(&visitor->draft, " HTTP/1.%d\r\nHost: example.org\r\n", is_old ? 0 : 1);
     if (wish->kind == WISH_FILE && has_body) {
         wish->kind = WISH_STATUS;
