@@ -379,8 +379,8 @@ static bool is_alike(const struct stream *stream, enum mpegts_codec codec)
     return (stream->es.codec == MPEGTS_AAC) == (codec == MPEGTS_AAC);
 }
 
-/* The one of these that a new stream becomes: best a track that is gone, of video or of audio like
- * it, so that it goes on; else one that was never told of; else any that is gone, as a new track. */
+/* What a new stream becomes: best a track that is gone, of video or of audio like it, which so goes
+ * on; else one that was never told of; else any that is gone, as a new track. */
 static struct stream *choose_stream(struct mpegts *ts, enum mpegts_codec codec)
 {
     struct stream *chosen = NULL;
