@@ -139,7 +139,8 @@ static bool reply_index(const struct site *site, struct leat_http_request *reque
 static void handle_folder(const struct site *site, struct leat_http_request *request,
                           const struct site_place *place, struct leat_http_response *response)
 {
-    struct site_folder folder = {.site = site, .path = place->path};
+    struct site_folder folder = {
+        .site = site, .root = place->root->root, .path = place->path, .local = place->local};
     if (place->root->root) {
         if (site->index && reply_index(site, request, place, response))
             return;
@@ -154,7 +155,7 @@ static void handle_folder(const struct site *site, struct leat_http_request *req
     else if (site->pages == SITE_NO_PAGES)
         (void)leat_http_reply_error(response, 403);
     else
-        site_reply_listing(&folder, response);
+        site_reply_listing(&folder, request, response);
     leat_file_unref(folder.folder);
 }
 

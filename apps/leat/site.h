@@ -33,6 +33,7 @@ struct site_root {
 };
 
 struct site_films;
+struct text;
 
 struct site {
     struct site_root main; /* without a directory: there is none */
@@ -67,16 +68,23 @@ struct site_place {
     char path[SITE_PATH_SIZE];
 };
 
-/* A folder, or "/" where there is no main root: then `folder` is NULL. `path` is the URL's, decoded
- * and without slashes around it; "." for "/". */
+/* A folder, or "/" where there is no main root: then `root` and `folder` are NULL. `path` is the
+ * URL's, decoded and without slashes around it, `local` the same below the root; "." for "/". */
 struct site_folder {
     const struct site *site;
+    struct leat_root *root;
     struct leat_file *folder;
-    const char *path;
+    const char *path, *local;
 };
 
-/* The page of a folder, in the calling fiber. */
-void site_reply_listing(const struct site_folder *folder, struct leat_http_response *response);
+/* What is in a folder, as the page or as what the query asks for; in the calling fiber. */
+void site_reply_listing(const struct site_folder *folder, struct leat_http_request *request,
+                        struct leat_http_response *response);
+
+/* What was made for the request: with a tag of its content, never to be used unasked. Frees the
+ * text; without memory for it the reply is a 503. */
+void site_reply_text(struct leat_http_request *request, struct leat_http_response *response,
+                     const char *media_type, struct text *text);
 
 /* What says who else may look (CORS, Timing-Allow-Origin): for every response. */
 void site_put_origins(const struct site *site, const struct leat_http_request *request,

@@ -80,22 +80,29 @@ void film_reply_failure(const struct film_request *wanted, int error, const char
 
 void film_reply_text(struct film_request *wanted, const char *media_type, struct text *text)
 {
+    site_reply_text(wanted->request, wanted->response, media_type, text);
+}
+
+void site_reply_text(struct leat_http_request *request, struct leat_http_response *response,
+                     const char *media_type, struct text *text)
+{
     static const struct hash_seed seed = {{0x6c656174, 0x66696c6d}};
     char etag[LEAT_HTTP_ETAG_MAX + 1];
-    char *copy = text->has_failed ? NULL : leat_http_alloc(wanted->request, text->size);
+    char *copy = text->has_failed ? NULL : leat_http_alloc(request, text->size);
     if (text->has_failed) {
-        (void)leat_http_reply_error(wanted->response, 503);
+        (void)leat_http_reply_error(response, 503);
     } else if (!copy) { /* larger than what goes with a request: without validators */
-        (void)leat_http_reply(wanted->response, 200, media_type, text->data, text->size);
+        (void)leat_http_add_field(response, "Cache-Control", "no-cache");
+        (void)leat_http_reply(response, 200, media_type, text->data, text->size);
     } else {
         memcpy(copy, text->data, text->size);
         snprintf(etag, sizeof etag, "%016llx-%zx",
                  (unsigned long long)hash_bytes(&seed, slice_of(text->data, text->size)),
                  text->size);
         const struct leat_vector vector = {.data = copy, .size = text->size};
-        (void)leat_http_add_field(wanted->response, "Cache-Control", "no-cache");
+        (void)leat_http_add_field(response, "Cache-Control", "no-cache");
         (void)leat_http_reply_content(
-            wanted->request, wanted->response,
+            request, response,
             &(struct leat_http_content){
                 .media_type = media_type, .etag = etag, .vectors = &vector, .count = 1});
     }
@@ -163,6 +170,14 @@ void film_stem_path(const char *path, bool of_ladder, char ret_path[SITE_PATH_SI
     ret_path[size] = '\0';
 }
 
+/* With the size of the file, where there is one. */
+static void reply_info(struct film_request *wanted, struct film_facts *facts)
+{
+    facts->has_size = wanted->file != NULL;
+    facts->size = wanted->file ? leat_file_info(wanted->file)->size : 0;
+    site_reply_info(wanted, facts);
+}
+
 static void reply_film_page(struct film_request *wanted)
 {
     struct film_ladder alone = {.count = 1, .rungs = {{.name = "", .film = wanted->film}}};
@@ -176,14 +191,41 @@ static void reply_film_page(struct film_request *wanted)
         site_reply_subtitle_list(wanted, film_duration_s(wanted->film));
         return;
     case FILM_SUBTITLES: site_reply_subtitles(wanted); return;
+    case FILM_INFO: reply_info(wanted, &(struct film_facts){.film = wanted->film}); return;
+    case FILM_POSTER: (void)site_reply_poster(wanted); return;
     }
+}
+
+/* Of what is there and has the name of a film. */
+static void reply_of_file(struct film_request *wanted)
+{
+    char reason[FILM_REASON_SIZE];
+    const bool is_info = wanted->url.page == FILM_INFO;
+    if (wanted->url.page == FILM_POSTER) { /* of what cannot be streamed, too */
+        reply_film_page(wanted);
+        return;
+    }
+    if (!film_is_named(slice_from_text(wanted->path))) {
+        reply_info(wanted, &(struct film_facts){.why = "it is no MP4"});
+        return;
+    }
+    const int error = film_cache_get(wanted->site->films->cache, wanted->file, wanted->deadline_ns,
+                                     &wanted->film, reason);
+    if (!error)
+        reply_film_page(wanted);
+    else if (is_info && reason[0])
+        reply_info(wanted, &(struct film_facts){.why = reason});
+    else
+        film_reply_failure(wanted, error, reason);
+    film_unref(wanted->film);
 }
 
 /* Of a film's own file, if it is one. */
 static bool reply_film(struct film_request *wanted)
 {
-    char reason[FILM_REASON_SIZE];
-    if (!film_is_named(slice_from_text(wanted->path)))
+    const struct leat_slice path = slice_from_text(wanted->path);
+    const bool is_of_any = wanted->url.page == FILM_INFO || wanted->url.page == FILM_POSTER;
+    if (!film_is_named(path) && !(is_of_any && film_is_played(path)))
         return false;
     const int open_error =
         leat_file_open(wanted->root, wanted->path, wanted->deadline_ns, &wanted->file);
@@ -194,18 +236,38 @@ static bool reply_film(struct film_request *wanted)
         return is_there;
     }
     const bool is_film = !leat_file_info(wanted->file)->is_directory;
-    if (is_film) {
-        const int error = film_cache_get(wanted->site->films->cache, wanted->file,
-                                         wanted->deadline_ns, &wanted->film, reason);
-        if (error)
-            film_reply_failure(wanted, error, reason);
-        else
-            reply_film_page(wanted);
-        film_unref(wanted->film);
-    }
+    if (is_film)
+        reply_of_file(wanted);
     leat_file_unref(wanted->file);
     wanted->file = NULL;
     return is_film;
+}
+
+static void reply_ladder_info(struct film_request *wanted, const struct film_ladder *ladder)
+{
+    char path[SITE_PATH_SIZE];
+    struct leat_file *file;
+    struct film_facts facts = {.film = ladder->rungs[0].film};
+    if (film_path_beside(wanted->path, ladder->rungs[0].name, path) &&
+        leat_file_open(wanted->root, path, wanted->deadline_ns, &file) == 0) {
+        facts.has_size = true;
+        facts.size = leat_file_info(file)->size;
+        leat_file_unref(file);
+    }
+    site_reply_info(wanted, &facts);
+}
+
+static void reply_ladder_page(struct film_request *wanted, const struct film_ladder *ladder)
+{
+    switch (wanted->url.page) {
+    case FILM_MASTER: site_reply_master(wanted, ladder); return;
+    case FILM_MANIFEST: site_reply_manifest(wanted, ladder); return;
+    case FILM_SUBTITLE_LIST:
+        site_reply_subtitle_list(wanted, film_duration_s(ladder->rungs[0].film));
+        return;
+    case FILM_INFO: reply_ladder_info(wanted, ladder); return;
+    default: site_reply_subtitles(wanted); return;
+    }
 }
 
 /* Of a ladder, if there is one and no file by the name of what is asked for. */
@@ -221,20 +283,18 @@ static bool reply_ladder(struct film_request *wanted, const char *local)
         leat_file_unref(file);
         return false;
     }
+    if (page == FILM_POSTER)
+        return site_reply_poster(wanted);
     ladder = leat_http_alloc(wanted->request, sizeof *ladder);
     if (!ladder)
         return false;
     const int error = film_ladder_open(wanted, wanted->path, ladder, reason);
-    if (error && error != -ENOENT)
+    if (!error)
+        reply_ladder_page(wanted, ladder);
+    else if (error != -ENOENT && page == FILM_INFO && reason[0])
+        reply_info(wanted, &(struct film_facts){.why = reason});
+    else if (error != -ENOENT)
         film_reply_failure(wanted, error, reason);
-    else if (!error && page == FILM_MASTER)
-        site_reply_master(wanted, ladder);
-    else if (!error && page == FILM_MANIFEST)
-        site_reply_manifest(wanted, ladder);
-    else if (!error && page == FILM_SUBTITLE_LIST)
-        site_reply_subtitle_list(wanted, film_duration_s(ladder->rungs[0].film));
-    else if (!error)
-        site_reply_subtitles(wanted);
     film_ladder_close(ladder);
     return error != -ENOENT;
 }

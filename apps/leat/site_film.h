@@ -4,7 +4,8 @@
  *
  *     FILE/master.m3u8, FILE/manifest.mpd        FILE/subtitles-LANG.m3u8, FILE/subtitles-LANG.vtt
  *     FILE/STREAM/index.m3u8, init.mp4, N.m4s    STREAM: muxed, video, audio-1, audio-2, ...
- *     film/master.m3u8 and film/manifest.mpd: of film-1080.mp4, film-720.mp4, ...
+ *     FILE/info.json, FILE/poster                for the library's page
+ *     film/master.m3u8, film/info.json and so on: of film-1080.mp4, film-720.mp4, ...
  *
  * What is really there by such a name is served as the file that it is. One struct site_films for
  * all worker threads.
@@ -74,7 +75,7 @@ struct film_request {
 
 /* The status that tells why there is no film; with a reason 422. */
 void film_reply_failure(const struct film_request *wanted, int error, const char *reason);
-/* What was made: with a tag of its content, never to be used unasked. Frees the text. */
+/* As site_reply_text. */
 void film_reply_text(struct film_request *wanted, const char *media_type, struct text *text);
 
 /* The tracks of a stream; false: the film has no such stream. */
@@ -98,6 +99,16 @@ int film_ladder_open(const struct film_request *wanted, const char *stem,
                      struct film_ladder *ladder, char *ret_reason);
 void film_ladder_close(struct film_ladder *ladder);
 
+/* Reads STEM.ladder.json, which is at `path`: 0, or an error and, where it has one, the reason. */
+int film_ladder_list(struct leat_root *root, const char *path, int64_t deadline_ns,
+                     struct ladder_names *names, char *ret_reason);
+/* The names of the rungs of a stem, as film_ladder_open finds them. */
+int film_ladder_names(const struct film_request *wanted, const char *stem,
+                      struct ladder_names *names, char *ret_reason);
+
+/* "folder/NAME", beside the stem or the film. False: too long. */
+bool film_path_beside(const char *stem, const char *name, char ret_path[SITE_PATH_SIZE]);
+
 /* The path of the stem: "folder/film-720" of "folder/film-720.mp4", or with `of_ladder` and where
  * it is named like a rung, "folder/film". */
 void film_stem_path(const char *path, bool of_ladder, char ret_path[SITE_PATH_SIZE]);
@@ -115,6 +126,24 @@ struct film_languages {
 };
 void film_find_languages(const struct film_request *wanted, struct film_languages *ret_languages);
 
+/* The picture that stands for a film or a ladder: a range of a file, to be unref'd. -ENOENT: there
+ * is none. */
+#define FILM_POSTER_EXTENSIONS "jpg", "jpeg", "png", "webp", "avif"
+struct film_poster {
+    struct leat_file *file;
+    uint64_t offset, size;
+    char media_type[16];
+};
+int film_poster_find(const struct film_request *wanted, struct film_poster *ret_poster);
+
+/* What is told of a film, or of the best rung of a ladder. */
+struct film_facts {
+    const struct film *film; /* NULL: it cannot be streamed, */
+    const char *why;         /* and this is why */
+    bool has_size;           /* it is known: */
+    uint64_t size;           /* of its file */
+};
+
 void site_reply_master(struct film_request *wanted, const struct film_ladder *ladder);
 void site_reply_manifest(struct film_request *wanted, const struct film_ladder *ladder);
 void site_reply_index(struct film_request *wanted);
@@ -122,5 +151,8 @@ void site_reply_init(struct film_request *wanted);
 void site_reply_segment(struct film_request *wanted);
 void site_reply_subtitle_list(struct film_request *wanted, double duration_s);
 void site_reply_subtitles(struct film_request *wanted);
+void site_reply_info(struct film_request *wanted, const struct film_facts *facts);
+/* False, and no reply: there is no ladder, or it has none. */
+bool site_reply_poster(struct film_request *wanted);
 
 #endif

@@ -5,14 +5,14 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "leat/error.h"
 #include "site_film.h"
 
-/* "folder/NAME", beside the stem. False: too long. */
-static bool path_beside(const char *stem, const char *name, char ret_path[SITE_PATH_SIZE])
+bool film_path_beside(const char *stem, const char *name, char ret_path[SITE_PATH_SIZE])
 {
     const char *slash = strrchr(stem, '/');
     const int folder_size = slash ? (int)(slash + 1 - stem) : 0;
@@ -27,12 +27,12 @@ static int refuse(char *ret_reason, const char *name, const char *what)
     return -LEAT_E_MALFORMED;
 }
 
-/* STEM.ladder.json; `path` is the file's. */
-static int read_list(const struct film_request *wanted, const char *path,
+int film_ladder_list(struct leat_root *root, const char *path, int64_t deadline_ns,
                      struct ladder_names *names, char *ret_reason)
 {
     struct leat_file *file;
-    int error = leat_file_open(wanted->root, path, wanted->deadline_ns, &file);
+    ret_reason[0] = '\0';
+    int error = leat_file_open(root, path, deadline_ns, &file);
     if (error)
         return error;
     const struct leat_file_info *info = leat_file_info(file);
@@ -41,15 +41,16 @@ static int read_list(const struct film_request *wanted, const char *path,
         error = -ENOENT;
     else if (info->size > LADDER_FILE_MAX)
         error = refuse(ret_reason, path, "it is too large for a list of rungs");
-    else if (!(data = leat_http_alloc(wanted->request, info->size + 1)))
+    else if (!(data = malloc(info->size + 1)))
         error = -ENOMEM;
     if (!error)
         error = leat_file_read(file, &(struct leat_file_range){.size = info->size}, 1, data,
-                               wanted->deadline_ns);
+                               deadline_ns);
     if (!error)
         error = ladder_read(slice_of(data, info->size), names, ret_reason);
     else if (error == -LEAT_E_TRUNCATED)
         error = -ESTALE;
+    free(data);
     leat_file_unref(file);
     return error;
 }
@@ -70,13 +71,15 @@ static int group_names(const struct siblings *siblings, struct leat_slice stem,
     return names->count > 0 ? 0 : -ENOENT;
 }
 
-static int find_names(const struct film_request *wanted, const char *stem,
+int film_ladder_names(const struct film_request *wanted, const char *stem,
                       struct ladder_names *names, char *ret_reason)
 {
     const char *slash = strrchr(stem, '/');
     const char *stem_name = slash ? slash + 1 : stem;
     char path[SITE_PATH_SIZE], list[LADDER_NAME_SIZE + 16];
     struct siblings *siblings;
+    ret_reason[0] = '\0';
+    names->count = 0;
     int error = stems_siblings(wanted->site->films->stems, wanted->root, stem, wanted->deadline_ns,
                                &siblings);
     if (error)
@@ -86,8 +89,8 @@ static int find_names(const struct film_request *wanted, const char *stem,
     for (const char *name = siblings_next(siblings, NULL); name && size < (int)sizeof list;
          name = siblings_next(siblings, name))
         has_list |= strcmp(name, list) == 0;
-    if (has_list && path_beside(stem, list, path))
-        error = read_list(wanted, path, names, ret_reason);
+    if (has_list && film_path_beside(stem, list, path))
+        error = film_ladder_list(wanted->root, path, wanted->deadline_ns, names, ret_reason);
     else
         error = group_names(siblings, slice_from_text(stem_name), names, ret_reason);
     siblings_unref(siblings);
@@ -101,7 +104,7 @@ static int open_rung(const struct film_request *wanted, const char *stem, struct
 {
     char path[SITE_PATH_SIZE], reason[FILM_REASON_SIZE];
     struct leat_file *file = NULL;
-    int error = path_beside(stem, rung->name, path) ? 0 : -ENAMETOOLONG;
+    int error = film_path_beside(stem, rung->name, path) ? 0 : -ENAMETOOLONG;
     if (!error)
         error = leat_file_open(wanted->root, path, wanted->deadline_ns, &file);
     if (!error && leat_file_info(file)->is_directory)
@@ -129,18 +132,16 @@ static void note_rate(const struct film_request *wanted, const char *stem,
     stems_set_rate(stems, wanted->root, stem, rate);
     for (unsigned index = 0; index < ladder->count; index++)
         if (!ladder_stem(slice_from_text(ladder->rungs[index].name), &unused) &&
-            path_beside(stem, ladder->rungs[index].name, path))
+            film_path_beside(stem, ladder->rungs[index].name, path))
             stems_set_rate(stems, wanted->root, path, rate);
 }
 
 int film_ladder_open(const struct film_request *wanted, const char *stem,
                      struct film_ladder *ladder, char *ret_reason)
 {
-    ret_reason[0] = '\0';
     ladder->count = 0;
     ladder->is_ladder = true;
-    ladder->names.count = 0;
-    int error = find_names(wanted, stem, &ladder->names, ret_reason);
+    int error = film_ladder_names(wanted, stem, &ladder->names, ret_reason);
     for (unsigned index = 0; !error && index < ladder->names.count; index++) {
         struct ladder_rung *rung = &ladder->rungs[index];
         *rung = (struct ladder_rung){.name = ladder->names.names[index]};

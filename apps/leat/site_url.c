@@ -25,18 +25,30 @@ bool query_find(struct leat_slice query, const char *name, struct leat_slice *re
     return false;
 }
 
-bool film_is_named(struct leat_slice name)
+static bool has_extension(struct leat_slice name, const char *const *extensions)
 {
-    static const char *const extensions[] = {"mp4",  "m4v",  "mov", "m4a", "m4b", "3gp",
-                                             "cmfv", "cmfa", "f4v", "qt",  "mp4a"};
     const char *dot = name.size ? memrchr(name.data, '.', name.size) : NULL;
     if (!dot || dot == name.data || dot[-1] == '/')
         return false;
     const struct leat_slice extension = slice_after(name, (size_t)(dot + 1 - name.data));
-    for (size_t index = 0; index < sizeof extensions / sizeof *extensions; index++)
-        if (slice_equal_nocase(extension, slice_from_text(extensions[index])))
+    for (; *extensions; extensions++)
+        if (slice_equal_nocase(extension, slice_from_text(*extensions)))
             return true;
     return false;
+}
+
+bool film_is_named(struct leat_slice name)
+{
+    static const char *const extensions[] = {"mp4",  "m4v",  "mov", "m4a", "m4b",  "3gp",
+                                             "cmfv", "cmfa", "f4v", "qt",  "mp4a", NULL};
+    return has_extension(name, extensions);
+}
+
+bool film_is_played(struct leat_slice name)
+{
+    static const char *const extensions[] = {"webm", "mkv", "ogv",  "weba", "mp3", "ogg",
+                                             "oga",  "wav", "opus", "flac", "aac", NULL};
+    return has_extension(name, extensions);
 }
 
 /* Takes a decimal number without zeros in front; false: there is none. */
@@ -119,6 +131,10 @@ bool film_url_parse(const char *path, struct film_url *ret_url)
         url.page = FILM_MASTER;
     else if (strcmp(name, "manifest.mpd") == 0)
         url.page = FILM_MANIFEST;
+    else if (strcmp(name, "info.json") == 0)
+        url.page = FILM_INFO;
+    else if (strcmp(name, "poster") == 0)
+        url.page = FILM_POSTER;
     else if (!parse_subtitles(name, &url)) {
         const char *before =
             slash && slash > path ? memrchr(path, '/', (size_t)(slash - path)) : NULL;

@@ -19,6 +19,8 @@ enum film_page {
     FILM_SEGMENT,
     FILM_SUBTITLE_LIST,
     FILM_SUBTITLES,
+    FILM_INFO,
+    FILM_POSTER,
 };
 
 enum film_stream_kind { FILM_STREAM_MUXED, FILM_STREAM_VIDEO, FILM_STREAM_AUDIO };
@@ -42,7 +44,8 @@ struct film_url {
 bool film_url_parse(const char *path, struct film_url *ret_url);
 /* Does the query have this parameter? Its value is "" when it has none, and as it was sent. */
 bool query_find(struct leat_slice query, const char *name, struct leat_slice *ret_value);
-/* By its extension. */
+/* By its extension: is it what can be streamed; or else what browsers may play as it is? */
 bool film_is_named(struct leat_slice name);
+bool film_is_played(struct leat_slice name);
 
 #endif

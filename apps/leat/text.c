@@ -4,6 +4,8 @@
  */
 #include "text.h"
 
+#include <string.h>
+
 #include "base/slice.h"
 #include "wire/html.h"
 #include "wire/path.h"
@@ -34,6 +36,34 @@ void text_add_utf8(struct text *text, struct leat_slice piece)
 {
     while (piece.size > 0)
         text_add(text, utf8_take(&piece));
+}
+
+void text_add_json(struct text *text, struct leat_slice piece)
+{
+    enum { ESCAPE_MAX = 6 }; /* \u001f; a byte of no character becomes three */
+    static const char digits[] = "0123456789abcdef";
+    char *const place = text_reserve(text, piece.size * ESCAPE_MAX + 2);
+    if (!place)
+        return;
+    char *at = place;
+    *at++ = '"';
+    while (piece.size > 0) {
+        const struct leat_slice next = utf8_take(&piece);
+        const unsigned char c = (unsigned char)next.data[0];
+        if (c < ' ') {
+            memcpy(at, "\\u00", 4);
+            at[4] = digits[c >> 4];
+            at[5] = digits[c & 15];
+            at += 6;
+            continue;
+        }
+        if (c == '"' || c == '\\')
+            *at++ = '\\';
+        memcpy(at, next.data, next.size);
+        at += next.size;
+    }
+    *at++ = '"';
+    text->size += (size_t)(at - place);
 }
 
 void text_add_link_utf8(struct text *text, struct leat_slice name)

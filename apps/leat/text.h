@@ -13,6 +13,8 @@
 void text_add_html(struct text *text, struct leat_slice piece);
 /* UTF-8 for those who take nothing else, such as JSON; made so as above. */
 void text_add_utf8(struct text *text, struct leat_slice piece);
+/* A string of JSON (RFC 8259, section 7), with its quotes; of UTF-8, made so as above. */
+void text_add_json(struct text *text, struct leat_slice piece);
 /* Percent-encoded for a link. */
 void text_add_link(struct text *text, struct leat_slice path);
 /* The same of what is UTF-8, or is made so as above; a '/' is encoded too. */

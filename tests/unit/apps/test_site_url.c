@@ -19,8 +19,8 @@
 /* "film page stream number" */
 static void describe(const char *path, char text[256])
 {
-    static const char *const pages[] = {"master",  "manifest", "index", "init",
-                                        "segment", "list",     "vtt"};
+    static const char *const pages[] = {"master", "manifest", "index", "init",  "segment",
+                                        "list",   "vtt",      "info",  "poster"};
     static const char *const streams[] = {"muxed", "video", "audio"};
     struct film_url url;
     strcpy(text, "none");
@@ -49,10 +49,16 @@ static void urls(void **state)
         {"film.mp4/muxed/9999999.m4s", "film.mp4 segment muxed 9999999"},
         {"film.mp4/subtitles-en.m3u8", "film.mp4 list en"},
         {"film.mp4/subtitles-pt-BR.vtt", "film.mp4 vtt pt-BR"},
+        {"film.mp4/info.json", "film.mp4 info"},
+        {"a/film/poster", "a/film poster"},
         {"film.mp4/muxed/master.m3u8", "film.mp4/muxed master"},
         {"subtitles-en.vtt/master.m3u8", "subtitles-en.vtt master"},
         /* nothing of ours */
         {"master.m3u8", "none"},
+        {"poster", "none"},
+        {"/info.json", "none"},
+        {"film.mp4/poster.jpg", "none"},
+        {"film.mp4/info", "none"},
         {"/master.m3u8", "none"},
         {".", "none"},
         {"", "none"},
