@@ -475,8 +475,8 @@ static int obey(struct rtmp *rtmp, struct leat_slice body)
 
 /* ---- Media ----------------------------------------------------------------------------------- */
 
-/* Times have 32 bits, and wrap after 49 days: the next is that which is nearest to the last (section
- * 4, with the arithmetic of RFC 1982). */
+/* Times have 32 bits, and wrap after 49 days: the next is that which is nearest to the last
+ * (section 4, with the arithmetic of RFC 1982). */
 static int64_t unfold_time(struct rtmp *rtmp, uint32_t time_ms)
 {
     if (rtmp->has_time)

@@ -79,7 +79,7 @@ struct leat_slice rtmp_output(const struct rtmp *rtmp);
 void rtmp_output_clear(struct rtmp *rtmp);
 
 bool rtmp_is_publishing(const struct rtmp *rtmp);
-/* Nothing more will come of it: what is to be sent may be, and then the connection can be closed. */
+/* Nothing more will come of it: when its output has been sent the connection can be closed. */
 bool rtmp_is_over(const struct rtmp *rtmp);
 
 /* Ends the session with a word to the client, if it is far enough to understand it. */

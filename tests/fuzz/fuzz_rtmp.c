@@ -2,8 +2,8 @@
 /*
  * RTMP sessions. The first byte of the input says whether it is all that the client sends, or what
  * comes behind the handshake; and whether the owner accepts, refuses, or has enough of the media
- * after a while. Whatever the bytes, and wherever they are cut: the owner is told the same, and what
- * goes out is whole messages, the same but for acknowledgements, which go by the pieces.
+ * after a while. Whatever the bytes, and wherever they are cut: the owner is told the same, and
+ * what goes out is whole messages, the same but for acknowledgements, which go by the pieces.
  *
  * The chunk streams are read for themselves as well: within their limits of memory.
  */

@@ -193,6 +193,14 @@ static void payload_that_looks_like_a_timestamp(void **state)
     assert_int_equal(told.count, 2);
     expect(0, 9, 1, 0xc5c5c5c5, "w\xc5qy");
     expect(1, 9, 1, 0xc5c5c5c6, "z");
+    read_all(SLICE("\x02\0\0\0\0\0\4\1\0\0\0\0\0\0\0\1"
+                   "\x05\xff\xff\xff\0\0\4\x09\1\0\0\0\1\xc5\7\x09w"
+                   "\xc5\1" /* nearly the time: all of it but the last byte */
+                   "\xc5\7"
+                   "\xc5y"));
+    assert_int_equal(told.result, 0);
+    assert_int_equal(told.count, 1);
+    expect(0, 9, 1, 0x01c50709, "w\1\7y");
 }
 
 static void timestamps_wrap(void **state)
