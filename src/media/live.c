@@ -152,6 +152,12 @@ static void free_channel(struct live_channel *channel)
     free(channel);
 }
 
+void live_channel_ref(struct live_channel *channel)
+{
+    ASSERT(channel->references > 0);
+    atomic_fetch_add_explicit(&channel->references, 1, memory_order_relaxed);
+}
+
 void live_channel_unref(struct live_channel *channel)
 {
     if (channel && atomic_fetch_sub_explicit(&channel->references, 1, memory_order_acq_rel) == 1)
@@ -232,7 +238,7 @@ static int take_channel(struct live_hub *hub, const char *name, const char *peer
     pthread_mutex_unlock(&channel->lock);
     if (error)
         return error;
-    atomic_fetch_add_explicit(&channel->references, 1, memory_order_relaxed);
+    live_channel_ref(channel);
     publisher->channel = channel;
     return 0;
 }
@@ -270,7 +276,7 @@ struct live_channel *live_find(struct live_hub *hub, const char *name)
         const bool is_seen = channel->available_ms != 0;
         pthread_mutex_unlock(&channel->lock);
         if (is_seen)
-            atomic_fetch_add_explicit(&channel->references, 1, memory_order_relaxed);
+            live_channel_ref(channel);
         else
             channel = NULL;
     }
@@ -396,7 +402,7 @@ int live_watch_create(struct live_channel *channel, void (*on_change)(void *user
                                  .on_change = on_change,
                                  .user = user};
     ASSERT(watch->loop != NULL);
-    atomic_fetch_add_explicit(&channel->references, 1, memory_order_relaxed);
+    live_channel_ref(channel);
     pthread_mutex_lock(&channel->lock);
     list_push_back(&channel->watches, &watch->node);
     pthread_mutex_unlock(&channel->lock);

@@ -11,8 +11,8 @@
  * Knows nothing of HTTP, nor of what publishers speak. A channel has one video and one audio track
  * at most. Its time line begins at 0 and goes on whatever happens; an *epoch* is a stretch of it
  * with one init segment and without a gap: a publisher that comes back, whose clock jumps or who
- * changes codecs begins a new one. Segments are numbered in a row for as long as the channel lives, from a
- * number that the clock gives: so none is used twice, whatever becomes of the process.
+ * changes codecs begins a new one. Segments are numbered in a row for as long as the channel lives,
+ * from a number that the clock gives: so none is used twice, whatever becomes of the process.
  *
  * Threads: a channel is shared by all loops under a lock of its own that is held for microseconds.
  * A publisher belongs to the loop of its fiber.
@@ -95,8 +95,11 @@ void live_publisher_end(struct live_publisher *publisher, bool is_over);
 
 /* A reference; NULL: there is none of this name, or nothing to be seen in it yet. */
 struct live_channel *live_find(struct live_hub *hub, const char *name);
+void live_channel_ref(struct live_channel *channel);   /* from any thread, as is: */
 void live_channel_unref(struct live_channel *channel); /* NULL is fine */
 const char *live_channel_name(const struct live_channel *channel);
+/* Of its segments, rounded; never changes once there is something to see. */
+uint32_t live_target_s(const struct live_channel *channel);
 
 struct live_track_info {
     bool is_there;
@@ -135,6 +138,10 @@ struct live_view_segment {
     int64_t begin_us; /* on the channel's time line */
     uint32_t duration_us;
     unsigned epoch;
+    /* The stretch it is in: its segment number n begins within half a segment of period_begin_us +
+     * (n - period_first) x segment_us. Another begins with an epoch, and where that would fail. */
+    uint64_t period_first;
+    int64_t period_begin_us;
     bool is_whole, is_discontinuity; /* the time line or the init is another than before it */
     unsigned first_part, part_count; /* of the view's; none where they are old */
 };

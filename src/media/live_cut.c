@@ -7,10 +7,11 @@
  * The other track's samples go with the part in whose time they begin. Its part waits for them, but
  * no longer than one more part takes: who is late goes with the next.
  *
- * Segments begin near the points of a grid, so that segment n of an epoch can be found by
+ * Segments begin near the points of a grid, so that segment n of a period can be found by
  * multiplication (DASH's $Number$): at the first keyframe from a quarter of a segment before the
  * point on, at a quarter behind it at the latest, keyframe or not. The grid's width is the duration
- * of the channel's first segment, which ends at the first keyframe 2 s after its begin.
+ * of the channel's first segment, which ends at the first keyframe 2 s after its begin. A clock or
+ * a keyframe distance that is a little off drifts away from it: then a new grid begins.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -59,6 +60,22 @@ static int64_t end_or_guess(const struct live_input *input, size_t count)
                             : input->samples[count - 1].dts + guess_duration(input, count - 1);
 }
 
+/* Where the grid wants the next segment to begin. */
+static int64_t next_point_us(const struct live_publisher *publisher)
+{
+    return publisher->period_begin_us +
+           ((int64_t)publisher->period_segments + 1) * publisher->channel->segment_us;
+}
+
+/* The keyframe behind this sample, where it is or where it can be expected. */
+static int64_t next_sync(const struct live_input *lead, size_t index)
+{
+    for (size_t next = index + 1; next < lead->count; next++)
+        if (lead->samples[next].is_sync)
+            return lead->samples[next].dts;
+    return lead->last_sync + lead->sync_distance;
+}
+
 /* Does the next segment begin with this sample of the lead? */
 static bool begins_segment(const struct live_publisher *publisher, const struct live_input *lead,
                            size_t index)
@@ -75,24 +92,29 @@ static bool begins_segment(const struct live_publisher *publisher, const struct 
         return lasts_us >= LIVE_FIRST_MAX_MS * 1000 ||
                (sample->is_sync && lasts_us >= wanted_us - SEGMENT_SLACK_US);
     }
-    const int64_t point_us = ((int64_t)publisher->epoch_segments + 1) * width_us;
-    const int64_t at_us = us_of(lead, sample->dts) - publisher->epoch->begin_us;
+    const int64_t point_us = next_point_us(publisher);
+    const int64_t at_us = us_of(lead, sample->dts);
     /* Rounded to whole seconds none may be longer than the target duration. */
     const int64_t most_us = (int64_t)channel->target_s * 1000000 + 499 * 1000;
     const int64_t next_us = us_of(lead, end_or_guess(lead, index + 1) - begin);
-    if (at_us >= point_us + width_us / 4 || next_us > most_us)
+    /* Late is soon enough for a keyframe that can be expected. */
+    const int64_t expected_us = us_of(lead, next_sync(lead, index) - begin);
+    const bool is_hopeless = expected_us <= lasts_us || expected_us > most_us;
+    if (next_us > most_us || (is_hopeless && at_us >= point_us + width_us / 4))
         return true;
-    return sample->is_sync && at_us >= point_us - width_us / 4 && lasts_us >= width_us / 4;
+    if (!sample->is_sync || lasts_us < width_us / 4)
+        return false;
+    /* Early, where the one after it would be too late. */
+    const bool is_best = lasts_us >= width_us - width_us / 10 &&
+                         us_of(lead, next_sync(lead, index)) >= point_us + width_us / 4;
+    return at_us >= point_us - width_us / 4 || is_best;
 }
 
 /* Could the next segment begin with a keyframe at `end`? */
 static bool may_end_at(const struct live_publisher *publisher, const struct live_input *lead,
                        int64_t end)
 {
-    const struct live_channel *channel = publisher->channel;
-    const int64_t width_us = channel->segment_us;
-    const int64_t point_us = ((int64_t)publisher->epoch_segments + 1) * width_us;
-    return us_of(lead, end) - publisher->epoch->begin_us >= point_us - width_us / 4;
+    return us_of(lead, end) >= next_point_us(publisher) - publisher->channel->segment_us / 4;
 }
 
 static int64_t part_limit_us(const struct live_channel *channel)
@@ -254,6 +276,24 @@ static struct live_segment *make_segment(void)
     return segment;
 }
 
+/* Of which period the segment is: of another one, when it begins far from where the grid has it. */
+static void keep_to_grid(struct live_publisher *publisher, struct live_record *record,
+                         bool is_first)
+{
+    const struct live_channel *channel = publisher->channel;
+    const int64_t width_us = channel->segment_us;
+    const int64_t point_us =
+        publisher->period_begin_us + (int64_t)publisher->period_segments * width_us;
+    const int64_t off_us = record->begin_us - point_us;
+    if (is_first || off_us > width_us * 2 / 5 || -off_us > width_us * 2 / 5) {
+        publisher->period_segments = 0;
+        publisher->period_begin_us = record->begin_us;
+        publisher->period_first = channel->next_number;
+    }
+    record->period_first = publisher->period_first;
+    record->period_begin_us = publisher->period_begin_us;
+}
+
 static int begin_segment(struct live_publisher *publisher, int64_t begin)
 {
     struct live_channel *channel = publisher->channel;
@@ -279,13 +319,24 @@ static int begin_segment(struct live_publisher *publisher, int64_t begin)
     struct live_record *before = live_last_record(channel);
     if (before && !before->is_whole) /* of one whose place was taken */
         before->is_whole = true;
-    publisher->epoch->segments++;
-    if (publisher->epoch_segments == 0)
+    const bool is_first = publisher->epoch->segments++ == 1; /* that is the publisher's own */
+    if (is_first)
         publisher->epoch->first_number = channel->next_number;
-    record->is_discontinuity = publisher->epoch_segments == 0 && before;
+    record->is_discontinuity = is_first && before;
+    keep_to_grid(publisher, record, is_first);
     pthread_mutex_unlock(&channel->lock);
     publisher->record = record; /* the channel's, once it has a part */
     return 0;
+}
+
+/* The distance of keyframes, that is: by the last frame's duration where that says nearly the same,
+ * for ffmpeg's first frame of all may last longer by what audio begins earlier. */
+static uint32_t width_of(const struct live_publisher *publisher, const struct live_record *first)
+{
+    const int64_t counted_us = publisher->frame_us * publisher->segment_frames;
+    const int64_t off_us = counted_us - first->duration_us;
+    const int64_t most_us = first->duration_us / 20;
+    return off_us <= most_us && -off_us <= most_us ? (uint32_t)counted_us : first->duration_us;
 }
 
 /* What the first segment says of all that follow. With the lock held. */
@@ -296,7 +347,7 @@ static void settle(const struct live_publisher *publisher, const struct live_rec
     const struct live_options *options = &channel->hub->options;
     const uint32_t wanted_us = options->segment_ms * 1000, part_us = options->part_ms * 1000;
     channel->segment_us =
-        in_time || first->duration_us > wanted_us ? first->duration_us : wanted_us;
+        in_time || first->duration_us > wanted_us ? width_of(publisher, first) : wanted_us;
     channel->target_s = (channel->segment_us + 500000) / 1000000;
     if (channel->target_s == 0)
         channel->target_s = 1;
@@ -327,7 +378,7 @@ void live_seal(struct live_publisher *publisher, bool in_time)
     channel->segments_made++;
     for (unsigned kind = 0; kind < 2; kind++)
         rate(&record->epoch->tracks[kind], publisher->segment_bytes[kind], record->duration_us);
-    if (record->duration_us > 0)
+    if (record->duration_us > 0 && publisher->inputs[0].is_there)
         record->epoch->tracks[0].frame_rate_milli =
             (uint32_t)(publisher->segment_frames * UINT64_C(1000000000) / record->duration_us);
     if (channel->available_ms == 0)
@@ -336,7 +387,7 @@ void live_seal(struct live_publisher *publisher, bool in_time)
     live_changed(channel);
     pthread_mutex_unlock(&channel->lock);
     publisher->record = NULL;
-    publisher->epoch_segments++;
+    publisher->period_segments++;
 }
 
 /* ---- Parts ----------------------------------------------------------------------------------- */
@@ -408,8 +459,8 @@ static int make_part(struct live_publisher *publisher, size_t count, bool is_las
                              .duration_us = (uint32_t)(end_us - begin_us),
                              .is_independent = lead->samples[0].is_sync};
     const uint64_t offset = record->size;
-    if (lead == &publisher->inputs[0])
-        publisher->segment_frames += (unsigned)count;
+    publisher->segment_frames += (unsigned)count;
+    publisher->frame_us = us_of(lead, end - lead->samples[count - 1].dts);
     for (unsigned kind = 0; kind < 2 && !error; kind++) {
         struct live_input *input = &publisher->inputs[kind];
         if (!input->is_there)

@@ -57,6 +57,8 @@ struct live_record {
     struct live_segment *segment; /* NULL: its bytes are in the store alone */
     uint64_t number, size;
     int64_t begin_us;
+    uint64_t period_first; /* see live_view_segment */
+    int64_t period_begin_us;
     uint32_t duration_us;
     bool is_whole, is_stored, is_discontinuity;
     unsigned part_count, part_capacity;
@@ -132,13 +134,15 @@ struct live_input {
     unsigned index; /* the publisher's */
     struct mp4_track mp4;
     unsigned char *stsd;
-    bool has_changed; /* since the epoch began */
-    int64_t shift;    /* of this epoch: added to the publisher's dts */
-    int64_t last_dts; /* as published, */
-    bool has_last;    /* and whether there was one in this epoch */
-    int64_t next_dts; /* on the channel's time line: where the next one is due, */
-    int64_t cut_dts;  /* and the end of what parts have of it */
-    int64_t heard_us; /* the time of the newest one, on the publisher's clock */
+    bool has_changed;      /* since the epoch began */
+    int64_t shift;         /* of this epoch: added to the publisher's dts */
+    int64_t last_dts;      /* as published, */
+    bool has_last;         /* and whether there was one in this epoch */
+    int64_t next_dts;      /* on the channel's time line: where the next one is due, */
+    int64_t cut_dts;       /* and the end of what parts have of it */
+    int64_t heard_us;      /* the time of the newest one, on the publisher's clock */
+    int64_t last_sync;     /* the newest that needs no other, on the channel's time line, */
+    int64_t sync_distance; /* and how far that was from the one before; in ticks */
     struct live_sample *samples;
     size_t count, capacity;
     unsigned char *bytes;
@@ -146,16 +150,19 @@ struct live_input {
 };
 
 struct live_publisher {
-    struct live_channel *channel;               /* a reference */
-    struct live_input inputs[2];                /* video, audio */
-    struct live_epoch *epoch;                   /* NULL: the next begins with the next keyframe */
-    struct live_record *record;                 /* the segment in work; NULL: none */
-    uint64_t epoch_segments;                    /* whole ones */
+    struct live_channel *channel; /* a reference */
+    struct live_input inputs[2];  /* video, audio */
+    struct live_epoch *epoch;     /* NULL: the next begins with the next keyframe */
+    struct live_record *record;   /* the segment in work; NULL: none */
+    uint64_t period_segments;     /* whole ones of the period, which began at: */
+    int64_t period_begin_us;
+    uint64_t period_first;
     int64_t epoch_begins[LIVE_EPOCHS_A_MINUTE]; /* by the loops' clock, a ring */
     unsigned epoch_begin_count;
     uint32_t sequence;
-    int64_t segment_begin; /* in ticks of the lead */
-    unsigned segment_frames;
+    int64_t segment_begin;     /* in ticks of the lead */
+    unsigned segment_frames;   /* of the lead */
+    int64_t frame_us;          /* the last one's duration */
     uint64_t segment_bytes[2]; /* of samples, by video, audio */
     uint32_t longest_part_us;
     bool is_stopped; /* another has its place, or it was sent away */

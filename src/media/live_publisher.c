@@ -143,6 +143,10 @@ static int gather(struct live_publisher *publisher, struct live_input *input, in
                                                           .duration = sample->duration,
                                                           .size = (uint32_t)sample->data.size,
                                                           .is_sync = sample->is_sync};
+    if (sample->is_sync) {
+        input->sync_distance = dts - input->last_sync;
+        input->last_sync = dts;
+    }
     if (sample->data.size > 0)
         memcpy(input->bytes + input->size, sample->data.data, sample->data.size);
     input->size += sample->data.size;
@@ -263,7 +267,8 @@ static int begin_epoch(struct live_publisher *publisher, int64_t origin_us)
     list_push_back(&channel->epochs, &epoch->node);
     pthread_mutex_unlock(&channel->lock);
     publisher->epoch = epoch;
-    publisher->epoch_segments = 0;
+    publisher->period_segments = 0;
+    publisher->period_begin_us = epoch->begin_us;
     for (unsigned kind = 0; kind < 2; kind++) {
         struct live_input *input = &publisher->inputs[kind];
         if (!input->is_there)

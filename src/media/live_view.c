@@ -59,6 +59,12 @@ unsigned live_list(struct live_hub *hub, struct live_info *ret_infos, unsigned c
     return found;
 }
 
+uint32_t live_target_s(const struct live_channel *channel)
+{
+    ASSERT(channel->target_s > 0); /* live_find has looked under the lock */
+    return channel->target_s;
+}
+
 uint64_t live_version(struct live_channel *channel)
 {
     pthread_mutex_lock(&channel->lock);
@@ -133,6 +139,8 @@ static void add_record(struct live_view *view, const struct live_channel *channe
                                    .begin_us = record->begin_us,
                                    .duration_us = record->duration_us,
                                    .epoch = view->epoch_count - 1,
+                                   .period_first = record->period_first,
+                                   .period_begin_us = record->period_begin_us,
                                    .is_whole = record->is_whole,
                                    .is_discontinuity = record->is_discontinuity,
                                    .first_part = *part_count,

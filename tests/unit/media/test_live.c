@@ -387,20 +387,53 @@ static void odd_gops_keep_to_the_grid(void)
         assert_int_equal(run_camera(&camera, 1000, true), 0);
         struct live_channel *channel = must_find(name);
         struct live_view *view = live_look(channel);
-        const uint64_t first = view->epochs[0].first_number;
+        unsigned periods = 0;
         for (unsigned index = 0; index + 1 < view->segment_count; index++) {
             const struct live_view_segment *segment = &view->segments[index];
-            const int64_t point_us = (int64_t)(segment->number - first) * (int64_t)view->segment_us;
+            const int64_t point_us =
+                segment->period_begin_us +
+                (int64_t)(segment->number - segment->period_first) * (int64_t)view->segment_us;
             const int64_t off_us = segment->begin_us - point_us;
+            periods += index > 0 && segment->period_first != segment[-1].period_first;
             if (off_us > view->segment_us / 2 || -off_us > view->segment_us / 2)
                 fail_msg("gop %d: segment %u begins %lld us off", gops[which], index,
                          (long long)off_us);
             assert_true(segment->duration_us <= view->target_s * 1000000 + 499999);
         }
+        assert_int_equal(periods, 0);
         free(view);
         live_channel_unref(channel);
         close_camera(&camera, true);
     }
+}
+
+/* A first frame that lasts longer makes the first segment longer; and a keyframe distance that is
+ * no multiple of anything drifts. Every segment begins with a keyframe all the same. */
+static void what_drifts_begins_another_period(void)
+{
+    struct camera camera = {.has_durations = true, .gop = 53};
+    open_camera(&camera, "cam", false);
+    camera.gop = 50;
+    assert_int_equal(run_camera(&camera, 51, false), 0);
+    camera.gop = 53;
+    camera.frame = 53;
+    assert_int_equal(run_camera(&camera, 53 * 14 + 1, false), 0);
+    struct live_channel *channel = must_find("cam");
+    struct live_view *view = live_look(channel);
+    unsigned periods = 0;
+    for (unsigned index = 3; index + 1 < view->segment_count; index++) {
+        const struct live_view_segment *segment = &view->segments[index];
+        periods += segment->period_first != segment[-1].period_first;
+        const int64_t point_us =
+            segment->period_begin_us + (int64_t)(segment->number - segment->period_first) * 2000000;
+        assert_in_range(segment->begin_us + 1000000, point_us, point_us + 2000000);
+        assert_int_equal(segment->duration_us, 53 * 40000); /* from keyframe to keyframe */
+        assert_false(segment->is_discontinuity);
+    }
+    assert_in_range(periods, 1, 4);
+    free(view);
+    live_channel_unref(channel);
+    close_camera(&camera, true);
 }
 
 static void audio_alone_is_a_channel(void)
@@ -601,6 +634,7 @@ LIVE_TEST(parts_make_up_their_segment)
 LIVE_TEST(what_is_not_there_yet_is_told_from_what_never_is)
 LIVE_TEST(keyframes_that_do_not_come_end_no_segment_late)
 LIVE_TEST(odd_gops_keep_to_the_grid)
+LIVE_TEST(what_drifts_begins_another_period)
 LIVE_TEST(audio_alone_is_a_channel)
 LIVE_TEST(a_jump_begins_another_epoch)
 LIVE_TEST(who_jumps_all_the_time_is_sent_away)
@@ -620,6 +654,7 @@ int main(void)
         cmocka_unit_test(test_what_is_not_there_yet_is_told_from_what_never_is),
         cmocka_unit_test(test_keyframes_that_do_not_come_end_no_segment_late),
         cmocka_unit_test(test_odd_gops_keep_to_the_grid),
+        cmocka_unit_test(test_what_drifts_begins_another_period),
         cmocka_unit_test(test_audio_alone_is_a_channel),
         cmocka_unit_test(test_a_jump_begins_another_epoch),
         cmocka_unit_test(test_who_jumps_all_the_time_is_sent_away),
