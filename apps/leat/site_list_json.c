@@ -15,8 +15,8 @@
 
 /* What is told of: an entry, or a ladder by the name of its stem. */
 struct item {
-    const struct entry *entry;        /* of a ladder: the largest of its rungs */
-    const struct entry *const *rungs; /* NULL: it is none */
+    const struct entry *entry;  /* of a ladder: the largest of its rungs */
+    const struct entry **rungs; /* the largest first; NULL: it is none */
     unsigned rung_count;
     char *stem; /* of a ladder; its own */
 };
@@ -35,9 +35,10 @@ struct work {
     size_t candidate_count;
     const struct entry **rungs; /* of all ladders; each film is in one at most */
     size_t rung_count;
-    bool *is_taken;           /* entries that are in a ladder, or belong to a film */
-    struct leat_slice *stems; /* of films and ladders, sorted */
-    size_t stem_count;
+    bool *is_taken; /* entries that are in a ladder, or belong to a film */
+    /* Of films and ladders, sorted: of all, and of those that are streamed. */
+    struct leat_slice *stems, *streams;
+    size_t stem_count, stream_count;
     bool has_failed;
 };
 
@@ -55,6 +56,14 @@ static size_t index_of(const struct work *work, const struct entry *entry)
 
 /* ---- Ladders --------------------------------------------------------------------------------- */
 
+static int compare_rungs(const void *a, const void *b)
+{
+    const struct entry *one = *(const struct entry *const *)a;
+    const struct entry *other = *(const struct entry *const *)b;
+    return one->size != other->size ? (one->size < other->size ? 1 : -1)
+                                    : strcmp(one->name, other->name);
+}
+
 /* Of the last `count` of work->rungs. */
 static void add_ladder(struct work *work, struct leat_slice stem, unsigned count)
 {
@@ -64,13 +73,10 @@ static void add_ladder(struct work *work, struct leat_slice stem, unsigned count
     work->has_failed |= !item->stem;
     if (!item->stem)
         return;
+    qsort(item->rungs, count, sizeof *item->rungs, compare_rungs);
     item->entry = item->rungs[0];
-    for (unsigned index = 0; index < count; index++) {
-        const struct entry *rung = item->rungs[index];
-        work->is_taken[index_of(work, rung)] = true;
-        if (rung->size > item->entry->size)
-            item->entry = rung;
-    }
+    for (unsigned index = 0; index < count; index++)
+        work->is_taken[index_of(work, item->rungs[index])] = true;
     work->item_count++;
 }
 
@@ -175,27 +181,36 @@ static int compare_stems(const void *a, const void *b)
     return compare_slices(*(const struct leat_slice *)a, *(const struct leat_slice *)b);
 }
 
-static bool is_stem(const struct work *work, struct leat_slice stem)
+static bool is_among(const struct leat_slice *stems, size_t count, struct leat_slice stem)
 {
-    return work->stem_count > 0 && bsearch(&stem, work->stems, work->stem_count,
-                                           sizeof *work->stems, compare_stems) != NULL;
+    return count > 0 && bsearch(&stem, stems, count, sizeof *stems, compare_stems) != NULL;
+}
+
+static void add_stem(struct work *work, struct leat_slice stem, bool is_streamed)
+{
+    work->stems[work->stem_count++] = stem;
+    if (is_streamed)
+        work->streams[work->stream_count++] = stem;
 }
 
 static void find_stems(struct work *work)
 {
     for (size_t index = 0; index < work->listing->count; index++) {
         const struct entry *entry = &work->listing->entries[index];
+        const struct leat_slice name = slice_from_text(entry->name);
         const char *dot = strrchr(entry->name, '.');
         if (entry->kind == ENTRY_FILM)
-            work->stems[work->stem_count++] =
-                slice_of(entry->name, dot ? (size_t)(dot - entry->name) : strlen(entry->name));
+            add_stem(work, slice_of(name.data, dot ? (size_t)(dot - name.data) : name.size),
+                     film_is_named(name));
     }
     for (size_t index = 0; index < work->item_count; index++)
-        work->stems[work->stem_count++] = slice_from_text(work->items[index].stem);
+        add_stem(work, slice_from_text(work->items[index].stem), true);
     qsort(work->stems, work->stem_count, sizeof *work->stems, compare_stems);
+    qsort(work->streams, work->stream_count, sizeof *work->streams, compare_stems);
 }
 
-/* STEM.jpg, STEM.LANG.vtt, STEM.ladder.json */
+/* STEM.jpg, STEM.ladder.json, STEM.LANG.vtt: subtitles that are in the stream; those of a film that
+ * is not streamed are files, of which the script makes use. */
 static bool belongs_to_film(const struct work *work, struct leat_slice name)
 {
     static const char *const pictures[] = {FILM_POSTER_EXTENSIONS, NULL};
@@ -203,12 +218,13 @@ static bool belongs_to_film(const struct work *work, struct leat_slice name)
     static const char *const lists[] = {"json", NULL};
     struct leat_slice rest, stem;
     if (cut_extension(name, pictures, &stem))
-        return is_stem(work, stem);
+        return is_among(work->stems, work->stem_count, stem);
     if (!cut_extension(name, subtitles, &rest) &&
         !(cut_extension(name, lists, &rest) && slice_ends_with(rest, SLICE(".ladder"))))
         return false;
     const char *dot = rest.size > 0 ? memrchr(rest.data, '.', rest.size) : NULL;
-    return dot && is_stem(work, slice_of(rest.data, (size_t)(dot - rest.data)));
+    return dot && is_among(work->streams, work->stream_count,
+                           slice_of(rest.data, (size_t)(dot - rest.data)));
 }
 
 /* ---- Writing --------------------------------------------------------------------------------- */
@@ -314,8 +330,9 @@ void site_list_json(struct text *json, const char *path, const struct listing *l
     work.rungs = malloc(room * sizeof *work.rungs);
     work.is_taken = calloc(room, sizeof *work.is_taken);
     work.stems = malloc(2 * room * sizeof *work.stems);
-    work.has_failed =
-        !work.items || !work.candidates || !work.rungs || !work.is_taken || !work.stems;
+    work.streams = malloc(2 * room * sizeof *work.streams);
+    work.has_failed = !work.items || !work.candidates || !work.rungs || !work.is_taken ||
+                      !work.stems || !work.streams;
     if (!work.has_failed) {
         find_ladders(&work);
         find_stems(&work);
@@ -330,4 +347,5 @@ void site_list_json(struct text *json, const char *path, const struct listing *l
     free(work.rungs);
     free(work.is_taken);
     free(work.stems);
+    free(work.streams);
 }

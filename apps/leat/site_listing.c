@@ -182,20 +182,27 @@ static void free_listing(struct listing *listing)
 
 /* ---- Replies --------------------------------------------------------------------------------- */
 
-void listing_add_link(struct text *page, const struct entry *entry, const char *attributes)
+void listing_add_link(struct text *page, const struct entry *entry)
 {
     const char *end = entry->kind == ENTRY_FOLDER ? "/" : "";
     /* "./" first: a name with a colon in it is not a scheme. */
     text_add_literal(page, "<a href=\"./");
     text_add_link(page, slice_from_text(entry->name));
     text_add_literal(page, end);
-    text_add_literal(page, "\"");
-    text_add_literal(page, attributes);
-    text_add_literal(page, ">");
+    text_add_literal(page, "\">");
     text_add_html(page, slice_from_text(entry->name));
     text_add_literal(page, end);
     text_add_literal(page, "</a>");
 }
+
+/* What the library page may do (Content Security Policy Level 3): with its script, which makes
+ * addresses of what it plays and captures, and hls.js a worker of its own text; and without. */
+static const char script_policy[] =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:;"
+    " media-src 'self' blob:; connect-src 'self'; worker-src 'self' blob:; base-uri 'none';"
+    " form-action 'none'";
+static const char plain_policy[] = "default-src 'none'; style-src 'unsafe-inline'; img-src data:;"
+                                   " base-uri 'none'; form-action 'none'";
 
 typedef void (*view_fn)(struct text *text, const char *path, const struct listing *listing);
 
@@ -244,6 +251,9 @@ void site_reply_listing(const struct site_folder *folder, struct leat_http_reque
         (void)leat_http_reply_error(response, status);
         text_fini(&view.text);
     } else {
+        if (view.write == site_library_page)
+            (void)leat_http_add_field(response, "Content-Security-Policy",
+                                      site_library_has_script() ? script_policy : plain_policy);
         site_reply_text(request, response,
                         is_json ? "application/json" : "text/html; charset=utf-8", &view.text);
     }

@@ -50,10 +50,12 @@ const struct entry *listing_find(const struct listing *listing, enum entry_kind 
 
 /* `path` is the folder's, as in struct site_folder. */
 void site_library_page(struct text *page, const char *path, const struct listing *listing);
+/* Does it come with a script, which asks for what is in the folder? */
+bool site_library_has_script(void);
 void site_plain_page(struct text *page, const char *path, const struct listing *listing);
 void site_list_json(struct text *json, const char *path, const struct listing *listing);
 
-/* <a href="./name/"…>name/</a>; `attributes` begin with a space, or are "". */
-void listing_add_link(struct text *page, const struct entry *entry, const char *attributes);
+/* <a href="./name/">name/</a> */
+void listing_add_link(struct text *page, const struct entry *entry);
 
 #endif

@@ -63,7 +63,7 @@ static void add_time(struct text *page, int64_t mtime_ns)
 static void add_row(struct text *page, const struct entry *entry)
 {
     text_add_literal(page, "<tr><td>");
-    listing_add_link(page, entry, "");
+    listing_add_link(page, entry);
     text_add_literal(page, "</td><td>");
     if (entry->has_info && entry->kind != ENTRY_FOLDER)
         add_size(page, entry->size);

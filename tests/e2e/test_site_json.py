@@ -183,9 +183,9 @@ def test_rungs_are_one_film(serve, folder):
     assert list(entries) == ["alone-720.mp4", "Film", "film-1080.webm", "Film-1080x.mp4",
                              "film-720.webm"]
     film = entries["Film"]
-    assert film["rungs"] == ["Film-1080.mp4", "Film-480.mov", "Film-720p.mp4"]
+    assert film["rungs"] == ["Film-480.mov", "Film-1080.mp4", "Film-720p.mp4"]
     assert (film["kind"], film["stream"]) == ("film", "Film/master.m3u8")
-    assert film["href"] == "Film-480.mov" and film["size"] == 12  # the largest
+    assert film["href"] == "Film-480.mov" and film["size"] == 12  # the largest, which is first
 
 
 def test_years_are_no_rungs(serve, folder):
@@ -214,7 +214,7 @@ def test_lists_of_rungs(serve, folder):
     server = serve(folder)
     ladders = ladders_of(server)
     assert ladders.pop("bad") == ["bad-480.mp4", "bad-720.mp4"]
-    assert ladders.pop("film") == ["film-720.mp4", "film-360.mp4"]
+    assert ladders.pop("film") == ["film-360.mp4", "film-720.mp4"]
     assert ladders in ({"Film": ["high.mp4", "low.mp4"]}, {"twice": ["low.mp4", "other.mp4"]})
     names = names_of(server)
     assert "film-480.mp4" in names and "film.ladder.json" not in names
@@ -222,11 +222,12 @@ def test_lists_of_rungs(serve, folder):
 
 
 def test_what_belongs_to_a_film_stands_with_it(serve, folder):
-    beside = ["film.jpg", "film.webp", "film.en.vtt", "film.pt-BR.srt", "rung-720.png", "rung.avif",
-              "rung.de.vtt", "a.b.jpg"]
+    beside = ["film.jpg", "film.webp", "film.en.vtt", "film.pt-BR.srt", "rung-720.png",
+              "rung.avif", "rung.de.vtt", "a.b.jpg", "clip.png"]
     others = ["FILM.jpg", "film.gif", "film2.jpg", "film.vtt", "jpg", "rung-720.jpg.txt",
-              "film.json", "poster.jpg"]
-    for name in ["film.webm", "rung-720.mp4", "rung-480.mp4", "a.b.mp4", *beside, *others]:
+              "film.json", "poster.jpg", "clip.en.vtt"]  # whose film is not streamed
+    films = ["film.mp4", "clip.webm", "rung-720.mp4", "rung-480.mp4", "a.b.mp4"]
+    for name in (*films, *beside, *others):
         (folder / name).touch()
     server = serve(folder)
     assert [entry["name"] for entry in list_of(server)["entries"] if entry["kind"] == "file"] == \
