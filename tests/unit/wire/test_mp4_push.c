@@ -69,6 +69,26 @@ static void are_told_by_their_times(void **state)
     free(telling.samples);
 }
 
+/* By seconds, not by ticks. */
+static void tracks_count_differently(void **state)
+{
+    enum { TIMESCALE_AT = 20 };
+    begin(&plain, false);
+    const unsigned char *const second =
+        memmem(file.data + find(&file, "mdhd") + 8, file.size, "mdhd", 4);
+    assert_non_null(second);
+    set32(&file, (size_t)(second - file.data) - 4 + TIMESCALE_AT, 100 * SECOND);
+    open_moof();
+    run(1, 10, 2, 0);
+    const size_t first_place = file.size - 4;
+    run(2, 1500, 1, 0);
+    const size_t second_place = file.size - 4;
+    close_moof(12);
+    set32(&file, first_place, (uint32_t)(file.size - 12 - moof));
+    set32(&file, second_place, (uint32_t)(file.size - 4 - moof));
+    expect_told("0@10+0/10k+4 1@1500+0/10k+4 0@20+0/10k+4");
+}
+
 /* A fragment of one run of video, whose data begins where the mdat does. */
 static void put_fragment(uint64_t dts, unsigned count)
 {
@@ -88,7 +108,7 @@ static void many_fragments(void **state)
     close_box(&file, styp);
     close_box(&file, open_full_box(&file, "sidx", 0, 0));
     put_fragment(20, 1);
-    close_box(&file, open_box(&file, "free"));
+    close_box(&file, open_box(&file, "\xa9nam"));
     const size_t other = open_box(&file, "junk"); /* what nobody knows */
     put_zeros(&file, 5000);
     close_box(&file, other);
@@ -150,6 +170,13 @@ static void forms(void **state)
 
 /* ---- Descriptions ---------------------------------------------------------------------------- */
 
+static uint32_t get32(const struct file *from, size_t at)
+{
+    uint32_t value;
+    memcpy(&value, from->data + at, sizeof(value));
+    return be32toh(value);
+}
+
 /* Puts an edit list into the track of `handler`; each edit is duration, media time. */
 static void put_edits(const char *handler, unsigned version, const int64_t *words, size_t count)
 {
@@ -161,7 +188,7 @@ static void put_edits(const char *handler, unsigned version, const int64_t *word
     while (memcmp(before.data + trak + 4, "trak", 4) != 0)
         trak--;
     const size_t moov = find(&before, "moov");
-    const uint32_t trak_size = be32toh(*(const uint32_t *)(before.data + trak));
+    const uint32_t trak_size = get32(&before, trak);
     file.size = trak + trak_size;
     const size_t edts = open_box(&file, "edts");
     const size_t elst = open_full_box(&file, "elst", version, 0);
@@ -176,7 +203,7 @@ static void put_edits(const char *handler, unsigned version, const int64_t *word
     const size_t added = file.size - trak - trak_size;
     put(&file, before.data + trak + trak_size, before.size - trak - trak_size);
     set32(&file, trak, (uint32_t)(trak_size + added));
-    set32(&file, moov, be32toh(*(const uint32_t *)(before.data + moov)) + (uint32_t)added);
+    set32(&file, moov, get32(&before, moov) + (uint32_t)added);
 }
 
 #define EDITS(handler, version, ...)                                                               \
@@ -206,61 +233,71 @@ static void edit_lists(void **state)
     expect_refused(-LEAT_E_MALFORMED, "the edit list of track 1 moves it by ages, at byte 16");
 }
 
-static void again(void **state)
+/* A moov of tracks with these numbers, the first of video. */
+static void put_moov(uint32_t first, uint32_t last)
 {
-    static struct file other;
-    begin(&plain, false);
-    const size_t moov = find(&file, "moov");
-    put_fragment(0, 1);
-    /* The same description with the tracks the other way round: sound is still 1. */
-    const size_t at = file.size;
-    const size_t size = be32toh(*(const uint32_t *)(file.data + moov));
-    other = file;
-    struct track_boxes boxes;
-    const size_t again = open_box(&file, "moov");
+    const size_t moov = open_box(&file, "moov");
     put_mvhd(&file);
-    for (uint32_t id = 2; id <= 3; id++) {
-        boxes = open_track(&file, id, id == 2 ? "soun" : "text");
+    const size_t mvex = open_box(&file, "mvex");
+    for (uint32_t id = first; id <= last; id++) {
+        const size_t trex = open_full_box(&file, "trex", 0, 0);
+        const uint32_t words[] = {id, 1, 10, 4, 0};
+        for (size_t i = 0; i < COUNT_OF(words); i++)
+            put32(&file, words[i]);
+        close_box(&file, trex);
+    }
+    close_box(&file, mvex);
+    for (uint32_t id = first; id <= last; id++) {
+        const struct track_boxes boxes = open_track(&file, id, id == first ? "vide" : "soun");
         put_stsd(&file, 1);
         close_track(&file, boxes);
     }
-    put(&file, other.data + find(&other, "mvex"), 8 + 3 * 32);
-    close_box(&file, again);
+    close_box(&file, moov);
+}
+
+/* Runs of one sample of track `first` and the one behind it. */
+static void put_fragment_of_two(uint32_t first)
+{
+    size_t places[2];
     open_moof();
-    run(2, 7, 1, 0);
-    run(3, 7, 1, 0);
-    const size_t end = file.size;
+    for (uint32_t i = 0; i < 2; i++) {
+        run(first + i, 7, 1, 0);
+        places[i] = file.size - 4;
+    }
     close_moof(8);
-    set32(&file, end - 4, (uint32_t)(end + 8 + 4 - moof));
-    set32(&file, find(&file, "traf"),
-          be32toh(*(const uint32_t *)(file.data + find(&file, "traf"))));
-    for (size_t i = moof; i + 4 < end; i++)
-        if (memcmp(file.data + i, "trun", 4) == 0) {
-            set32(&file, i + 12, (uint32_t)(end + 8 - moof));
-            break;
-        }
-    expect_told("0@0+0/10k+4 1@7+0/10k+4 2@7+0/10k+4");
+    for (uint32_t i = 0; i < 2; i++)
+        set32(&file, places[i], (uint32_t)(file.size - 8 - moof + 4 * i));
+}
+
+/* A track keeps its index whatever moov it stands in. */
+static void described_again(void **state)
+{
+    file = (struct file){.size = 0};
+    put_moov(1, 2);
+    put_fragment_of_two(1);
+    put_moov(2, 3);
+    put_fragment_of_two(2);
+    expect_told("0@7+0/10k+4 1@7+0/10k+4 1@7+0/10k+4 2@7+0/10k+4");
     const struct telling telling = tell(file.data, file.size, WHOLE);
     assert_int_equal(telling.track_count, 4);
+    assert_int_equal(telling.tracks[1].id, 2);
+    assert_int_equal(telling.tracks[1].handler, VIDE);
     assert_int_equal(telling.tracks[2].id, 3);
     free(telling.samples);
-    assert_true(at > moov + size);
 
     /* Track after track, each with a number of its own: there is an end to it. */
-    file = (struct file){.size = 0};
-    for (uint32_t id = 1; id <= MP4_TRACKS_MAX + 1; id++) {
-        const size_t box = open_box(&file, "moov");
-        put_mvhd(&file);
-        boxes = open_track(&file, id, "soun");
-        put_stsd(&file, 1);
-        close_track(&file, boxes);
-        close_box(&file, open_box(&file, "mvex"));
-        close_box(&file, box);
-    }
-    const struct telling many = tell(file.data, file.size, WHOLE);
-    assert_int_equal(many.result, -LEAT_E_LIMIT);
-    assert_int_equal(many.track_count, MP4_TRACKS_MAX);
-    assert_memory_equal(many.reason, "it has had more than 32 tracks, one after the other, at", 55);
+    file.size = 0;
+    for (uint32_t id = 1; id <= MP4_TRACKS_MAX; id++)
+        put_moov(id, id);
+    const size_t end = file.size;
+    char reason[128];
+    put_moov(1, 1);
+    expect_told("");
+    file.size = end;
+    snprintf(reason, sizeof(reason),
+             "it has had more than 32 tracks, one after the other, at byte %zu", end);
+    put_moov(MP4_TRACKS_MAX + 1, MP4_TRACKS_MAX + 1);
+    expect_refused(-LEAT_E_LIMIT, reason);
 }
 
 /* ---- What is refused ------------------------------------------------------------------------- */
@@ -575,10 +612,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(are_told_by_their_times),
+        cmocka_unit_test(tracks_count_differently),
         cmocka_unit_test(many_fragments),
         cmocka_unit_test(forms),
         cmocka_unit_test(edit_lists),
-        cmocka_unit_test(again),
+        cmocka_unit_test(described_again),
         cmocka_unit_test(no_mp4),
         cmocka_unit_test(no_stream),
         cmocka_unit_test(damaged_fragments),

@@ -182,6 +182,36 @@ static void expect_together(const struct telling *telling)
     assert_true(apart > -0.03 && apart < 0.1);
 }
 
+/* What ffmpeg's muxer of that name puts into files: of one track, or of both, one behind the other.
+ */
+#define SEGMENTS(muxer, files)                                                                     \
+    "folder=$(mktemp -d) && cd $folder && " FFMPEG muxer " && cat " files "; rm -r $folder"
+
+static bool has_ffmpeg(void)
+{
+    if (system("ffmpeg -version >/dev/null 2>&1") == 0)
+        return true;
+    print_message("# there is no ffmpeg\n");
+    return false;
+}
+
+/* The output of a command is told as it is read; both tracks, unless it is of one. */
+static void expect_as_in_file(const char *command, unsigned track_count)
+{
+    struct media_file media = output_of(command);
+    assert_true(media.size > 10000);
+    if (!compare(&media))
+        fail_msg("%s", command);
+    const struct telling telling = tell(media.data, media.size, 4096);
+    assert_int_equal(telling.track_count, track_count);
+    if (track_count == 2) {
+        expect_interleaved(&telling);
+        expect_together(&telling);
+    }
+    free(telling.samples);
+    free(media.data);
+}
+
 static void as_ffmpeg_pushes(void **state)
 {
     static const char *const rows[] = {
@@ -201,23 +231,12 @@ static void as_ffmpeg_pushes(void **state)
         "-movflags frag_keyframe+empty_moov+default_base_moof -write_prft wallclock",
         "-movflags frag_keyframe+empty_moov+default_base_moof -brand isml",
     };
-    if (system("ffmpeg -version >/dev/null 2>&1") != 0) {
-        print_message("# there is no ffmpeg\n");
+    if (!has_ffmpeg())
         skip();
-    }
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         char command[512];
         snprintf(command, sizeof(command), FFMPEG "%s -f mp4 pipe:1", rows[i]);
-        struct media_file media = output_of(command);
-        assert_true(media.size > 10000);
-        if (!compare(&media))
-            fail_msg("%s", command);
-        const struct telling telling = tell(media.data, media.size, 4096);
-        assert_int_equal(telling.track_count, 2);
-        expect_interleaved(&telling);
-        expect_together(&telling);
-        free(telling.samples);
-        free(media.data);
+        expect_as_in_file(command, 2);
     }
     struct media_file media = output_of(FFMPEG "-movflags frag_keyframe -f mp4 pipe:1");
     const struct telling telling = tell(media.data, media.size, 4096);
@@ -226,11 +245,26 @@ static void as_ffmpeg_pushes(void **state)
     free(media.data);
 }
 
+static void as_ffmpeg_segments(void **state)
+{
+    if (!has_ffmpeg())
+        skip();
+    expect_as_in_file(SEGMENTS("-f hls -hls_segment_type fmp4 -hls_time 1 i.m3u8",
+                               "init.mp4 i0.m4s i1.m4s i2.m4s"),
+                      2);
+    expect_as_in_file(SEGMENTS("-f dash -ldash 1 -streaming 1 -seg_duration 1 m.mpd",
+                               "init-stream0.m4s chunk-stream0-*.m4s"),
+                      1);
+    expect_as_in_file(
+        SEGMENTS("-f dash -seg_duration 1 m.mpd", "init-stream1.m4s chunk-stream1-*.m4s"), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(as_in_files),
         cmocka_unit_test(as_ffmpeg_pushes),
+        cmocka_unit_test(as_ffmpeg_segments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
