@@ -552,8 +552,13 @@ bool mp4_push_is_idle(const struct mp4_push *push)
 
 void mp4_push_next_file(struct mp4_push *push)
 {
-    ASSERT(mp4_push_is_idle(push));
+    ASSERT(push->state != DEAD);
+    push->state = HEADER;
+    push->header_size = 0;
+    push->sample_count = 0;
     push->offset = 0;
+    empty(&push->index);
+    empty(&push->media);
 }
 
 const char *mp4_push_reason(const struct mp4_push *push)

@@ -41,7 +41,8 @@ int mp4_push_feed(struct mp4_push *push, struct leat_slice bytes);
 bool mp4_push_is_idle(const struct mp4_push *push);
 
 /* What follows is another file of the same stream, as the segments behind an init segment are:
- * places in it count from its own beginning. Only while it is idle. */
+ * places in it count from its own beginning. Of the one before, which may have been cut off, what
+ * was not whole is forgotten. */
 void mp4_push_next_file(struct mp4_push *push);
 
 /* One line for the publisher, such as "a run of track 1 claims 4294967295 samples, and has room for
