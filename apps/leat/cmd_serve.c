@@ -23,6 +23,7 @@
 #include "site.h"
 #include "site_film.h"
 #include "site_flags.h"
+#include "site_live.h"
 #include "sockets.h"
 #include "supervise.h"
 #include "worker.h"
@@ -34,6 +35,8 @@ struct serve {
     struct worker_settings settings;
     struct site site;
     struct pace_policy pace;
+    bool has_live;
+    const char *live_keys; /* NULL: none are asked for */
     struct client_limits limits;
     struct leat_address addresses[SOCKETS_ADDRESSES_MAX]; /* of --listen */
     unsigned address_count;
@@ -125,6 +128,10 @@ static enum options_result parse(int argc, char **argv, struct serve *serve)
         {.name = "pace", .value = "auto|off|RATE|FACTORx", .kind = OPTION_CALL, .take = pace_take,
          .target = &serve->pace,
          .help = "how fast films go: bytes a second, or x their own rate (default: auto)"},
+        {.name = "live", .value = "on|off", .kind = OPTION_SWITCH, .target = &serve->has_live,
+         .help = "channels below /live/, published from this host (default: off)"},
+        {.name = "live-keys", .value = "FILE", .kind = OPTION_TEXT, .target = &serve->live_keys,
+         .help = "the same from anywhere with a key: lines \"NAME KEY\""},
         {.name = "threads", .value = "N", .kind = OPTION_COUNT, .target = &threads, .min = 1,
          .max = THREADS_MAX, .help = "workers, a loop each (default: the number of cores)"},
         {.name = "engine", .value = "auto|uring|epoll", .kind = OPTION_CHOICE, .target = &engine,
@@ -169,7 +176,7 @@ static enum options_result parse(int argc, char **argv, struct serve *serve)
          .target = &serve->log_format, .choices = log_formats,
          .help = "of the access log (default: combined)"},
         {.name = "admin", .value = "ADDR:PORT", .kind = OPTION_CALL, .take = take_admin,
-         .target = serve, .help = "/metrics, /healthz, /debug/fibers; keep it private"},
+         .target = serve, .help = "dashboard, /metrics, /healthz, /debug/fibers; keep it private"},
         {.name = "grace-ms", .value = "MS", .kind = OPTION_COUNT, .target = &serve->grace_ms,
          .min = 0, .max = 86400000, .help = "for what is in work at SIGTERM (default: 10000)"},
         {.name = "replace-grace-ms", .value = "MS", .kind = OPTION_COUNT,
@@ -435,12 +442,23 @@ static int open_films(struct serve *serve)
     return error;
 }
 
+static int open_live(struct serve *serve)
+{
+    char error[256];
+    if (!serve->has_live && !serve->live_keys)
+        return 0;
+    if (site_live_create(serve->live_keys, NULL, &serve->site.live, error, sizeof error) == 0)
+        return 0;
+    fprintf(stderr, "leat serve: --live-keys %s\n", error);
+    return -1;
+}
+
 static int start(struct serve *serve)
 {
     if (serve->has_admin)
         process_files_open(&serve->admin.files);
     if (open_sockets(serve) != 0 || give_up_privileges(serve) != 0 || open_site(serve) != 0 ||
-        open_films(serve) != 0 || open_log(serve) != 0)
+        open_films(serve) != 0 || open_live(serve) != 0 || open_log(serve) != 0)
         return -1;
     serve->settings.site = &serve->site;
     serve->settings.sockets = &serve->sockets;
@@ -506,6 +524,7 @@ static int run(struct serve *serve)
     if (status == EXIT_SUCCESS) { /* else a loop that has failed may have lines and films of it */
         leat_access_log_destroy(serve->log);
         site_films_destroy(serve->site.films);
+        site_live_destroy(serve->site.live);
     }
     site_close(&serve->site);
     leat_watchdog(0, NULL, NULL);

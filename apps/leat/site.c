@@ -11,6 +11,7 @@
 #include "leat/clock.h"
 #include "site_assets.h"
 #include "site_film.h"
+#include "site_live.h"
 #include "text.h"
 
 enum { OPEN_TIMEOUT_MS = 30 * 1000 };
@@ -177,6 +178,19 @@ static void handle_file(const struct site *site, struct leat_http_request *reque
         site_put_download(response, slash ? slash + 1 : place->path);
 }
 
+/* What lies below "/live/" hides what a root has there. */
+static bool handle_live(const struct site *site, struct leat_http_request *request,
+                        struct leat_http_response *response)
+{
+    char path[SITE_PATH_SIZE];
+    bool is_folder;
+    const struct leat_slice raw = leat_http_path(request);
+    if (!site->live || raw.size < 5 || memcmp(raw.data, "/live", 5) != 0)
+        return false;
+    return leat_http_local_path(request, path, sizeof path, &is_folder) == 0 &&
+           site_reply_live(site, request, path, response);
+}
+
 void site_handle(struct leat_http_request *request, struct leat_http_response *response, void *user)
 {
     const struct site *site = user;
@@ -187,6 +201,8 @@ void site_handle(struct leat_http_request *request, struct leat_http_response *r
         site_reply_options(site, request, response);
         return;
     }
+    if (handle_live(site, request, response))
+        return;
     if (!leat_http_is_get(request)) {
         (void)leat_http_reply_not_allowed(request, response, "GET, HEAD, OPTIONS");
         return;

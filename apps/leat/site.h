@@ -34,6 +34,7 @@ struct site_root {
 
 struct site_films;
 struct text;
+struct site_live;
 
 struct site {
     struct site_root main; /* without a directory: there is none */
@@ -47,6 +48,7 @@ struct site {
     unsigned origin_count;
     const char *timing_origin; /* and their timing; NULL: no other's */
     struct site_films *films;  /* what is known of films; shared, and not the site's to free */
+    struct site_live *live;    /* NULL: there are no live channels; likewise */
 };
 
 /* Opens the roots; may block. 0, or an error with the folder it was about. */

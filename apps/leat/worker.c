@@ -13,7 +13,10 @@
 #include "base/assert.h"
 #include "loop/process.h"
 #include "site.h"
+#include "site_live.h"
 #include "viewers.h"
+
+enum { TICK_MS = 1000 };
 
 struct start {
     struct worker *worker;
@@ -96,6 +99,27 @@ static int start_serving(struct worker *worker)
     return listen_on_all(worker);
 }
 
+/* ---- Live channels --------------------------------------------------------------------------- */
+
+static void tick(struct timer *timer)
+{
+    struct worker *worker = CONTAINER_OF(timer, struct worker, tick);
+    site_live_tick(worker->settings->site->live);
+    timer_start(&worker->loop->timers, timer, leat_after_ms(TICK_MS));
+}
+
+/* One worker does it for all. */
+static void start_ticking(struct worker *worker)
+{
+    if (worker->index > 0 || !worker->settings->site->live)
+        return;
+    timer_init(&worker->tick, tick);
+    worker->tick.is_quiet = true;
+    timer_start(&worker->loop->timers, &worker->tick, leat_after_ms(TICK_MS));
+}
+
+/* ---- The thread ------------------------------------------------------------------------------ */
+
 /* The main thread is told. */
 static void report_end(const struct worker *worker)
 {
@@ -127,7 +151,10 @@ static void *run(void *arg)
         leat_http_server_close(worker->server, 0, 0);
     sem_post(&start->is_decided); /* `start` is gone from here on */
 
+    start_ticking(worker);
     error = leat_loop_run(worker->loop);
+    if (worker->settings->site->live)
+        site_live_leave(worker->settings->site->live);
     pthread_mutex_lock(&worker->lock);
     worker->has_loop = false;
     pthread_mutex_unlock(&worker->lock);

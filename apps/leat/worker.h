@@ -34,6 +34,7 @@ struct worker {
     struct leat_loop *loop;
     struct leat_http_server *server;
     struct task stop_task;
+    struct timer tick; /* of the first worker: what time alone changes in live channels */
     pthread_mutex_t lock; /* for other threads: the loop and the server are there as long as said */
     bool has_loop, has_server;
     struct leat_http_counters last_counters; /* of a server that has gone */
