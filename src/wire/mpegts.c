@@ -66,8 +66,6 @@ struct mpegts {
     size_t partial_size;
     struct section pat, pmt;
     uint16_t program, pmt_pid;
-    uint32_t pmt_checksum; /* of the PMT in force */
-    bool has_pmt;
     bool has_time;
     int64_t last_time; /* the one others are unfolded by */
     struct stream streams[MPEGTS_STREAMS_MAX];
@@ -397,7 +395,7 @@ static struct stream *choose_stream(struct mpegts *ts, enum mpegts_codec codec)
     return chosen;
 }
 
-/* Another program map is in force. */
+/* What a program map says is in force; it may be the same as before. */
 static int take_map(struct mpegts *ts, const struct map_entry *entries, unsigned count)
 {
     for (unsigned i = 0; i < MPEGTS_STREAMS_MAX; i++) {
@@ -473,10 +471,8 @@ static int take_pat(struct mpegts *ts, struct leat_slice section)
         const uint16_t program = cursor_u16be(&cursor), pid = cursor_u16be(&cursor) & 0x1fff;
         if (program == 0 || pid == PID_PAT || pid == PID_NULL)
             continue; /* 0: the network's own table */
-        if (ts->pmt_pid != pid || ts->program != program) {
+        if (ts->pmt_pid != pid)
             ts->pmt = (struct section){.is_open = false};
-            ts->has_pmt = false;
-        }
         ts->program = program;
         ts->pmt_pid = pid;
         return 0;
@@ -492,14 +488,9 @@ static int take_pmt(struct mpegts *ts, struct leat_slice section)
     struct cursor cursor;
     if (!open_table(section, TABLE_PMT, &program, &cursor) || program != ts->program)
         return 0;
-    /* A new maker may begin with the version of the one before; what it says tells them apart. */
-    struct cursor last = cursor_over(slice_after(section, section.size - 4));
-    const uint32_t pmt_checksum = cursor_u32be(&last);
-    if (ts->has_pmt && pmt_checksum == ts->pmt_checksum)
-        return 0;
+    /* The version is not looked at: a new maker may begin with that of the one before, and a map
+     * that says the same changes nothing. */
     const unsigned count = read_map(&cursor, entries);
-    ts->has_pmt = true;
-    ts->pmt_checksum = pmt_checksum;
     return take_map(ts, entries, count);
 }
 
@@ -518,7 +509,7 @@ static int section_add(struct section *section, struct mpegts *ts, struct leat_s
         }
         const bool has_head = section->size >= SECTION_HEAD_SIZE;
         const size_t size = SECTION_HEAD_SIZE + (has_head ? (data[1] & 15u) << 8 | data[2] : 0);
-        if (size > SECTION_MAX || (has_head && size == SECTION_HEAD_SIZE)) {
+        if (size > SECTION_MAX) {
             section->is_open = false;
             break;
         }

@@ -354,8 +354,7 @@ static int tell_frames(struct mpegts_es *es, struct mpegts_teller *teller)
             error = tell_frame(es, teller, offset, &header);
         offset += found > 0 ? header.frame_size : 1;
     }
-    if (offset > es->data.size)
-        offset = es->data.size;
+    ASSERT(offset <= es->data.size);
     es->data.size -= offset;
     memmove(es->data.data, es->data.data + offset, es->data.size);
     audio->time_offset -= audio->time_offset < offset ? audio->time_offset : offset;

@@ -232,6 +232,89 @@ static inline void put_pes(const struct pes *pes)
     put_payload(pes->pid, bytes, size, pes->piece > 0 ? pes->piece : 184);
 }
 
+/* ---- Access units ---------------------------------------------------------------------------- */
+
+#define START "\0\0\0\1"
+#define SPS                                                                                        \
+    START "\x67\x42\xc0\x28\xda\x01\xe0\x08\x9f\x97\x01\x10\0\0\3\0\x10\0\0\3\1\x40\xf1\x83\x2a"
+#define PPS START "\x68\xce\x0f\x19\x20"
+#define OTHER_PPS START "\x68\xce\x0f\x19\x60"  /* of the same number */
+#define SECOND_PPS START "\x68\x60\x0f\x19\x20" /* of another */
+#define DELIMITER START "\x09\xf0"
+#define IDR "\0\0\1\x65\x88\x84\x21"
+#define PICTURE "\0\0\1\x41\x9a\x21\x31"
+#define RECOVERY "\0\0\1\x06\x06\x01\xc4\x80"
+#define FILLER "\0\0\1\x0c\xff\xff\x80"
+#define SEQUENCE_END "\0\0\1\x0a"
+#define KEY DELIMITER SPS PPS IDR
+
+#define HEVC_VPS START "\x40\1\x0c\1\xff\xff\4\x08\0\0\3\0\x9e\x08\0\0\3\0\0\x1e\x95\x94\x09"
+#define HEVC_SPS                                                                                   \
+    START "\x42\1\1\4\x08\0\0\3\0\x9e\x08\0\0\3\0\0\x1e\x90\4\x10\x62\xcb\x2b\x2a\x52\x61\x78"     \
+          "\x0b\x70\x20\x20\0\x40\0\0\3\0\x40\0\0\3\2\x82"
+#define HEVC_PPS START "\x44\1\xc0\x73\x18\x30\x08\x90"
+#define HEVC_DELIMITER START "\x46\1\x50"
+#define HEVC_CRA "\0\0\1\x2a\1\xaf\x13"
+#define HEVC_PICTURE "\0\0\1\2\1\xd0\x23"
+#define HEVC_SEI "\0\0\1\x4e\1\5\1\x80"
+#define HEVC_TRACK "T0:hvc1.4.10.L30.9E.8:90000:und"
+
+static const struct listed both[] = {{TYPE_AVC, VIDEO}, {TYPE_AAC, AUDIO}, {0}};
+static const struct listed video_alone[] = {{TYPE_AVC, VIDEO}, {0}};
+static const struct listed audio_alone[] = {{TYPE_AAC, AUDIO}, {0}};
+
+/* How a track is told of. */
+#define AVC_TRACK "T0:avc1.42c028:90000:und"
+#define AAC_TRACK "T0:mp4a.40.2:48000:und"
+
+static inline void begin(const struct listed *streams)
+{
+    made.size = 0;
+    memset(made.counters, 0, sizeof(made.counters));
+    put_pat(PMT);
+    put_pmt(0, streams);
+}
+
+static inline void put_video_at(uint64_t pts, uint64_t dts, struct leat_slice body)
+{
+    put_pes(
+        &(struct pes){.pid = VIDEO, .pts = pts, .dts = dts, .body = body.data, .size = body.size});
+}
+
+#define put_video(time, literal) put_video_at(time, 0, SLICE(literal))
+
+/* An ADTS frame of LC stereo, with `size` bytes behind the header. */
+static inline size_t frame(unsigned char *at, unsigned rate_index, size_t size)
+{
+    const size_t whole = size + 7;
+    const unsigned char header[] = {0xff,
+                                    0xf1,
+                                    (unsigned char)(0x40 | rate_index << 2),
+                                    (unsigned char)(0x80 | whole >> 11),
+                                    (unsigned char)(whole >> 3 & 255),
+                                    (unsigned char)((whole & 7) << 5 | 0x1f),
+                                    0xfc};
+    memcpy(at, header, sizeof(header));
+    memset(at + sizeof(header), 0x21, size);
+    return whole;
+}
+
+/* A PES packet of frames of 10, 11, 12, … bytes at 48 kHz. */
+static inline void put_audio(uint64_t pts, unsigned count)
+{
+    unsigned char body[512];
+    size_t size = 0;
+    for (unsigned i = 0; i < count; i++)
+        size += frame(body + size, 3, 10 + i);
+    put_pes(
+        &(struct pes){.pid = AUDIO, .pts = pts, .is_bounded = true, .body = body, .size = size});
+}
+
+static inline void lose_packets(unsigned pid, unsigned count)
+{
+    made.counters[pid] = (uint8_t)((made.counters[pid] + count) & 15);
+}
+
 /* ---- What is told ---------------------------------------------------------------------------- */
 
 struct told {
