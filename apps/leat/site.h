@@ -41,7 +41,6 @@ struct site {
     struct site_root roots[SITE_ROOTS_MAX];
     unsigned root_count;
     bool follow_symlinks, shows_dotfiles;
-    bool has_live;     /* there may be live channels: for the library's page */
     const char *index; /* the file that stands for its folder; NULL: none does */
     int pages;         /* of folders: enum site_pages */
     const char *origins[SITE_ORIGINS_MAX]; /* whose scripts may read answers (CORS) */

@@ -295,7 +295,7 @@ static void write_list(struct text *json, const char *path, const struct work *w
     text_add_literal(json, "{\"path\":");
     text_add_json(json, slice_of(whole.data, whole.size));
     text_add_literal(json, ",\"live\":");
-    text_add_literal(json, work->listing->folder->site->has_live ? "true" : "false");
+    text_add_literal(json, work->listing->folder->site->live ? "true" : "false");
     text_add_literal(json, ",\"truncated\":");
     text_add_literal(json, work->listing->has_more ? "true" : "false");
     text_add_literal(json, ",\"entries\":[");
