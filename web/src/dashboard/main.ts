@@ -1,2 +1,76 @@
 // SPDX-License-Identifier: MIT
+// The dashboard: one page, drawn anew from each snapshot. What changes each second is not
+// announced; what an operator must know (the connection is lost, a thread is held) is, once.
+
 import './dashboard.css';
+import { element, setAttribute, setText } from './dom';
+import * as format from './format';
+import { channelTable, titleTable, viewerTable } from './lists';
+import { caches, connections, cores, errors, figures, latency, traffic } from './panels';
+import type { Snapshot } from './snapshot';
+import { listen, type Link } from './source';
+
+const NOTHING_YET = 'Waiting for the first figures…';
+
+const state = element('p', { class: 'state', 'data-link': 'connecting' }, 'connecting');
+const about = element('p', { class: 'about' });
+const alarm = element('p', { class: 'alarm', role: 'status' });
+const head = element('header', { class: 'top' },
+  element('h1', {}, 'leat', element('span', { class: 'hidden-text' }, ' dashboard')), state, about,
+  element('nav', { 'aria-label': 'More' }, element('a', { href: '/metrics' }, 'Metrics'),
+    element('a', { href: '/healthz' }, 'Health'), element('a', { href: '/debug/fibers' }, 'Fibers'),
+    element('a', { href: '/snapshot.json' }, 'JSON')));
+
+const charts = [traffic(), cores(), latency(), caches(), connections(), errors()];
+const top = figures();
+const channels = channelTable(), titles = titleTable(), viewers = viewerTable();
+const main = element('main', { class: 'waiting' }, top.root,
+  element('div', { class: 'grid' }, ...charts.map(panel => panel.root), channels.root, titles.root,
+    viewers.root));
+channels.root.hidden = true;
+
+let link: Link = 'connecting', alarms: string[] = [], lastTime = '';
+
+/** A sentence for each thing that is wrong; said when it changes, not each second. */
+function showAlarms(): void {
+  const lost = link === 'lost'
+    ? [`The connection is lost${lastTime && `; what is shown is of ${lastTime}`}. Trying again.`] : [];
+  setText(alarm, [...lost, ...(link === 'lost' ? [] : alarms)].join(' '));
+  alarm.hidden = alarm.textContent === '';
+}
+
+function showLink(newLink: Link): void {
+  link = newLink;
+  setAttribute(state, 'data-link', link);
+  setText(state, { connecting: 'connecting', on: 'live', lost: 'disconnected' }[link]);
+  main.classList.toggle('stale', link === 'lost');
+  showAlarms();
+}
+
+function alarmsOf({ workers, draining }: Snapshot): string[] {
+  const held = workers.flatMap((worker, index) => (worker.state === 'held' ? [index] : []));
+  return [
+    ...(draining ? ['The server is ending: it takes no new connections.'] : []),
+    ...held.map(index => `Worker ${index} is held: it has not come round for a second.`),
+  ];
+}
+
+function draw(snapshot: Snapshot): void {
+  const { totals } = snapshot;
+  main.classList.remove('waiting');
+  lastTime = new Date(snapshot.time_ms).toLocaleTimeString();
+  alarms = alarmsOf(snapshot);
+  showAlarms();
+  setText(about, `${snapshot.version}, ${snapshot.engine}, up ${format.duration(snapshot.uptime_s)}`);
+  document.title = `${format.count(totals.viewers)} watching – leat`;
+  top.draw(snapshot);
+  for (const chart of charts) chart.draw(snapshot);
+  channels.root.hidden = !snapshot.channels?.length;
+  channels.draw(snapshot.channels ?? [], snapshot.channels?.length ?? 0);
+  titles.draw(snapshot.titles, totals.titles);
+  viewers.draw(snapshot.viewers, totals.viewers);
+}
+
+document.body.append(head, alarm, main);
+setText(about, NOTHING_YET);
+listen('/events', draw, showLink);
