@@ -6,6 +6,7 @@
  */
 #include "wire/mpd_live.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -69,7 +70,7 @@ static void add_template(struct text *text, const struct mpd_live *mpd,
                          const struct mpd_live_period *period, const struct mpd_live_track *track)
 {
     ASSERT(!strchr(track->stream, '$')); /* it would be a template's */
-    char uri[64];
+    char uri[96];
     text_add_literal(text, "      <SegmentTemplate");
     mpd_add_number(text, "timescale", TIMESCALE);
     mpd_add_number(text, "duration", period->segment_us);
@@ -83,8 +84,8 @@ static void add_template(struct text *text, const struct mpd_live *mpd,
                         early_us % US_PER_S);
         mpd_add_attribute(text, "availabilityTimeComplete", "false");
     }
-    ASSERT(strlen(track->stream) < sizeof uri - sizeof "/init-4294967295.mp4");
-    snprintf(uri, sizeof uri, "%s/init-%u.mp4", track->stream, period->init);
+    ASSERT(strlen(track->stream) < sizeof uri - sizeof "/init-18446744073709551615.mp4");
+    snprintf(uri, sizeof uri, "%s/init-%" PRIu64 ".mp4", track->stream, period->init);
     mpd_add_attribute(text, "initialization", uri);
     snprintf(uri, sizeof uri, "%s/$Number$.m4s", track->stream);
     mpd_add_attribute(text, "media", uri);

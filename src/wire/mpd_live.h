@@ -33,7 +33,7 @@ struct mpd_live_track {
  * further, another Period begins, which is continuous. */
 struct mpd_live_period {
     unsigned id;           /* of its own in the channel's life */
-    unsigned init;         /* init-E.mp4 */
+    uint64_t init;         /* init-E.mp4 */
     bool is_continuous;    /* with the one before it: the same init, and no gap */
     int64_t begin_us;      /* on the channel's time line; tfdt is on it, too */
     int64_t end_us;        /* -1: it goes on */

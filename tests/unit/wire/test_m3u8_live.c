@@ -47,6 +47,7 @@ static struct m3u8_live playlist_of(const struct m3u8_live_segment *segments, si
     return (struct m3u8_live){.target_s = 1,
                               .part_target_us = 160000,
                               .is_independent = true,
+                              .has_hint = true,
                               .segments = segments,
                               .segment_count = count};
 }
@@ -122,6 +123,17 @@ static void hints_the_next_segment_when_one_is_whole(void **state)
     const struct m3u8_live begun = playlist_of(segments, 2);
     m3u8_live_write(&text, &begun);
     assert_text(&text, LAST_WHOLE "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"4.0.m4s\"\n");
+}
+
+static void hints_nothing_that_is_not_known(void **state)
+{
+    struct m3u8_live_segment segment;
+    make(&segment, 1, 3);
+    struct m3u8_live playlist = playlist_of(&segment, 1);
+    playlist.has_hint = false;
+    struct text text = {0};
+    m3u8_live_write(&text, &playlist);
+    assert_text(&text, LAST_WHOLE);
 }
 
 static void ends(void **state)
@@ -297,6 +309,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_the_live_edge),
         cmocka_unit_test(hints_the_next_segment_when_one_is_whole),
+        cmocka_unit_test(hints_nothing_that_is_not_known),
         cmocka_unit_test(ends),
         cmocka_unit_test(writes_without_low_latency),
         cmocka_unit_test(holds_back_as_asked_but_not_too_little),
