@@ -18,6 +18,7 @@
 #include "notify.h"
 #include "options.h"
 #include "privileges.h"
+#include "live_rtmp.h"
 #include "replace.h"
 #include "sandbox.h"
 #include "site.h"
@@ -45,7 +46,7 @@ struct serve {
     long grace_ms, replace_grace_ms;
     const char *log_path; /* "off", "-": standard output */
     int log_format;
-    bool has_admin;
+    bool has_admin, has_rtmp;
 
     struct program program;
     struct inheritance inheritance; /* of the process that this one replaces */
@@ -53,6 +54,7 @@ struct serve {
     struct worker workers[THREADS_MAX];
     struct leat_access_log *log; /* NULL: none */
     struct admin admin;
+    struct live_rtmp rtmp;
     char sandbox[SANDBOX_TEXT_SIZE]; /* what is in force, for people */
     bool is_confined;
 };
@@ -74,17 +76,30 @@ static int take_address(const char *text, void *target, char *ret_error, size_t 
     return 0;
 }
 
+/* Of what is no unix socket. */
+static int take_host(const char *flag, const char *text, struct leat_address *ret_address,
+                     char *ret_error, size_t ret_error_size)
+{
+    const char *reason = "it takes ADDR:PORT";
+    if (leat_address_parse(text, ret_address, &reason) == 0 &&
+        leat_address_family(ret_address) != AF_UNIX)
+        return 0;
+    snprintf(ret_error, ret_error_size, "%s '%s': %s", flag, text, reason);
+    return -1;
+}
+
 static int take_admin(const char *text, void *target, char *ret_error, size_t ret_error_size)
 {
     struct serve *serve = target;
-    const char *reason = "it takes ADDR:PORT";
-    if (leat_address_parse(text, &serve->admin.address, &reason) != 0 ||
-        leat_address_family(&serve->admin.address) == AF_UNIX) {
-        snprintf(ret_error, ret_error_size, "--admin '%s': %s", text, reason);
-        return -1;
-    }
     serve->has_admin = true;
-    return 0;
+    return take_host("--admin", text, &serve->admin.address, ret_error, ret_error_size);
+}
+
+static int take_rtmp(const char *text, void *target, char *ret_error, size_t ret_error_size)
+{
+    struct serve *serve = target;
+    serve->has_rtmp = true;
+    return take_host("--rtmp", text, &serve->rtmp.address, ret_error, ret_error_size);
 }
 
 static long core_count(void)
@@ -132,6 +147,8 @@ static enum options_result parse(int argc, char **argv, struct serve *serve)
          .help = "channels below /live/, published from this host (default: off)"},
         {.name = "live-keys", .value = "FILE", .kind = OPTION_TEXT, .target = &serve->live_keys,
          .help = "the same from anywhere with a key: lines \"NAME KEY\""},
+        {.name = "rtmp", .value = "ADDR:PORT", .kind = OPTION_CALL, .take = take_rtmp,
+         .target = serve, .help = "the same over RTMP: rtmp://ADDR:PORT/live/NAME?key=KEY"},
         {.name = "threads", .value = "N", .kind = OPTION_COUNT, .target = &threads, .min = 1,
          .max = THREADS_MAX, .help = "workers, a loop each (default: the number of cores)"},
         {.name = "engine", .value = "auto|uring|epoll", .kind = OPTION_CHOICE, .target = &engine,
@@ -248,14 +265,21 @@ static int open_sockets(struct serve *serve)
     unsigned index;
     if (serve->address_count == 0 && serve->sockets.count == 0)
         leat_address_parse("127.0.0.1:8080", &serve->addresses[serve->address_count++], NULL);
-    const struct leat_address *wanted = &serve->admin.address;
+    const struct leat_address *wanted = NULL;
     int error =
         sockets_open(&serve->sockets, serve->addresses, serve->address_count, &options, &index);
     if (error)
         wanted = &serve->addresses[index];
-    else if (serve->has_admin)
+    if (!error && serve->has_admin) {
+        wanted = &serve->admin.address;
         error = sockets_open_apart(&serve->sockets, wanted, ADMIN_BACKLOG,
                                    serve->inheritance.is_successor, &serve->admin.socket);
+    }
+    if (!error && serve->has_rtmp) {
+        wanted = &serve->rtmp.address;
+        error = sockets_open_apart(&serve->sockets, wanted, LIVE_RTMP_BACKLOG,
+                                   serve->inheritance.is_successor, &serve->rtmp.socket);
+    }
     if (error) {
         char text[LEAT_ADDRESS_TEXT_SIZE];
         fprintf(stderr, "leat serve: %s: %s%s\n", leat_address_format(wanted, text),
@@ -312,6 +336,7 @@ static int give_up_privileges(struct serve *serve)
 
 static void abandon_workers(struct serve *serve, unsigned count)
 {
+    live_rtmp_stop(&serve->rtmp);
     for (unsigned index = 0; index < count; index++) {
         worker_stop(&serve->workers[index], 0, 0);
         worker_join(&serve->workers[index]);
@@ -395,6 +420,24 @@ static int start_admin(struct serve *serve)
     return 0;
 }
 
+static int start_rtmp(struct serve *serve)
+{
+    char text[LEAT_ADDRESS_TEXT_SIZE];
+    if (!serve->has_rtmp)
+        return 0;
+    serve->rtmp.live = serve->site.live;
+    serve->rtmp.worker = &serve->workers[0];
+    const int error = live_rtmp_start(&serve->rtmp);
+    leat_address_format(&serve->rtmp.socket->address, text);
+    if (error) {
+        fprintf(stderr, "leat serve: --rtmp %s: %s\n", text, leat_error_text(error));
+        abandon_workers(serve, serve->settings.thread_count);
+        return error;
+    }
+    fprintf(stderr, "leat serve: publishers on rtmp://%s/live\n", text);
+    return 0;
+}
+
 static void report_start(struct serve *serve)
 {
     const char *engine = serve->workers[0].engine;
@@ -445,7 +488,7 @@ static int open_films(struct serve *serve)
 static int open_live(struct serve *serve)
 {
     char error[256];
-    if (!serve->has_live && !serve->live_keys)
+    if (!serve->has_live && !serve->live_keys && !serve->has_rtmp)
         return 0;
     if (site_live_create(serve->live_keys, NULL, &serve->site.live, error, sizeof error) == 0)
         return 0;
@@ -467,7 +510,9 @@ static int start(struct serve *serve)
         fprintf(stderr, "leat serve: an eventfd: %s\n", leat_error_text(-errno));
         return -1;
     }
-    return start_workers(serve) == 0 && start_admin(serve) == 0 ? 0 : -1;
+    if (start_workers(serve) != 0 || start_rtmp(serve) != 0 || start_admin(serve) != 0)
+        return -1;
+    return 0;
 }
 
 static void on_hup(void *user)
@@ -482,6 +527,7 @@ static void on_hup(void *user)
 static void on_end(bool is_replaced, void *user)
 {
     struct serve *serve = user;
+    live_rtmp_stop(&serve->rtmp);
     if (serve->has_admin && is_replaced)
         admin_release(&serve->admin);
     else if (serve->has_admin)
