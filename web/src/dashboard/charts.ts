@@ -2,7 +2,15 @@
 // Small charts, drawn anew with each snapshot. Each is an image with a sentence that says what it
 // shows; its figures stand beside it as text.
 
-import { element, setAttribute, setText, shape } from './dom';
+import { h, setAttribute, setText } from '../shared/dom';
+
+function shape<K extends keyof SVGElementTagNameMap>(
+  tag: K, attributes: Record<string, string | number> = {},
+): SVGElementTagNameMap[K] {
+  const made = document.createElementNS('http://www.w3.org/2000/svg', tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, String(value));
+  return made;
+}
 
 /** Tops of scales, as multiples of a power of ten, and in how many parts each falls well. */
 const TOPS = [[1, 4], [2, 4], [3, 3], [4, 4], [5, 5], [6, 3], [8, 4], [10, 4]] as const;
@@ -13,7 +21,7 @@ function scaleFor(highest: number): [top: number, ticks: number] {
   return [multiple * power, ticks];
 }
 
-/** "50.0 Mbit/s" of a measurement is "50 Mbit/s" of a scale. */
+/** "50.0 Mb/s" of a measurement is "50 Mb/s" of a scale. */
 const roundly = (text: string) => text.replace(/(\.\d*?)0+(?!\d)/, '$1').replace(/\.(?!\d)/, '');
 
 function areaOf(points: [number, number][], base: number): [line: string, area: string] {
@@ -48,8 +56,8 @@ export function lineChart(options: {
   const markDot = shape('circle', { r: 3.5 });
   mark.append(markLine, markDot);
   drawing.append(grid, area, line, mark);
-  const reading = element('output', { class: 'reading', 'aria-live': 'off' });
-  const root = element('div', { class: 'chart' }, drawing, reading);
+  const reading = h('output', { class: 'reading', 'aria-live': 'off' });
+  const root = h('div', { class: 'chart' }, drawing, reading);
   let values: number[] = [], width = 0, top = 1, ticks = 1, pointer: number | undefined;
 
   const xOf = (index: number) => width * (1 - (values.length - 1 - index) / (seconds - 1));
@@ -67,7 +75,8 @@ export function lineChart(options: {
     }
     for (const ago of [seconds, seconds / 2, 0]) {
       const anchor = ago === seconds ? 'start' : ago ? 'middle' : 'end';
-      const label = shape('text', { x: width * (1 - ago / seconds), y: height - 4, 'text-anchor': anchor });
+      const x = width * (1 - ago / seconds);
+      const label = shape('text', { x, y: height - 4, 'text-anchor': anchor });
       label.textContent = ago ? `−${ago}\u202fs` : 'now';
       parts.push(label);
     }
@@ -95,7 +104,8 @@ export function lineChart(options: {
     // a low chart has room for few: each second one, if that comes out even
     if (height < 150 && ticks % 2 === 0) ticks /= 2;
     drawGrid();
-    const [stroke, fill] = areaOf(values.map((value, index) => [xOf(index), yOf(value)]), height - AXIS);
+    const points = values.map((value, index): [number, number] => [xOf(index), yOf(value)]);
+    const [stroke, fill] = areaOf(points, height - AXIS);
     line.setAttribute('d', stroke);
     area.setAttribute('d', fill);
     drawMark();
@@ -135,7 +145,7 @@ export interface Columns {
 
 export function columnChart(height: number): Columns {
   const drawing = shape('svg', { role: 'img', height, class: 'column-chart' });
-  const root = element('div', { class: 'chart' }, drawing);
+  const root = h('div', { class: 'chart' }, drawing);
   let values: number[] = [], labels: string[] = [], width = 0;
 
   function redraw(): void {
@@ -143,11 +153,12 @@ export function columnChart(height: number): Columns {
     const step = width / values.length, base = height - AXIS, most = Math.max(1, ...values);
     const parts: SVGElement[] = [];
     values.forEach((value, index) => {
-      const tall = value === 0 ? 0 : Math.max(2, (base * value) / most);
+      const tall = value === 0 ? 1 : Math.max(2, (base * value) / most);
       parts.push(shape('rect', { class: value ? 'column' : 'column empty', x: index * step + 1,
-        y: base - Math.max(tall, 1), width: Math.max(step - 2, 1), height: Math.max(tall, 1), rx: 1.5 }));
+        y: base - tall, width: Math.max(step - 2, 1), height: tall, rx: 1.5 }));
       if (!labels[index]) return;
-      const label = shape('text', { x: (index + 1) * step, y: height - 4, 'text-anchor': 'middle' });
+      const x = (index + 1) * step;
+      const label = shape('text', { x, y: height - 4, 'text-anchor': 'middle' });
       label.textContent = labels[index]!;
       parts.push(label);
     });

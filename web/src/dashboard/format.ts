@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Figures as people read them: three digits that count, and the unit that makes them few.
+// Figures as people compare them: three digits that count, below each other, and the unit that
+// makes them few. (The library rounds more: shared/format.)
+
+import { clock } from '../shared/format';
 
 const UNKNOWN = '–';
 
@@ -18,7 +21,7 @@ function scaled(value: number, step: number, units: readonly string[]): string {
 
 export function bitRate(bitsPerSecond: number | null): string {
   if (bitsPerSecond === null) return UNKNOWN;
-  return scaled(bitsPerSecond, 1000, ['bit/s', 'kbit/s', 'Mbit/s', 'Gbit/s', 'Tbit/s']);
+  return scaled(bitsPerSecond, 1000, ['b/s', 'kb/s', 'Mb/s', 'Gb/s', 'Tb/s']);
 }
 
 export function bytes(count: number | null): string {
@@ -35,9 +38,9 @@ export function rate(perSecond: number): string {
 
 export function percent(share: number | null): string {
   if (share === null) return UNKNOWN;
-  // 100 % is said of all, and not of nearly all
-  const value = share < 1 ? Math.min(share * 100, 99.9) : 100;
-  return `${value >= 10 && value !== 99.9 ? Math.round(value) : Math.round(value * 10) / 10}\u202f%`;
+  const value = share * 100;
+  if (share < 1 && value >= 99.5) return `${Math.min(value, 99.9).toFixed(1)}\u202f%`; // not all
+  return `${value >= 10 ? Math.round(value) : Math.round(value * 10) / 10}\u202f%`;
 }
 
 export function microseconds(value: number | null): string {
@@ -58,8 +61,6 @@ export function seconds(value: number | null): string {
 }
 
 export function duration(value: number): string {
-  const whole = Math.floor(value);
-  const two = (part: number) => String(part).padStart(2, '0');
-  const clock = `${Math.floor(whole / 3600) % 24}:${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}`;
-  return whole < 86400 ? clock : `${Math.floor(whole / 86400)}\u202fd ${clock}`;
+  const days = Math.floor(value / 86400);
+  return days > 0 ? `${days}\u202fd ${clock(value % 86400)}` : clock(value);
 }

@@ -3,7 +3,7 @@
 // announced; what an operator must know (the connection is lost, a thread is held) is, once.
 
 import './dashboard.css';
-import { element, setAttribute, setText } from './dom';
+import { h, setAttribute, setText } from '../shared/dom';
 import * as format from './format';
 import { channelTable, titleTable, viewerTable } from './lists';
 import { caches, connections, cores, errors, figures, latency, traffic } from './panels';
@@ -12,20 +12,20 @@ import { listen, type Link } from './source';
 
 const NOTHING_YET = 'Waiting for the first figures…';
 
-const state = element('p', { class: 'state', 'data-link': 'connecting' }, 'connecting');
-const about = element('p', { class: 'about' });
-const alarm = element('p', { class: 'alarm', role: 'status' });
-const head = element('header', { class: 'top' },
-  element('h1', {}, 'leat', element('span', { class: 'hidden-text' }, ' dashboard')), state, about,
-  element('nav', { 'aria-label': 'More' }, element('a', { href: '/metrics' }, 'Metrics'),
-    element('a', { href: '/healthz' }, 'Health'), element('a', { href: '/debug/fibers' }, 'Fibers'),
-    element('a', { href: '/snapshot.json' }, 'JSON')));
+const state = h('p', { class: 'state', 'data-link': 'connecting' }, 'connecting');
+const about = h('p', { class: 'about' });
+const alarm = h('p', { class: 'alarm', role: 'status' });
+const head = h('header', { class: 'top' },
+  h('h1', {}, 'leat', h('span', { class: 'hidden-text' }, ' dashboard')), state, about,
+  h('nav', { 'aria-label': 'More' }, h('a', { href: '/metrics' }, 'Metrics'),
+    h('a', { href: '/healthz' }, 'Health'), h('a', { href: '/debug/fibers' }, 'Fibers'),
+    h('a', { href: '/snapshot.json' }, 'JSON')));
 
 const charts = [traffic(), cores(), latency(), caches(), connections(), errors()];
 const top = figures();
 const channels = channelTable(), titles = titleTable(), viewers = viewerTable();
-const main = element('main', { class: 'waiting' }, top.root,
-  element('div', { class: 'grid' }, ...charts.map(panel => panel.root), channels.root, titles.root,
+const main = h('main', { class: 'waiting' }, top.root,
+  h('div', { class: 'grid' }, ...charts.map(panel => panel.root), channels.root, titles.root,
     viewers.root));
 channels.root.hidden = true;
 
@@ -33,9 +33,9 @@ let link: Link = 'connecting', alarms: string[] = [], lastTime = '';
 
 /** A sentence for each thing that is wrong; said when it changes, not each second. */
 function showAlarms(): void {
-  const lost = link === 'lost'
-    ? [`The connection is lost${lastTime && `; what is shown is of ${lastTime}`}. Trying again.`] : [];
-  setText(alarm, [...lost, ...(link === 'lost' ? [] : alarms)].join(' '));
+  const since = lastTime && `; what is shown is of ${lastTime}`;
+  const lost = `The connection is lost${since}. Trying again.`;
+  setText(alarm, link === 'lost' ? lost : alarms.join(' '));
   alarm.hidden = alarm.textContent === '';
 }
 
@@ -61,7 +61,8 @@ function draw(snapshot: Snapshot): void {
   lastTime = new Date(snapshot.time_ms).toLocaleTimeString();
   alarms = alarmsOf(snapshot);
   showAlarms();
-  setText(about, `${snapshot.version}, ${snapshot.engine}, up ${format.duration(snapshot.uptime_s)}`);
+  const { version, engine, uptime_s } = snapshot;
+  setText(about, `${version}, ${engine}, up ${format.duration(uptime_s)}`);
   document.title = `${format.count(totals.viewers)} watching – leat`;
   top.draw(snapshot);
   for (const chart of charts) chart.draw(snapshot);

@@ -3,7 +3,7 @@
 // snapshot.
 
 import { columnChart, lineChart } from './charts';
-import { element, setAttribute, setText } from './dom';
+import { h, setAttribute, setText } from '../shared/dom';
 import * as format from './format';
 import type { Snapshot, Worker } from './snapshot';
 
@@ -14,23 +14,23 @@ export interface Panel {
 
 function card(name: string, ...content: (Node | string)[]): HTMLElement {
   const id = `card-${name.toLowerCase().replace(/\W+/g, '-')}`;
-  return element('section', { class: 'card', 'aria-labelledby': id },
-    element('h2', { id }, name), ...content);
+  return h('section', { class: 'card', 'aria-labelledby': id },
+    h('h2', { id }, name), ...content);
 }
 
 /** Names and figures, one below the other. */
 type Fact = [name: string, text: string, tone?: string];
 
 function facts(): { root: HTMLElement; draw: (list: Fact[]) => void } {
-  const root = element('dl', { class: 'facts' });
+  const root = h('dl', { class: 'facts' });
   let values: HTMLElement[] = [];
   return {
     root,
     draw(list) {
       if (list.length !== values.length) {
-        values = list.map(() => element('dd'));
+        values = list.map(() => h('dd'));
         root.replaceChildren(...list.map((fact, index) =>
-          element('div', {}, element('dt', {}, fact[0]), values[index]!)));
+          h('div', {}, h('dt', {}, fact[0]), values[index]!)));
       }
       list.forEach(([, text, tone], index) => {
         setText(values[index]!, text);
@@ -45,15 +45,16 @@ function facts(): { root: HTMLElement; draw: (list: Fact[]) => void } {
 export function figures(): Panel {
   const names = ['Viewers', 'Bit rate out', 'Connections', 'Requests a second', 'From memory',
     'Answered within'] as const;
-  const values = names.map(() => element('dd'));
-  const notes = names.map(() => element('dd', { class: 'note' }));
-  const root = element('dl', { class: 'figures' }, ...names.map((name, index) =>
-    element('div', {}, element('dt', {}, name), values[index]!, notes[index]!)));
+  const values = names.map(() => h('dd'));
+  const notes = names.map(() => h('dd', { class: 'note' }));
+  const root = h('dl', { class: 'figures' }, ...names.map((name, index) =>
+    h('div', {}, h('dt', {}, name), values[index]!, notes[index]!)));
   return {
     root,
     draw({ totals, residency, latency, process }) {
       const shown: [string, string][] = [
-        [format.count(totals.viewers), totals.titles === 1 ? 'of 1 title' : `of ${totals.titles} titles`],
+        [format.count(totals.viewers),
+          totals.titles === 1 ? 'of 1 title' : `of ${totals.titles} titles`],
         [format.bitRate(totals.bits_per_s), `${format.bytes(totals.sent_bytes)} so far`],
         [format.count(totals.connections), `${process.files} of ${process.files_max} files`],
         [format.rate(totals.requests_per_s), `${format.percent(process.cpu)} of a core`],
@@ -77,9 +78,9 @@ export function traffic(): Panel {
   const viewers = lineChart({
     name: 'Viewers', seconds: 120, height: 110, least: 4, format: format.count,
   });
-  const root = element('section', { class: 'card wide traffic', 'aria-labelledby': 'card-traffic' },
-    element('h2', { id: 'card-traffic' }, 'Bit rate out'), bits.root,
-    element('h2', {}, 'Viewers'), viewers.root);
+  const root = h('section', { class: 'card wide traffic', 'aria-labelledby': 'card-traffic' },
+    h('h2', { id: 'card-traffic' }, 'Bit rate out'), bits.root,
+    h('h2', {}, 'Viewers'), viewers.root);
   return {
     root,
     draw({ history }) {
@@ -90,7 +91,7 @@ export function traffic(): Panel {
 }
 
 export function latency(): Panel {
-  const chart = columnChart(120), list = facts(), note = element('p', { class: 'note' });
+  const chart = columnChart(120), list = facts(), note = h('p', { class: 'note' });
   // a label below some of the bounds: more would not fit
   const labelled = new Set([100, 1000, 10000, 100000, 1000000]);
   return {
@@ -104,8 +105,8 @@ export function latency(): Panel {
         `${quantiles[0]}, nine of ten within ${quantiles[1]}, 99 of 100 within ${quantiles[2]}`);
       list.draw([['Half within', quantiles[0]!], ['90 of 100 within', quantiles[1]!],
         ['99 of 100 within', quantiles[2]!]]);
-      setText(note, `${format.count(all)} requests in ${seconds}\u202fs, until the kernel had the ` +
-        'last byte: what is large takes as long as its pace');
+      setText(note, `${format.count(all)} requests in ${seconds}\u202fs, until the kernel had ` +
+        'the last byte: what is large takes as long as its pace');
     },
   };
 }
@@ -117,10 +118,10 @@ function describe(worker: Worker): [text: string, tone: string] {
 }
 
 export function cores(): Panel {
-  const body = element('tbody');
-  const grid = element('table', { class: 'cores', 'aria-labelledby': 'card-processor' },
-    element('thead', {}, element('tr', {}, ...['Thread', 'of a core', 'Conns', 'Req/s'].map(
-      (name, index) => element('th', { scope: 'col', class: index ? 'number' : 'words' }, name)))),
+  const body = h('tbody');
+  const grid = h('table', { class: 'cores', 'aria-labelledby': 'card-processor' },
+    h('thead', {}, h('tr', {}, ...['Thread', 'of a core', 'Conns', 'Req/s'].map(
+      (name, index) => h('th', { scope: 'col', class: index ? 'number' : 'words' }, name)))),
     body);
   const list = facts();
   let lines: HTMLElement[][] = [];
@@ -128,9 +129,9 @@ export function cores(): Panel {
     root: card('Processor', grid, list.root),
     draw({ workers, process }) {
       if (lines.length !== workers.length) {
-        lines = workers.map(() => [element('th', { scope: 'row' }), element('td', { class: 'number' }),
-          element('td', { class: 'number' }), element('td', { class: 'number' })]);
-        body.replaceChildren(...lines.map(cells => element('tr', {}, ...cells)));
+        lines = workers.map(() => [h('th', { scope: 'row' }), h('td', { class: 'number' }),
+          h('td', { class: 'number' }), h('td', { class: 'number' })]);
+        body.replaceChildren(...lines.map(cells => h('tr', {}, ...cells)));
       }
       workers.forEach((worker, index) => {
         const cells = lines[index]!, [text, tone] = describe(worker);
@@ -142,7 +143,8 @@ export function cores(): Panel {
         setText(cells[2]!, format.count(worker.connections));
         setText(cells[3]!, format.count(worker.requests_per_s));
       });
-      const others = Math.max(0, process.cpu - workers.reduce((sum, one) => sum + (one.cpu ?? 0), 0));
+      const ours = workers.reduce((sum, worker) => sum + (worker.cpu ?? 0), 0);
+      const others = Math.max(0, process.cpu - ours);
       list.draw([['Pool and administrator', format.percent(others)],
         ['Memory', format.bytes(process.memory_bytes)]]);
     },
@@ -180,8 +182,8 @@ export function connections(): Panel {
   return {
     root: card('Connections', list.root),
     draw({ connections: states }) {
-      const known = new Set(STATES.map(([key]) => key));
-      const rest = Object.entries(states).reduce((sum, [key, value]) => sum + (known.has(key) ? 0 : value), 0);
+      const all = Object.values(states).reduce((sum, value) => sum + value, 0);
+      const rest = STATES.reduce((sum, [key]) => sum - (states[key] ?? 0), all);
       list.draw([...STATES.map(([key, name]): Fact => [name, format.count(states[key] ?? 0)]),
         ['Ending, or between', format.count(rest)]]);
     },
@@ -201,7 +203,8 @@ export function errors(): Panel {
     draw({ errors: counts }) {
       list.draw(ERRORS.map(([key, name]): Fact => {
         const value = counts[key] ?? 0;
-        return [name, format.count(value), value === 0 ? 'quiet' : key === 'status_5xx' ? 'bad' : ''];
+        const tone = key === 'status_5xx' ? 'bad' : '';
+        return [name, format.count(value), value ? tone : 'quiet'];
       }));
     },
   };

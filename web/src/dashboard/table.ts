@@ -2,7 +2,7 @@
 // A table that is drawn again and again: rows stay the same elements as long as their key is
 // there, so that what is selected stays selected; and it sorts by the column that is clicked.
 
-import { element, setAttribute, setText } from './dom';
+import { h, setAttribute, setText } from '../shared/dom';
 
 export interface Column<Row> {
   name: string;
@@ -36,22 +36,22 @@ export function table<Row>(options: {
 }): Table<Row> {
   const { columns } = options;
   const id = `table-${options.name.toLowerCase().replace(/\W+/g, '-')}`;
-  const heading = element('h2', { id }, options.name);
-  const note = element('span', { class: 'note' });
-  const head = element('tr'), body = element('tbody');
-  const grid = element('table', { 'aria-labelledby': id }, element('thead', {}, head), body);
-  const empty = element('p', { class: 'empty' }, options.empty);
-  const pane = element('div', { class: 'scroll' }, grid);
-  const root = element('section', { class: 'card wide' },
-    element('header', {}, heading, note), pane, empty);
+  const heading = h('h2', { id }, options.name);
+  const note = h('span', { class: 'note' });
+  const head = h('tr'), body = h('tbody');
+  const grid = h('table', { 'aria-labelledby': id }, h('thead', {}, head), body);
+  const empty = h('p', { class: 'empty' }, options.empty);
+  const pane = h('div', { class: 'scroll' }, grid);
+  const root = h('section', { class: 'card wide' },
+    h('header', {}, heading, note), pane, empty);
   const lines = new Map<string, Line>();
   let sortBy = options.sortBy, isDown = true, rows: Row[] = [], total = 0, serial = 0;
 
   const classOf = (column: Column<Row>) =>
     [column.isText ? 'words' : 'number', column.isMinor ? 'minor' : ''].join(' ').trim();
   const heads = columns.map((column, index) => {
-    const button = element('button', { type: 'button' }, column.name);
-    const cell = element('th', { scope: 'col', class: classOf(column) }, button);
+    const button = h('button', { type: 'button' }, column.name);
+    const cell = h('th', { scope: 'col', class: classOf(column) }, button);
     button.addEventListener('click', () => {
       isDown = sortBy === index ? !isDown : !column.isText;
       sortBy = index;
@@ -69,11 +69,11 @@ export function table<Row>(options: {
   }
 
   function makeLine(): Line {
-    const row = element('tr');
+    const row = h('tr');
     const cells = columns.map((column, index) => {
-      const cell = index === 0 ? element('th', { scope: 'row' }) : element('td');
+      const cell = index === 0 ? h('th', { scope: 'row' }) : h('td');
       cell.className = classOf(column);
-      const inner = element(column.isText ? 'bdi' : 'span');
+      const inner = h(column.isText ? 'bdi' : 'span');
       cell.append(inner);
       row.append(cell);
       return inner;
