@@ -187,6 +187,7 @@ static void write_index(struct text *text, const struct live_view *view, enum li
     struct m3u8_live playlist = {.target_s = view->target_s,
                                  .part_target_us = view->part_target_us,
                                  .part_hold_back_us = LATENCY_PARTS * view->part_target_us,
+                                 .is_sound = stream == LIVE_AUDIO,
                                  .is_ended = view->state == LIVE_ENDED,
                                  .has_hint = view->is_next_known,
                                  .discontinuity_sequence = view->discontinuity_sequence,

@@ -99,7 +99,7 @@ static char *put_part_uri(char *at, uint64_t number, unsigned part)
     return put(decimal_put(at, part), SLICE(".m4s\""));
 }
 
-static void add_parts(struct text *text, const struct m3u8_live_segment *segment)
+static void add_parts(struct text *text, const struct m3u8_live_segment *segment, bool is_sound)
 {
     for (unsigned index = 0; index < segment->part_count; index++) {
         char *at = text_reserve(text, PART_SIZE_MAX);
@@ -108,7 +108,7 @@ static void add_parts(struct text *text, const struct m3u8_live_segment *segment
         at = put(at, SLICE("#EXT-X-PART:DURATION="));
         at = m3u8_put_seconds(at, segment->parts[index].duration_us);
         at = put_part_uri(at, segment->number, index);
-        if (segment->parts[index].is_independent)
+        if (is_sound || segment->parts[index].is_independent)
             at = put(at, SLICE(",INDEPENDENT=YES"));
         at = put(at, SLICE("\n"));
         text->size = (size_t)(at - text->data);
@@ -161,7 +161,7 @@ static void add_segments(struct text *text, const struct m3u8_live *playlist)
         /* What the client has of the skipped ones tells it the init of the one before. */
         add_segment_tags(text, segment, index == 0 || segments[index - 1].init != segment->init);
         if (has_parts)
-            add_parts(text, segment);
+            add_parts(text, segment, playlist->is_sound);
         if (segment->is_whole)
             add_segment_uri(text, segment);
     }

@@ -54,6 +54,7 @@ struct m3u8_live {
     uint32_t part_target_us;    /* PART-TARGET; 0: no low latency: no parts, no blocking */
     uint32_t part_hold_back_us; /* PART-HOLD-BACK, but at least three part targets are written */
     bool is_independent;        /* each segment begins with a picture that needs no other */
+    bool is_sound;              /* of sound alone: each part is independent, whatever it says */
     bool is_ended;              /* EXT-X-ENDLIST: nothing is hinted any more */
     bool has_hint; /* EXT-X-PRELOAD-HINT: which part comes next is known (section 6.2.6) */
     uint64_t discontinuity_sequence; /* EXT-X-DISCONTINUITYs that went with removed segments */

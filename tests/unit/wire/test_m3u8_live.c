@@ -125,6 +125,22 @@ static void hints_the_next_segment_when_one_is_whole(void **state)
     assert_text(&text, LAST_WHOLE "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"4.0.m4s\"\n");
 }
 
+static void all_parts_of_sound_are_independent(void **state)
+{
+    struct m3u8_live_segment segment;
+    make(&segment, 1, 3);
+    struct m3u8_live playlist = playlist_of(&segment, 1);
+    playlist.is_sound = true;
+    struct text text = {0};
+    m3u8_live_write(&text, &playlist);
+    text_add(&text, slice_of("", 1));
+    unsigned count = 0;
+    for (const char *at = text.data; (at = strstr(at, ".m4s\",INDEPENDENT=YES\n")); at++)
+        count++;
+    assert_int_equal(count, PARTS);
+    text_fini(&text);
+}
+
 static void hints_nothing_that_is_not_known(void **state)
 {
     struct m3u8_live_segment segment;
@@ -309,6 +325,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_the_live_edge),
         cmocka_unit_test(hints_the_next_segment_when_one_is_whole),
+        cmocka_unit_test(all_parts_of_sound_are_independent),
         cmocka_unit_test(hints_nothing_that_is_not_known),
         cmocka_unit_test(ends),
         cmocka_unit_test(writes_without_low_latency),
