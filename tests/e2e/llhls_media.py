@@ -13,7 +13,7 @@ LISTED = ("segment", "old segment")
 PARTS = ("part", "hint", "old part")
 
 # Of one track in one moof; times in seconds, exactly.
-Fragment = collections.namedtuple("Fragment", "track kind begin end shown has_sync "
+Fragment = collections.namedtuple("Fragment", "track kind begin end shown sample_s has_sync "
                                   "begins_with_sync")
 BROKEN = (AssertionError, KeyError, IndexError, struct.error, ValueError)
 
@@ -38,6 +38,7 @@ def fragment_of(track, samples):
     last = samples[-1]
     return Fragment(track.id, track.kind, samples[0].dts, last.dts + last.duration,
                     min(sample.time for sample in samples),
+                    max(sample.duration for sample in samples),
                     any(sample.is_sync for sample in samples), samples[0].is_sync)
 
 

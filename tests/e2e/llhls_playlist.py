@@ -256,16 +256,22 @@ class Session:
         for polls in self.polls.values():
             known = None
             for poll in sorted(polls, key=lambda poll: poll.answer.got_s):
-                if poll.answer.status != 200:
-                    continue
-                try:
-                    poll.seen = Playlist(poll.answer.body.decode("utf-8"), known)
-                    if not poll.seen.segments:
-                        raise ValueError("no segment")
-                    known = poll.seen
-                except (ValueError, KeyError) as error:
-                    poll.seen, poll.problem = None, f"{type(error).__name__}: {error}"
+                if poll.answer.status == 200:
+                    self.read_one(poll, known)
+                    known = poll.seen or known
         return self
+
+    @staticmethod
+    def read_one(poll, known):
+        """`known`: the playlist that came before it."""
+        poll.seen, poll.problem = None, None
+        try:
+            playlist = Playlist(poll.answer.body.decode("utf-8"), known)
+            if not playlist.segments:
+                raise ValueError("no segment")
+            poll.seen = playlist
+        except (ValueError, KeyError) as error:
+            poll.problem = f"{type(error).__name__}: {error}"
 
     def good(self, url=None):
         """Polls that brought a playlist, in the order they came."""

@@ -348,7 +348,8 @@ BREAKS = {
     "parts-are-short": once(r"PART:DURATION=0\.500000", "PART:DURATION=0.500100"),
     "parts-are-not-too-short": once(r"PART:DURATION=0\.500000(,.*\.1\.m4s\"\n)",
                                     r"PART:DURATION=0.424\1"),
-    "independence-is-true": every(",INDEPENDENT=YES", "", "video"),
+    "independence-is-true": every(r'(PART:.*\.1\.m4s")\n', r"\1,INDEPENDENT=YES\n", "video"),
+    "independence-is-told": every(",INDEPENDENT=YES", "", "video"),
     "segments-are-independent": got("segment", 2, body=segment_of("video", 2, is_sync=False)),
     "skip-is-told-once": once("(#EXT-X-SKIP.*\n)", r"\1\1"),
     "hints-are-told": once("TYPE=PART", "TYPE=SEGMENT"),
@@ -410,7 +411,8 @@ BREAKS = {
                                       status=404),
     "gives-up-in-time": told(lambda poll: poll.answer.status == 503, first_s=18),
     "dates-are-there": every("#EXT-X-PROGRAM.*\n", ""),
-    "parts-go-with-hints-and-blocking": every("CAN-BLOCK-RELOAD=YES,", ""),
+    "parts-go-with-blocking": every("CAN-BLOCK-RELOAD=YES,", ""),
+    "parts-go-with-hints": once("#EXT-X-PRELOAD.*\n", ""),
     "reports-of-all-others": once("#EXT-X-RENDITION.*\n", ""),
 }
 
