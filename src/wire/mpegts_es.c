@@ -28,10 +28,10 @@ enum {
 int mpegts_fail(struct mpegts_teller *teller, int error, const char *format, ...)
 {
     va_list arguments;
-    ASSERT(error < 0);
     va_start(arguments, format);
     vsnprintf(teller->reason, sizeof(teller->reason), format, arguments);
     va_end(arguments);
+    ASSERT(error < 0);
     return error;
 }
 
