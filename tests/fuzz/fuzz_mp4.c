@@ -3,7 +3,7 @@
  * Films. Whatever the bytes: what is told is consistent, its samples lie within the file, and there
  * are not more of them than the file has bytes; reading costs no more than the file's size allows;
  * a read that fails ends it with that error, behind a part of the same events; and tracks that are
- * not wanted change nothing for the others.
+ * not wanted change nothing for the others. Its cover, if it has one, lies within it, too.
  *
  * The first byte of the input says whether nothing comes behind it, or zeros in which samples may
  * lie: so that the index of a real film is a good seed without its media.
@@ -14,6 +14,7 @@
 #include "fuzz.h"
 #include "leat/error.h"
 #include "wire/mp4.h"
+#include "wire/mp4_cover.h"
 
 enum { TAIL_SIZE = 512 * 1024, READ_SIZE_MAX = MP4_STSD_MAX };
 
@@ -182,6 +183,29 @@ static void check_unwanted_tracks(const struct told *whole)
     }
 }
 
+/* The cover lies within the file, begins as it is said to, and is looked for within bounds. */
+static void check_cover(const struct told *like)
+{
+    struct told told = *like;
+    const struct mp4_source source = {.read = read_bytes, .user = &told, .size = told.file_size};
+    struct mp4_cover cover;
+    const int error = mp4_cover_find(&source, &cover);
+    ASSERT(error == 0 || error == -ENOENT);
+    ASSERT(told.read_count <= 2 * MP4_COVER_BOXES_MAX);
+    if (error)
+        return;
+    unsigned char first;
+    ASSERT(cover.size > 0 && cover.size <= MP4_COVER_SIZE_MAX);
+    ASSERT(cover.offset <= told.file_size && cover.size <= told.file_size - cover.offset);
+    ASSERT(read_bytes(&told, cover.offset, &first, 1) == 0);
+    ASSERT(first == (strcmp(cover.media_type, "image/png") == 0 ? 0x89 : 0xff));
+    const unsigned reads = told.read_count - 1;
+    for (told.fail_read = 1; told.fail_read <= reads; told.fail_read++) {
+        told.read_count = 0;
+        ASSERT(mp4_cover_find(&source, &cover) == -EIO);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0)
@@ -196,5 +220,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     check_failing_reads(&whole);
     check_unwanted_tracks(&whole);
+    check_cover(&like);
     return 0;
 }
