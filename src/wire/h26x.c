@@ -66,7 +66,8 @@ static bool set_format(struct h26x_sps *sps, uint32_t format, uint32_t luma, uin
     return true;
 }
 
-/* How many samples of brightness a sample of colour stands for: tables 6-1 of both standards. */
+/* How many samples of brightness a sample of colour stands for: tables 6-1 of both standards. Where
+ * there is none, and where the planes are coded each for itself, it is one, as in 4:4:4. */
 static unsigned chroma_width(unsigned format)
 {
     return format == 1 || format == 2 ? 2 : 1;
@@ -104,10 +105,10 @@ static bool is_high(unsigned profile)
 }
 
 /* False when they cannot be. */
-static bool take_high_fields(struct bits *bits, struct h26x_sps *sps, bool *ret_is_separate)
+static bool take_high_fields(struct bits *bits, struct h26x_sps *sps)
 {
     const uint32_t format = bits_take_ue(bits);
-    *ret_is_separate = format == 3 && bits_take(bits, 1);
+    bits_skip(bits, format == 3 ? 1 : 0); /* separate_colour_plane_flag */
     const uint32_t luma = bits_take_ue(bits), chroma = bits_take_ue(bits);
     bits_skip(bits, 1); /* qpprime_y_zero_transform_bypass_flag */
     if (bits_take(bits, 1)) {
@@ -146,12 +147,11 @@ int h264_sps_read(struct leat_slice nal, struct h26x_sps *ret_sps)
     struct bits bits = {.bytes = slice_of(bytes, unescape(nal, bytes, sizeof(bytes)))};
     if (h264_nal_type(nal) != H264_NAL_SPS)
         return -LEAT_E_MALFORMED;
-    bool is_separate = false;
     bits_skip(&bits, 8);
     const unsigned profile = bits_take(&bits, 8);
     bits_skip(&bits, 16);      /* constraints, level */
     (void)bits_take_ue(&bits); /* its number */
-    if (is_high(profile) && !take_high_fields(&bits, &sps, &is_separate))
+    if (is_high(profile) && !take_high_fields(&bits, &sps))
         return -LEAT_E_MALFORMED;
     (void)bits_take_ue(&bits); /* log2_max_frame_num_minus4 */
     if (!skip_order_count(&bits))
@@ -165,9 +165,9 @@ int h264_sps_read(struct leat_slice nal, struct h26x_sps *ret_sps)
     uint32_t crop[4] = {0};
     take_crop(&bits, crop);
     const unsigned fields = is_progressive ? 1 : 2;
-    const unsigned format = is_separate ? 0 : sps.chroma_format;
-    if (bits_overran(&bits) || !set_size(&sps, width, map_height * fields, crop,
-                                         chroma_width(format), chroma_height(format) * fields))
+    if (bits_overran(&bits) ||
+        !set_size(&sps, width, map_height * fields, crop, chroma_width(sps.chroma_format),
+                  chroma_height(sps.chroma_format) * fields))
         return -LEAT_E_MALFORMED;
     ASSERT(sps.width > 0 && sps.height > 0);
     *ret_sps = sps;
@@ -210,14 +210,13 @@ int h265_sps_read(struct leat_slice nal, struct h26x_sps *ret_sps)
     skip_layer_profiles(&bits, sps.layer_count);
     (void)bits_take_ue(&bits); /* its number */
     const uint32_t format = bits_take_ue(&bits);
-    const bool is_separate = format == 3 && bits_take(&bits, 1);
+    bits_skip(&bits, format == 3 ? 1 : 0); /* separate_colour_plane_flag */
     const uint32_t width = bits_take_ue(&bits), height = bits_take_ue(&bits);
     uint32_t crop[4] = {0};
     take_crop(&bits, crop);
     const uint32_t luma = bits_take_ue(&bits), chroma = bits_take_ue(&bits);
-    const unsigned unit_format = is_separate ? 0 : format;
     if (bits_overran(&bits) || sps.layer_count > 7 || !set_format(&sps, format, luma, chroma) ||
-        !set_size(&sps, width, height, crop, chroma_width(unit_format), chroma_height(unit_format)))
+        !set_size(&sps, width, height, crop, chroma_width(format), chroma_height(format)))
         return -LEAT_E_MALFORMED;
     ASSERT(sps.width > 0 && sps.height > 0);
     *ret_sps = sps;

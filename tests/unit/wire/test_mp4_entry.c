@@ -263,39 +263,66 @@ static void hevc_records(void **state)
     free(main.data);
 }
 
+/* Where the arrays of a record stand: of one parameter set each. */
+static void find_arrays(const unsigned char *record, size_t *ret_places)
+{
+    enum { FIRST = 23, HEAD = 5 };
+    size_t at = FIRST;
+    for (unsigned i = 0; i < 3; i++) {
+        ret_places[i] = at;
+        at += HEAD + (size_t)(record[at + 3] << 8 | record[at + 4]);
+    }
+}
+
 static void hevc_entries(void **state)
 {
     static const char *const codecs[] = {"hvc1.1.6.L120.90", "hvc1.4.10.L63.9E.8",
                                          "hvc1.4.10.L63.9D.8", "hvc1.4.10.L63.99.C8",
                                          "hvc1.1.6.L93.90"};
-    enum { SETS = 23 };
     for (unsigned i = 0; i < COUNT_OF(h265_pictures); i++) {
         unsigned char data[256];
+        size_t places[3];
         struct mp4_track track = {.id = 7};
         struct writer writer = writer_over(room, sizeof(room));
         const struct leat_slice record = hevc_record(i, data, sizeof(data));
-        data[SETS] &= 0x7f; /* "there may be more of them in the samples" */
+        find_arrays(data, places);
+        for (unsigned k = 0; k < 3; k++)
+            data[places[k]] &= 0x7f; /* "there may be more of them in the samples" */
         assert_int_equal(mp4_entry_hevc(&writer, record, &track), 0);
-        assert_int_equal((unsigned char)track.stsd.data[track.stsd.size - record.size + SETS],
-                         0x80 | H265_NAL_VPS);
+        for (unsigned k = 0; k < 3; k++)
+            assert_int_equal(
+                (unsigned char)track.stsd.data[track.stsd.size - record.size + places[k]],
+                0x80 | (H265_NAL_VPS + k));
         assert_string_equal(track.codec.text, codecs[i]);
         assert_int_equal(track.codec.width, h265_pictures[i].width);
         assert_int_equal(track.height, h265_pictures[i].height << 16);
         assert_int_equal(track.handler, VIDE);
         assert_int_equal(track.entry_count, 1);
-        /* Cut anywhere it is none. */
-        for (size_t cut = 0; cut < record.size; cut++) {
-            writer = writer_over(room, sizeof(room));
-            assert_int_equal(mp4_entry_hevc(&writer, slice_of(data, cut), &track),
-                             -LEAT_E_MALFORMED);
-            assert_int_equal(writer.size, 0);
-        }
-        data[SETS] = 39; /* a message, where the video parameter set was */
-        assert_int_equal(mp4_entry_hevc(&writer, record, &track), -LEAT_E_MALFORMED);
-        data[SETS] = H265_NAL_VPS;
-        data[0] = 2;
-        assert_int_equal(mp4_entry_hevc(&writer, record, &track), -LEAT_E_MALFORMED);
     }
+}
+
+static void what_is_no_hevc(void **state)
+{
+    unsigned char data[256];
+    size_t places[3];
+    struct mp4_track track;
+    struct writer writer = writer_over(room, sizeof(room));
+    const struct leat_slice record = hevc_record(0, data, sizeof(data));
+    find_arrays(data, places);
+    for (size_t cut = 0; cut < record.size; cut++)
+        assert_int_equal(mp4_entry_hevc(&writer, slice_of(data, cut), &track), -LEAT_E_MALFORMED);
+    for (unsigned k = 0; k < 3; k++) { /* a message, where a parameter set was */
+        const unsigned char before = data[places[k]];
+        data[places[k]] = 39;
+        assert_int_equal(mp4_entry_hevc(&writer, record, &track), -LEAT_E_MALFORMED);
+        data[places[k]] = before;
+    }
+    data[21] ^= 1; /* lengths of 3 bytes */
+    assert_int_equal(mp4_entry_hevc(&writer, record, &track), -LEAT_E_MALFORMED);
+    data[21] ^= 1;
+    data[0] = 2; /* a version to come */
+    assert_int_equal(mp4_entry_hevc(&writer, record, &track), -LEAT_E_MALFORMED);
+    assert_int_equal(writer.size, 0);
 }
 
 /* ---- AAC ------------------------------------------------------------------------------------- */
@@ -324,7 +351,9 @@ static void aac_entries(void **state)
         assert_int_equal(track.width, 0);
         assert_ptr_equal(track.stsd.data, room);
         assert_int_equal(mp4_be32(room), writer.size);
-        assert_int_equal(room[25], rows[i].channels); /* of the entry itself */
+        assert_int_equal(room[25], rows[i].channels); /* of the entry itself: 16 bits each */
+        assert_int_equal(mp4_be32(room + 32) >> 16,
+                         rows[i].sample_rate < 65536 ? rows[i].sample_rate : 0);
         free(config.data);
     }
     expect_refused(mp4_entry_aac, "", -LEAT_E_MALFORMED);
@@ -461,11 +490,11 @@ static void as_in_films(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pictures),     cmocka_unit_test(avc_records),
-        cmocka_unit_test(avc_entries),  cmocka_unit_test(what_is_no_avc),
-        cmocka_unit_test(hevc_records), cmocka_unit_test(hevc_entries),
-        cmocka_unit_test(aac_entries),  cmocka_unit_test(too_large),
-        cmocka_unit_test(as_in_films),
+        cmocka_unit_test(pictures),        cmocka_unit_test(avc_records),
+        cmocka_unit_test(avc_entries),     cmocka_unit_test(what_is_no_avc),
+        cmocka_unit_test(hevc_records),    cmocka_unit_test(hevc_entries),
+        cmocka_unit_test(what_is_no_hevc), cmocka_unit_test(aac_entries),
+        cmocka_unit_test(too_large),       cmocka_unit_test(as_in_films),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
