@@ -290,18 +290,24 @@ static int look_round(struct admin *admin, struct wishes wishes, struct sight *r
 static char *snapshot_of(struct admin *admin, bool is_for_people)
 {
     struct sight sight;
-    if (look_round(admin, (struct wishes){.viewers = true}, &sight) != 0)
+    struct live_info *channels = calloc(LIVE_CHANNELS_MAX, sizeof *channels);
+    if (!channels || look_round(admin, (struct wishes){.viewers = true}, &sight) != 0) {
+        free(channels);
         return NULL;
+    }
     const struct backend_sys *sys = admin->loop->sys;
     const struct dashboard_sight shown = {
         .metrics = &sight.metrics,
         .viewers = &sight.viewers,
+        .channels = channels,
+        .channel_count = admin->live ? live_list(admin->live, channels, LIVE_CHANNELS_MAX) : 0,
         .is_draining = atomic_load(&admin->is_draining),
         .now_ns = leat_now_ns(),
         .wall_ms = sys->wall_ns(sys) / LEAT_NS_PER_MS,
     };
     char *snapshot = dashboard_snapshot(admin->dashboard, &shown, is_for_people);
     sight_fini(&sight);
+    free(channels);
     return snapshot;
 }
 

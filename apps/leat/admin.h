@@ -30,6 +30,7 @@ struct admin {
     unsigned worker_count;
     struct leat_access_log *log; /* NULL: none */
     struct site_films *films;
+    struct live_hub *live; /* NULL: there are no channels */
     struct process_files files;
 
     /* admin's own */

@@ -409,6 +409,7 @@ static int start_admin(struct serve *serve)
     admin->worker_count = serve->settings.thread_count;
     admin->log = serve->log;
     admin->films = serve->site.films;
+    admin->live = serve->site.live ? serve->site.live->hub : NULL;
     const int error = admin_start(admin);
     leat_address_format(&admin->socket->address, text);
     if (error) {

@@ -11,6 +11,7 @@
 #ifndef LEAT_DASHBOARD_H
 #define LEAT_DASHBOARD_H
 
+#include "media/live.h"
 #include "metrics.h"
 #include "viewers.h"
 
@@ -25,6 +26,8 @@ enum {
 struct dashboard_sight {
     const struct metrics *metrics;
     const struct viewers_list *viewers; /* of all workers */
+    const struct live_info *channels;
+    unsigned channel_count;
     bool is_draining;
     int64_t now_ns, wall_ms;
 };

@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <string.h>
 
 #include <jansson.h>
 
@@ -288,6 +289,43 @@ static json_t *viewers_of(const struct dashboard_sight *sight)
     return viewers;
 }
 
+/* ---- Live ------------------------------------------------------------------------------------ */
+
+static uint64_t watching(const struct viewers_list *list, const char *channel)
+{
+    for (unsigned index = 0; index < list->title_count; index++)
+        if (list->titles[index].is_live && strcmp(list->titles[index].name, channel) == 0)
+            return list->titles[index].viewers;
+    return 0;
+}
+
+static json_t *channel_of(const struct dashboard_sight *sight, const struct live_info *info)
+{
+    static const char *const states[] = {[LIVE_STARTING] = "starting",
+                                         [LIVE_ON] = "live",
+                                         [LIVE_STALLED] = "stalled",
+                                         [LIVE_ENDED] = "ended"};
+    const struct live_track_info *video = &info->video;
+    return json_pack(
+        "{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "name",
+        text_of(info->name), "state", states[info->state], "peer", text_or_null(info->peer),
+        "since_s", number_of((double)(sight->wall_ms - info->since_ms) / 1e3), "viewers",
+        count_of(watching(sight->viewers, info->name)), "bits_per_s", count_of(info->bits_per_s),
+        "latency_ms", info->parts ? json_integer(info->latency_ms) : json_null(), "width",
+        video->is_there ? (int)video->codec.width : 0, "height",
+        video->is_there ? (int)video->codec.height : 0, "parts", count_of(info->parts), "segments",
+        count_of(info->segments), "epochs", count_of(info->epochs), "memory_bytes",
+        count_of(info->memory), "stored_bytes", count_of(info->stored));
+}
+
+static json_t *channels_of(const struct dashboard_sight *sight)
+{
+    json_t *channels = json_array();
+    for (unsigned index = 0; index < sight->channel_count; index++)
+        (void)json_array_append_new(channels, channel_of(sight, &sight->channels[index]));
+    return channels;
+}
+
 static json_t *totals_of(const struct dashboard *dashboard, const struct dashboard_sight *sight)
 {
     const struct dashboard_moment *from = dashboard_past(dashboard, 1);
@@ -312,7 +350,8 @@ char *dashboard_snapshot(const struct dashboard *dashboard, const struct dashboa
     const struct metrics *metrics = sight->metrics;
     ASSERT(dashboard->moment_count > 0 && metrics->count == dashboard->worker_count);
     json_t *json = json_pack(
-        "{s:I, s:o, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+        "{s:I, s:o, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+        "s:o}",
         "time_ms", (json_int_t)sight->wall_ms, "uptime_s",
         number_of((double)sight->wall_ms / 1e3 - metrics->process->start_s), "version",
         leat_version(), "engine", metrics->engine, "draining", sight->is_draining, "totals",
@@ -320,8 +359,8 @@ char *dashboard_snapshot(const struct dashboard *dashboard, const struct dashboa
         process_of(dashboard, metrics->process), "latency", latency_of(dashboard), "residency",
         residency_of(dashboard), "files", files_of(dashboard, metrics), "film_cache",
         film_cache_of(metrics->films), "connections", connections_of(metrics), "errors",
-        errors_of(metrics), "titles", titles_of(sight->viewers), "viewers", viewers_of(sight),
-        "history", history_of(dashboard));
+        errors_of(metrics), "channels", channels_of(sight), "titles", titles_of(sight->viewers),
+        "viewers", viewers_of(sight), "history", history_of(dashboard));
     char *text = json_dumps(json, (is_for_people ? JSON_INDENT(2) : JSON_COMPACT) |
                                       JSON_REAL_PRECISION(REAL_DIGITS));
     json_decref(json);

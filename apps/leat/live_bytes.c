@@ -11,9 +11,11 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/slice.h"
 #include "leat/clock.h"
 #include "net/file.h"
 #include "site_live.h"
+#include "viewers.h"
 
 enum {
     INIT_SIZE = 16 * 1024, /* does for all that is no attack */
@@ -70,6 +72,32 @@ static struct leat_file *file_of(struct live_piece *piece)
     return NULL;
 }
 
+/* For the dashboard. */
+static void note_viewer(const struct live_request *wanted, uint64_t bytes)
+{
+    static const enum viewer_stream streams[LIVE_STREAMS] = {
+        [LIVE_MUXED] = VIEWER_MUXED, [LIVE_VIDEO] = VIEWER_VIDEO, [LIVE_AUDIO] = VIEWER_AUDIO};
+    struct site_connection *connection =
+        leat_http_connection_memory(wanted->request, sizeof *connection);
+    struct cmcd cmcd = {0};
+    if (!connection || !slice_equal(leat_http_method(wanted->request), SLICE("GET")))
+        return;
+    viewers_read_cmcd(wanted->request, &cmcd);
+    struct viewer_note note = {
+        .request = wanted->request,
+        .connection = &connection->viewer,
+        .cmcd = &cmcd,
+        .folder = "",
+        .name = slice_from_text(live_channel_name(wanted->channel)),
+        .stream = streams[wanted->url.stream],
+        .is_live = true,
+        .bytes = bytes,
+        .now_ns = leat_now_ns(),
+    };
+    note.title = viewers_title(NULL, note.name);
+    viewers_note(&note);
+}
+
 static void reply_piece(struct live_request *wanted, struct live_piece *piece, const char *etag)
 {
     struct leat_vector *vectors =
@@ -91,6 +119,12 @@ static void reply_piece(struct live_request *wanted, struct live_piece *piece, c
     if (leat_http_reply_content(wanted->request, wanted->response, &content) != 0)
         (void)leat_http_reply_error(wanted->response, 503);
     leat_file_unref(file); /* the response holds it */
+    const int status = leat_http_status(wanted->response);
+    uint64_t bytes = 0;
+    for (unsigned index = 0; index < piece->range_count; index++)
+        bytes += piece->ranges[index].size;
+    if (status == 200 || status == 206)
+        note_viewer(wanted, bytes);
 }
 
 /* 404 for what is not there may be remembered by caches: not where it may come. */
@@ -149,6 +183,8 @@ static int send_part(struct live_request *wanted, unsigned part, struct live_des
         .file = file, .offset = piece.ranges[0].offset, .size = piece.ranges[0].size};
     error = leat_http_send(wanted->response, &vector, 1, leat_after_ms(SEND_TIMEOUT_MS));
     leat_file_unref(file);
+    if (!error)
+        note_viewer(wanted, vector.size);
     return error;
 }
 

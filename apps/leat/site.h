@@ -16,6 +16,7 @@
 #include <stddef.h>
 
 #include "leat/http.h"
+#include "site_pace.h"
 
 enum {
     SITE_ROOTS_MAX = 32,
@@ -67,6 +68,12 @@ struct site_place {
     const char *local;            /* in `path`, or "." */
     bool is_folder;
     char path[SITE_PATH_SIZE];
+};
+
+/* What a connection's requests leave for each other (leat_http_connection_memory). */
+struct site_connection {
+    struct pace_state pace;
+    uint64_t viewer; /* a number of its own, see viewers.h */
 };
 
 /* A folder, or "/" where there is no main root: then `root` and `folder` are NULL. `path` is the

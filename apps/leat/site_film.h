@@ -46,12 +46,6 @@ void site_films_read_counters(struct site_films *films, struct site_films_counte
 /* Paces what is no segment, where it is to be. */
 void site_pace_other(const struct site *site, struct leat_http_response *response);
 
-/* What a connection's requests leave for each other (leat_http_connection_memory). */
-struct site_connection {
-    struct pace_state pace;
-    uint64_t viewer; /* a number of its own, see viewers.h */
-};
-
 /* Was it the URL of a stream? Then it has been replied to. */
 bool site_reply_stream(const struct site *site, struct leat_http_request *request,
                        const struct site_place *place, struct leat_http_response *response);

@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/hash.h"
 #include "leat/clock.h"
 #include "site_film.h"
 #include "viewers.h"
@@ -85,16 +84,6 @@ void site_reply_init(struct film_request *wanted)
 
 /* ---- Pacing, and who watches ----------------------------------------------------------------- */
 
-static void read_cmcd(const struct leat_http_request *request, struct cmcd *cmcd)
-{
-    cmcd_parse_query(leat_http_query(request), cmcd);
-    if (cmcd->has_any)
-        return;
-#define X(name) cmcd_parse(leat_http_field(request, name), cmcd);
-    CMCD_FIELDS(X)
-#undef X
-}
-
 /* Bytes a second; 0: as fast as it goes. */
 static uint64_t pace(const struct film_request *wanted, const struct film_stream *stream,
                      const struct film_segment *segment, uint64_t title, const struct cmcd *cmcd,
@@ -143,7 +132,6 @@ static struct leat_slice rung_of(const char *path, size_t stem_size)
 static void account(const struct film_request *wanted, const struct film_stream *stream,
                     const struct film_segment *segment)
 {
-    static const struct hash_seed seed = {{0x70616365, 0x6c656174}};
     static const enum viewer_stream streams[] = {[FILM_STREAM_MUXED] = VIEWER_MUXED,
                                                  [FILM_STREAM_VIDEO] = VIEWER_VIDEO,
                                                  [FILM_STREAM_AUDIO] = VIEWER_AUDIO};
@@ -154,7 +142,7 @@ static void account(const struct film_request *wanted, const struct film_stream 
     char stem[SITE_PATH_SIZE];
     struct cmcd cmcd = {0};
     film_stem_path(wanted->path, true, stem);
-    read_cmcd(wanted->request, &cmcd);
+    viewers_read_cmcd(wanted->request, &cmcd);
     struct viewer_note note = {
         .request = wanted->request,
         .connection = &connection->viewer,
@@ -167,7 +155,7 @@ static void account(const struct film_request *wanted, const struct film_stream 
                      : 0,
         .now_ns = leat_now_ns(),
     };
-    note.title = (hash_bytes(&seed, note.name) ^ (uintptr_t)wanted->root) | 1;
+    note.title = viewers_title(wanted->root, note.name);
     note.detail = rung_of(wanted->path, note.name.size);
     if (wanted->site->films->pace.kind != PACE_OFF)
         note.pace_bytes_per_s = pace(wanted, stream, segment, note.title, &cmcd, &connection->pace);

@@ -264,6 +264,23 @@ void viewers_note(const struct viewer_note *note)
     list_push_back(&own->line, &viewer->line);
 }
 
+void viewers_read_cmcd(const struct leat_http_request *request, struct cmcd *cmcd)
+{
+    cmcd_parse_query(leat_http_query(request), cmcd);
+    if (cmcd->has_any)
+        return;
+#define X(name) cmcd_parse(leat_http_field(request, name), cmcd);
+    CMCD_FIELDS(X)
+#undef X
+}
+
+/* Without the seed: it also stands for a title where nobody looks. */
+uint64_t viewers_title(const void *place, struct leat_slice name)
+{
+    static const struct hash_seed title_seed = {{0x7469746c, 0x6c656174}};
+    return (hash_bytes(&title_seed, name) ^ (uintptr_t)place) | 1;
+}
+
 /* ---- Looking --------------------------------------------------------------------------------- */
 
 void viewers_read_counters(int64_t now_ns, struct viewers_counters *ret_counters)

@@ -54,6 +54,11 @@ void viewers_close(void);
 
 void viewers_note(const struct viewer_note *note);
 
+/* What the client says, in its query or its fields; *cmcd is all zero to begin with. */
+void viewers_read_cmcd(const struct leat_http_request *request, struct cmcd *cmcd);
+/* The number of a title: of a name in a place, such as below a root. */
+uint64_t viewers_title(const void *place, struct leat_slice name);
+
 /* ---- Looking --------------------------------------------------------------------------------- */
 
 /* Texts are any bytes, and end with a zero. */
