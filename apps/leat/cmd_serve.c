@@ -298,6 +298,7 @@ static int enter_sandbox(struct serve *serve)
     struct sandbox_options options = {.mode = (enum sandbox_mode)serve->sandbox_mode,
                                       .program = serve->program.path};
     options.reads_everywhere = serve->site.follow_symlinks;
+    options.settings = serve->live_keys;
     if (serve->site.main.directory)
         options.readable[options.readable_count++] = serve->site.main.directory;
     for (unsigned index = 0; index < serve->site.root_count; index++)

@@ -128,6 +128,8 @@ static void allow_all(struct landlock *landlock, const struct sandbox_options *o
         allow(landlock, "/", FS_READ_FILE | FS_READ_DIR);
     for (size_t index = 0; index < options->readable_count; index++)
         allow(landlock, options->readable[index], FS_READ_FILE | FS_READ_DIR);
+    if (options->settings)
+        allow_folder_of(landlock, options->settings, FS_READ_FILE);
     for (size_t index = 0; index < options->writable_count; index++)
         allow_folder_of(landlock, options->writable[index], FS_WRITE_FILE | FS_MAKE_REG);
     for (size_t index = 0; index < options->removable_count; index++)

@@ -26,6 +26,9 @@ struct sandbox_options {
     /* Folders to read below. What is not there is left out, as in the lists below. */
     const char *readable[SANDBOX_PATHS_MAX];
     size_t readable_count;
+    /* A file to read, in a folder that is opened for that: who replaces it makes a new one, and a
+     * successor of this process reads that. NULL: none. */
+    const char *settings;
     /* Files to write to, which may have to be made anew; their folders are opened for that. */
     const char *writable[SANDBOX_PATHS_MAX];
     size_t writable_count;
