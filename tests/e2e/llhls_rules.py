@@ -33,8 +33,8 @@ BEFORE_PARTS = {"EXT-X-DISCONTINUITY", "EXT-X-KEY", "EXT-X-MAP", "EXT-X-PROGRAM-
       "The value is the total presentation duration of samples in the segment … preferring "
       "video media over audio", over=lambda session: session.media.segments())
 def extinf_is_true(listed, fragments):
-    """Sound is cut where its frames are, beside a video that is cut elsewhere."""
-    slack_s = SAMPLE_S if fragments[0].kind == "video" else fragments[0].sample_s + SAMPLE_S
+    """Sound beside a video is cut where its own frames are, at both ends."""
+    slack_s = SAMPLE_S if fragments[0].kind == "video" else 2 * fragments[0].sample_s
     told = listed.duration
     real = sum(fragment.end - fragment.begin for fragment in fragments)
     if abs(told - real) > slack_s:

@@ -189,7 +189,7 @@ class Watcher:
         self.session.fetches.append(Fetch(answer, kind, self.url, *key, listed_s=first,
                                           last_s=last))
 
-    # ---- What must be refused, and what comes at once ----------------------------------------------
+    # ---- What must be refused, and what comes at once --------------------------------------------
 
     def probe_past(self):
         self.poll(msn=self.known.last_whole)
