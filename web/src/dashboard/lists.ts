@@ -5,7 +5,9 @@ import * as format from './format';
 import type { Channel, Title, Viewer } from './snapshot';
 import { table } from './table';
 
-const BUFFER_FULL_MS = 30000, BUFFER_LOW_MS = 4000;
+// who watches live keeps little
+const fullBufferMs = ({ live }: Viewer) => (live ? 6000 : 30000);
+const lowBufferMs = ({ live }: Viewer) => (live ? 500 : 4000);
 
 const none = (value: number) => (value ? '' : 'quiet');
 const trouble = (value: number) => (value ? 'warn' : 'quiet');
@@ -24,7 +26,7 @@ export const channelTable = () => table<Channel>({
     { name: 'Bit rate in', text: row => format.bitRate(row.bits_per_s),
       order: row => row.bits_per_s, isMinor: true },
     { name: 'Latency', order: row => row.latency_ms ?? -1,
-      text: row => (row.latency_ms === null ? '–' : `${row.latency_ms}\u202fms`) },
+      text: row => (row.latency_ms === null ? '–' : `${Math.max(row.latency_ms, 0)}\u202fms`) },
     { name: 'Parts', text: row => format.count(row.parts), order: row => row.parts, isMinor: true },
     { name: 'Memory', text: row => format.bytes(row.memory_bytes), order: row => row.memory_bytes,
       isMinor: true },
@@ -82,8 +84,9 @@ export const viewerTable = () => table<Viewer>({
       tone: row => (row.pace_bits_per_s === null ? 'quiet' : '') },
     { name: 'Buffer', order: row => row.buffer_ms ?? -1,
       text: row => format.seconds(row.buffer_ms === null ? null : row.buffer_ms / 1000),
-      tone: row => (row.buffer_ms !== null && row.buffer_ms < BUFFER_LOW_MS ? 'warn' : ''),
-      fill: row => (row.buffer_ms === null ? null : Math.min(row.buffer_ms / BUFFER_FULL_MS, 1)) },
+      tone: row => (row.buffer_ms !== null && row.buffer_ms < lowBufferMs(row) ? 'warn' : ''),
+      fill: row =>
+        (row.buffer_ms === null ? null : Math.min(row.buffer_ms / fullBufferMs(row), 1)) },
     { name: 'Stalls', text: row => format.count(row.stalls), order: row => row.stalls,
       tone: row => trouble(row.stalls) },
     { name: 'Sent', text: row => format.bytes(row.sent_bytes), order: row => row.sent_bytes,

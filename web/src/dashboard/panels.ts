@@ -92,8 +92,7 @@ export function traffic(): Panel {
 
 export function latency(): Panel {
   const chart = columnChart(120), list = facts(), note = h('p', { class: 'note' });
-  // a label below some of the bounds: more would not fit
-  const labelled = new Set([100, 1000, 10000, 100000, 1000000]);
+  const labelled = new Set([100, 10000, 1000000]); // more would not fit
   return {
     root: card('Time to answer', chart.root, list.root, note),
     draw({ latency: { seconds, bounds_us, counts, p50_us, p90_us, p99_us } }) {
@@ -120,7 +119,7 @@ function describe(worker: Worker): [text: string, tone: string] {
 export function cores(): Panel {
   const body = h('tbody');
   const grid = h('table', { class: 'cores', 'aria-labelledby': 'card-processor' },
-    h('thead', {}, h('tr', {}, ...['Thread', 'of a core', 'Conns', 'Req/s'].map(
+    h('thead', {}, h('tr', {}, ...['Thread', 'Of a core', 'Connections'].map(
       (name, index) => h('th', { scope: 'col', class: index ? 'number' : 'words' }, name)))),
     body);
   const list = facts();
@@ -130,7 +129,7 @@ export function cores(): Panel {
     draw({ workers, process }) {
       if (lines.length !== workers.length) {
         lines = workers.map(() => [h('th', { scope: 'row' }), h('td', { class: 'number' }),
-          h('td', { class: 'number' }), h('td', { class: 'number' })]);
+          h('td', { class: 'number' })]);
         body.replaceChildren(...lines.map(cells => h('tr', {}, ...cells)));
       }
       workers.forEach((worker, index) => {
@@ -141,7 +140,6 @@ export function cores(): Panel {
         setAttribute(cells[1]!, 'data-meter', 'on');
         cells[1]!.style.setProperty('--share', String(Math.min(worker.cpu ?? 0, 1)));
         setText(cells[2]!, format.count(worker.connections));
-        setText(cells[3]!, format.count(worker.requests_per_s));
       });
       const ours = workers.reduce((sum, worker) => sum + (worker.cpu ?? 0), 0);
       const others = Math.max(0, process.cpu - ours);
@@ -159,8 +157,8 @@ export function caches(): Panel {
     root: card('Memory and caches', list.root),
     draw({ residency, files, film_cache: films }) {
       list.draw([
-        ['Bytes that were in memory', format.percent(residency.share)],
-        ['Read from disk, last minute', format.bytes(residency.filled_bytes)],
+        ['Sent from memory', format.percent(residency.share)],
+        ['Read from disk first', format.bytes(residency.filled_bytes)],
         ['Files found open', format.percent(files.share)],
         ['Files held open', format.count(files.entries)],
         ['Film indexes', `${format.count(films.entries)}, ${format.bytes(films.bytes)}`],
