@@ -487,6 +487,7 @@ static int open_films(struct serve *serve)
     return error;
 }
 
+/* Keys are nobody's to read but ours: before privileges go. */
 static int open_live(struct serve *serve)
 {
     char error[256];
@@ -502,8 +503,8 @@ static int start(struct serve *serve)
 {
     if (serve->has_admin)
         process_files_open(&serve->admin.files);
-    if (open_sockets(serve) != 0 || give_up_privileges(serve) != 0 || open_site(serve) != 0 ||
-        open_films(serve) != 0 || open_live(serve) != 0 || open_log(serve) != 0)
+    if (open_sockets(serve) != 0 || open_live(serve) != 0 || give_up_privileges(serve) != 0 ||
+        open_site(serve) != 0 || open_films(serve) != 0 || open_log(serve) != 0)
         return -1;
     serve->settings.site = &serve->site;
     serve->settings.sockets = &serve->sockets;
