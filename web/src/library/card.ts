@@ -12,7 +12,8 @@ import { clock, codecNames, resolution, since, size, spokenTime } from '../share
 function factsOf(entry: Entry, info: Info | null): string {
   const facts = [];
   if (info && info.width > 0) facts.push(resolution(info.width, info.height));
-  if (info?.codecs) facts.push(codecNames(info.codecs).join(' + '));
+  const [codec] = codecNames(info?.codecs ?? ''); // the picture's, if there is one
+  if (codec !== undefined) facts.push(codec);
   facts.push(size(entry.size));
   return facts.join(' · ');
 }
@@ -81,9 +82,9 @@ export class ChannelCard {
     setText(this.badge, words[channel.state]);
     this.badge.dataset.state = channel.state;
     const facts = [];
-    if (channel.height > 0) facts.push(resolution(channel.width, channel.height));
-    if (channel.state !== 'ended') facts.push(since(channel.sinceMs, Date.now()));
     facts.push(`${channel.viewers} watching`);
+    if (channel.sinceMs > 0) facts.push(since(channel.sinceMs, Date.now()));
+    if (channel.height > 0) facts.push(resolution(channel.width, channel.height));
     setText(this.facts, facts.join(' · '));
   }
 }

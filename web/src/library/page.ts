@@ -196,7 +196,7 @@ export class Library {
 
   private fill(shelf: Shelf<Entry>, entries: Entry[]): void {
     shelf.section.hidden = entries.length === 0;
-    setText(shelf.count, String(entries.length));
+    setText(shelf.count, entries.length.toLocaleString());
     shelf.grid.set(entries);
   }
 

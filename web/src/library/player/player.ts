@@ -18,7 +18,9 @@ import type { Problem } from './problems.js';
 import { wordsFor } from './problems.js';
 import type { Program } from './program.js';
 import { placeText, SeekBar } from './seekbar.js';
-import { applyHabits, chooseSubtitles, settingsOf, speedName, SPEEDS } from './settings.js';
+import {
+  applyAudioHabit, applySubtitleHabit, chooseSubtitles, settingsOf, speedName, SPEEDS,
+} from './settings.js';
 import { startEngine } from './source.js';
 import { Stage, turn } from './stage.js';
 
@@ -36,7 +38,7 @@ export class Player {
   private starts = 0; // counts beginnings: one that was overtaken gives up
   private isPlain = false; // the film as a file, since its stream would not play
   private speed = 1;
-  private applied = { subtitles: false, audio: false };
+  private hasApplied = { subtitles: false, audio: false };
   private notedAt = 0;
   private busyTimer = 0;
   private channelState = '';
@@ -97,7 +99,7 @@ export class Player {
     const number = ++this.starts;
     this.engine?.destroy();
     this.engine = null;
-    this.applied = { subtitles: false, audio: false };
+    this.hasApplied = { subtitles: false, audio: false };
     this.stage.forgive();
     this.stage.showBusy(true);
     try {
@@ -135,16 +137,16 @@ export class Player {
 
   private onFailure(problem: Problem): void {
     const { program, video, stage } = this;
-    if (problem.cause === 'unsupported' && program.fileUrl && program.streamUrl && !this.isPlain) {
-      this.isPlain = true; // the browser itself may know a format that MediaSource does not
+    const isOfFilm = problem.cause === 'unsupported' || problem.cause === 'broken';
+    if (isOfFilm && program.fileUrl && program.streamUrl && !this.isPlain) {
+      this.isPlain = true; // the browser itself may cope with what MediaSource does not
       void this.start(video.currentTime || resumeAt(program.key));
       return;
     }
     if (program.isLive && this.channelState === 'ended') problem.cause = 'gone';
     video.pause();
     const at = video.currentTime;
-    const file = problem.cause === 'unsupported' || problem.cause === 'broken'
-      ? program.fileUrl : null;
+    const file = isOfFilm ? program.fileUrl : null;
     stage.complain(wordsFor(problem, program.isLive), problem.detail, () => {
       this.isPlain = false;
       void this.start(program.isLive ? 0 : at || resumeAt(program.key));
@@ -155,9 +157,13 @@ export class Player {
     const { engine, stage } = this;
     if (!engine) return;
     const tracks = engine.subtitles();
-    if ((tracks.length > 0 && !this.applied.subtitles)
-        || (engine.audio().length > 0 && !this.applied.audio)) {
-      this.applied = applyHabits(engine);
+    if (tracks.length > 0 && !this.hasApplied.subtitles) {
+      this.hasApplied.subtitles = true; // first: choosing a track brings us here again
+      applySubtitleHabit(engine);
+    }
+    if (engine.audio().length > 0 && !this.hasApplied.audio) {
+      this.hasApplied.audio = true;
+      applyAudioHabit(engine);
     }
     stage.subtitles.hidden = tracks.length === 0;
     stage.subtitles.setAttribute('aria-pressed', String(engine.subtitlesNow() !== -1));
@@ -233,12 +239,15 @@ export class Player {
       video.muted = false;
       video.volume = Number(stage.volume.value);
     }, { signal });
-    stage.dialog.addEventListener('cancel', (event) => {
-      event.preventDefault(); // Escape: a step back at a time
+    stage.dialog.addEventListener('cancel', (event) => { // a phone's gesture to go back
+      event.preventDefault();
       this.stepBack();
     }, { signal });
-    stage.dialog.addEventListener('keydown', (event) => {
-      if (event.key === 'Escape') return; // comes as "cancel"
+    stage.dialog.addEventListener('close', () => { // a second such gesture cannot be refused
+      if (!signal.aborted) this.leave();
+    }, { signal });
+    document.addEventListener('keydown', (event) => { // wherever the focus was lost to
+      this.controls.wake();
       const command = commandOf(event);
       if (!command) return;
       event.preventDefault();

@@ -11,6 +11,7 @@ export interface Problem {
 export function causeOfStatus(status: number): Cause {
   if (status === 404 || status === 410) return 'gone';
   if (status === 401 || status === 403) return 'forbidden';
+  if (status === 415 || status === 422) return 'unsupported'; // a film that cannot be streamed
   if (status === 0) return 'unreachable';
   return 'server';
 }

@@ -87,12 +87,13 @@ export function preferred(choices: readonly Choice[], language: string): Choice 
     ?? choices.find((choice) => plain(choice.label) === wanted) ?? null;
 }
 
-/** Chooses as the viewer did before, once there are tracks to choose from. */
-export function applyHabits(engine: Engine): { subtitles: boolean; audio: boolean } {
-  const { subtitles, audio } = habits();
-  const text = engine.subtitles(), sound = engine.audio();
-  const wantedText = preferred(text, subtitles), wantedSound = preferred(sound, audio);
-  if (wantedText) engine.setSubtitles(wantedText.id);
-  if (wantedSound && wantedSound.id !== engine.audioNow()) engine.setAudio(wantedSound.id);
-  return { subtitles: text.length > 0, audio: sound.length > 0 };
+/** Choose as the viewer did before, once there are tracks to choose from. */
+export function applySubtitleHabit(engine: Engine): void {
+  const wanted = preferred(engine.subtitles(), habits().subtitles);
+  if (wanted) engine.setSubtitles(wanted.id);
+}
+
+export function applyAudioHabit(engine: Engine): void {
+  const wanted = preferred(engine.audio(), habits().audio);
+  if (wanted && wanted.id !== engine.audioNow()) engine.setAudio(wanted.id);
 }

@@ -168,7 +168,7 @@ export class Stage {
   hideHelp(): boolean {
     if (this.help.hidden) return false;
     this.help.hidden = true;
-    this.keys.focus();
+    (this.keys.offsetParent ? this.keys : this.play).focus();
     return true;
   }
 
