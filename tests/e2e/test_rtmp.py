@@ -15,7 +15,7 @@ import time
 import pytest
 
 import film_maker
-from conftest import await_true
+from conftest import await_true, is_running
 from framehash import decode, probe_tracks
 from rtmp_client import AUDIO, VIDEO, Publisher, messages_of
 
@@ -309,6 +309,24 @@ def test_the_server_ends_and_says_so(studio):
         begin = time.monotonic()
         server.stop(0)
         assert time.monotonic() - begin < 7
+
+
+@pytest.mark.mostly_on("epoll")
+def test_a_successor_takes_publishers_over(studio):
+    server, address = studio()
+    server.expect_on_stderr(r"leat serve: process \d+ has taken over; \d+ ends")
+    with Publisher(address) as publisher:
+        assert publisher.publish("cam")[0] == START
+        os.kill(server.pid, signal.SIGUSR2)
+        assert publisher.next_status() == ("NetStream.Failed", "the server is ending")
+    successor = int(re.search(r"process (\d+) has taken over", server.stderr())[1])
+    try:
+        with Publisher(address) as publisher:
+            assert publisher.publish("cam")[0] == START
+    finally:
+        os.kill(successor, signal.SIGTERM)
+    await_true(lambda: not is_running(successor))
+    server.stop(0)
 
 
 @pytest.mark.long
