@@ -309,7 +309,9 @@ static int begin_segment(struct live_publisher *publisher, int64_t begin)
     list_init(&record->node);
     record->epoch = publisher->epoch;
     record->segment = segment;
-    record->begin_us = us_of(lead, begin);
+    /* Ticks may be coarser than what came before. */
+    const int64_t begin_us = us_of(lead, begin);
+    record->begin_us = begin_us > channel->end_us ? begin_us : channel->end_us;
     record->parts = parts;
     record->part_capacity = LIVE_PARTS_AT_FIRST;
     publisher->segment_begin = begin;
@@ -445,11 +447,24 @@ static int make_room(struct live_publisher *publisher)
     return parts ? 0 : live_refuse(publisher, -ENOMEM, "there is no memory for another part");
 }
 
+/* Where what the other track has beyond the lead's last sample ends, in the lead's ticks; what is
+ * longer than a part is no rest. */
+static int64_t rest_end(const struct live_publisher *publisher, const struct live_input *lead)
+{
+    const struct live_input *other = &publisher->inputs[lead == &publisher->inputs[0] ? 1 : 0];
+    const int64_t most_us = us_of(lead, lead->cut_dts) + part_limit_us(publisher->channel);
+    const int64_t end_us = us_of(other, end_or_guess(other, other->count));
+    const int64_t end = live_ticks(end_us < most_us ? end_us : most_us, lead->mp4.timescale);
+    return end > lead->cut_dts ? end : lead->cut_dts;
+}
+
+/* Of `count` samples of the lead; 0: of the other track's rest alone, at the end. */
 static int make_part(struct live_publisher *publisher, size_t count, bool is_last)
 {
     struct live_channel *channel = publisher->channel;
     struct live_input *lead = live_lead(publisher);
-    const int64_t begin = lead->samples[0].dts, end = end_or_guess(lead, count);
+    const int64_t begin = count > 0 ? lead->samples[0].dts : lead->cut_dts;
+    const int64_t end = count > 0 ? end_or_guess(lead, count) : rest_end(publisher, lead);
     const int64_t begin_us = us_of(lead, begin), end_us = us_of(lead, end);
     int error = publisher->record ? make_room(publisher) : begin_segment(publisher, begin);
     if (error)
@@ -457,17 +472,18 @@ static int make_part(struct live_publisher *publisher, size_t count, bool is_las
     const struct live_record *record = publisher->record;
     struct live_part part = {.offset = record->size,
                              .duration_us = (uint32_t)(end_us - begin_us),
-                             .is_independent = lead->samples[0].is_sync};
+                             .is_independent = count > 0 && lead->samples[0].is_sync};
     const uint64_t offset = record->size;
     publisher->segment_frames += (unsigned)count;
-    publisher->frame_us = us_of(lead, end - lead->samples[count - 1].dts);
+    if (count > 0)
+        publisher->frame_us = us_of(lead, end - lead->samples[count - 1].dts);
     for (unsigned kind = 0; kind < 2 && !error; kind++) {
         struct live_input *input = &publisher->inputs[kind];
         if (!input->is_there)
             continue;
-        const size_t wanted = input == lead ? count
-                              : is_last     ? input->count
-                                            : count_before(input, end_us);
+        const size_t wanted = input == lead          ? count
+                              : is_last && count > 0 ? input->count
+                                                     : count_before(input, end_us);
         error = write_fragment(publisher, kind, wanted, record->segment, offset + part.sizes[0],
                                &part.sizes[kind]);
     }
@@ -507,5 +523,5 @@ int live_cut(struct live_publisher *publisher, bool is_last)
         if (ends_segment || publisher->record->part_count == LIVE_PARTS_MAX)
             live_seal(publisher, ends_segment);
     }
-    return 0;
+    return is_last && other->count > 0 ? make_part(publisher, 0, true) : 0;
 }

@@ -561,6 +561,27 @@ static void who_comes_back_goes_on(void)
     live_channel_unref(channel);
 }
 
+/* Audio that ends later than the video, whose last part is out: to the end, but not beyond. */
+static void the_rest_of_the_sound_is_kept(void)
+{
+    static struct seen seen;
+    struct camera camera = {.has_durations = true};
+    open_camera(&camera, "cam", true);
+    assert_int_equal(run_camera(&camera, 110, true), 0);
+    for (unsigned rest = 0; rest < 8; rest++)
+        assert_int_equal(send_sample(&camera, 1, camera.sound++), 0);
+    close_camera(&camera, true);
+    struct live_channel *channel = must_find("cam");
+    struct live_view *view = live_look(channel);
+    struct bytes bytes = all_of(channel, view, LIVE_MUXED);
+    look_into(&bytes, &seen);
+    assert_int_equal(seen.counts[0], 110);
+    assert_int_equal(seen.counts[1], camera.sound);
+    free(bytes.data);
+    free(view);
+    live_channel_unref(channel);
+}
+
 static void one_publishes_a_name(void)
 {
     struct camera camera = {.has_durations = true};
@@ -641,6 +662,7 @@ LIVE_TEST(who_jumps_all_the_time_is_sent_away)
 LIVE_TEST(small_falls_are_put_right)
 LIVE_TEST(another_resolution_is_another_init)
 LIVE_TEST(who_comes_back_goes_on)
+LIVE_TEST(the_rest_of_the_sound_is_kept)
 LIVE_TEST(one_publishes_a_name)
 LIVE_TEST(what_is_old_goes)
 LIVE_TEST(changes_are_told_once_a_turn)
@@ -661,6 +683,7 @@ int main(void)
         cmocka_unit_test(test_small_falls_are_put_right),
         cmocka_unit_test(test_another_resolution_is_another_init),
         cmocka_unit_test(test_who_comes_back_goes_on),
+        cmocka_unit_test(test_the_rest_of_the_sound_is_kept),
         cmocka_unit_test(test_one_publishes_a_name),
         cmocka_unit_test(test_what_is_old_goes),
         cmocka_unit_test(test_changes_are_told_once_a_turn),
