@@ -123,8 +123,12 @@ def kept_until_s(fetch, lists):
 @rule("6.2.6",
       "A hinted resource MUST be available for request when its EXT-X-PRELOAD-HINT tag is added "
       "to the Playlist", over=fetched("hint"))
-def hints_are_answered(_, fetch):
-    if fetch.answer.status != 200 or not fetch.answer.body:
+def hints_are_answered(session, fetch):
+    """A server MAY choose not to publish what it has hinted, when plans change or the channel ends:
+    then it is in no playlist."""
+    segment = session.media.listed.get(fetch.playlist, {}).get(fetch.msn)
+    is_listed = segment and fetch.part < len(segment.parts)
+    if is_listed and (fetch.answer.status != 200 or not fetch.answer.body):
         return f"{fetch.answer.status}"
 
 
