@@ -88,6 +88,8 @@ static void publish(struct live_request *wanted, struct live_publisher *publishe
         live_refuse_push(wanted, error, reason);
     else if (!is_whole)
         live_reply_line(wanted, 400, "it ends in the middle of a fragment");
+    else if (!live_publisher_has_tracks(publisher))
+        live_reply_line(wanted, 400, "there is neither video nor audio in it");
     else
         (void)leat_http_reply_error(wanted->response, 204);
     mp4_push_destroy(push);

@@ -87,6 +87,8 @@ int live_publish(struct live_hub *hub, const char *name, const char *peer,
 int live_publisher_track(unsigned index, const struct mp4_track *track, void *user);
 int live_publisher_sample(unsigned index, const struct media_sample *sample, void *user);
 const char *live_publisher_reason(const struct live_publisher *publisher);
+/* Has it announced anything that can be seen or heard? */
+bool live_publisher_has_tracks(const struct live_publisher *publisher);
 /* `is_over`: the publisher has said so, and the channel ends. Else it may come back in time. What
  * was gathered becomes a last part. */
 void live_publisher_end(struct live_publisher *publisher, bool is_over);

@@ -42,6 +42,11 @@ const char *live_publisher_reason(const struct live_publisher *publisher)
     return publisher->reason;
 }
 
+bool live_publisher_has_tracks(const struct live_publisher *publisher)
+{
+    return publisher->inputs[0].is_there || publisher->inputs[1].is_there;
+}
+
 /* ---- Tracks ---------------------------------------------------------------------------------- */
 
 static bool is_same_track(const struct live_input *input, const struct mp4_track *track)

@@ -40,7 +40,8 @@ def lay_page(root):
     """Puts the page and the players below what is served."""
     folder = root / PAGE
     folder.mkdir(exist_ok=True)
-    for path in [PACKAGES / name for name in PLAYERS] + [HERE / "play.html", HERE / "play.js"]:
+    pages = [HERE / name for name in ("play.html", "play.js", "live.js")]
+    for path in [PACKAGES / name for name in PLAYERS] + pages:
         shutil.copy(path, folder / path.name)
 
 
@@ -89,6 +90,25 @@ def state(driver, number):
 def fetched(driver):
     """[URL, when it was there, bytes] of everything so far."""
     return driver.execute_script("return fetched")
+
+
+def watch(driver, player, url, options):
+    """Starts a viewer of a live channel; its number."""
+    return driver.execute_script(
+        "new LiveViewer(...arguments); return live_viewers.length - 1", player, url, options)
+
+
+def seen(driver, number):
+    """What a viewer of a live channel has to tell so far."""
+    return driver.execute_script("return live_viewers[arguments[0]].record", number)
+
+
+def forget(driver, number):
+    driver.execute_script("live_viewers[arguments[0]].forget()", number)
+
+
+def leave(driver, number):
+    driver.execute_script("live_viewers[arguments[0]].player.stop()", number)
 
 
 def stop(driver, number):
