@@ -12,7 +12,7 @@ import { LiveRow } from './channels.js';
 import type { Shape } from './grid.js';
 import { Grid } from './grid.js';
 import { h, icon, setText } from '../shared/dom.js';
-import { size } from '../shared/format.js';
+import { counted, size } from '../shared/format.js';
 import { load, save } from '../shared/store.js';
 
 const SETTINGS = 'leat:library';
@@ -204,7 +204,9 @@ export class Library {
   private announce(found: Found): void {
     clearTimeout(this.announceTimer);
     const { folders, films, files } = found;
-    const text = `${films.length} films, ${folders.length} folders, ${files.length} other files`;
+    const counts = [counted(films.length, 'film'), counted(folders.length, 'folder'),
+      counted(files.length, 'other file')];
+    const text = counts.filter((count) => !count.startsWith('0')).join(', ') || 'Nothing found';
     this.announceTimer = setTimeout(() => setText(this.status, text), 600);
   }
 

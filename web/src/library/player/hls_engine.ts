@@ -7,6 +7,7 @@ import type { ErrorData, HlsConfig } from 'hls.js';
 import type { Choice, Engine, EngineEvents } from './engine.js';
 import { NO_RANGE } from './engine.js';
 import type { Problem } from './problems.js';
+import { habits } from './memory.js';
 import { causeOfStatus } from './problems.js';
 import type { Program } from './program.js';
 import { bitRate, codecNames, languageName, resolution } from '../../shared/format.js';
@@ -32,9 +33,11 @@ export function warmUp(): void {
 
 const RECOVERIES = 2, RECOVERIES_WITHIN_MS = 30000;
 const AT_EDGE_S = 2; // more than this behind where one joins is no longer "live"
+const NO_LANGUAGE = '-'; // no track is of it
 const session = crypto.randomUUID?.() ?? String(Math.random()).slice(2); // not on plain http
 
 function configOf(program: Program, startS: number): Partial<HlsConfig> {
+  const { subtitles, audio } = habits();
   return {
     enableWorker: false, // fragmented MP4 goes to the decoder as it is
     lowLatencyMode: program.isLive,
@@ -44,7 +47,9 @@ function configOf(program: Program, startS: number): Partial<HlsConfig> {
     backBufferLength: 60,
     capLevelToPlayerSize: true,
     abrEwmaDefaultEstimate: 4e6,
-    subtitlePreference: { lang: 'none' },
+    // Those of the last time; without a preference hls.js would choose for itself.
+    subtitlePreference: { lang: subtitles || NO_LANGUAGE },
+    ...(audio === '' ? {} : { audioPreference: { lang: audio } }),
     cmcd: { sessionId: session, contentId: program.title.slice(0, 64) },
   };
 }

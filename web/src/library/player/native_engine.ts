@@ -3,6 +3,7 @@
 
 import type { Choice, Engine, EngineEvents } from './engine.js';
 import { NO_RANGE } from './engine.js';
+import { habits } from './memory.js';
 import type { Cause } from './problems.js';
 import { causeOfStatus } from './problems.js';
 import type { Program } from './program.js';
@@ -37,7 +38,8 @@ export class NativeEngine implements Engine {
       Object.assign(track, { kind: 'subtitles', src, srclang, label });
       this.video.append(track);
     }
-    this.events.changed();
+    const { subtitles } = habits();
+    this.setSubtitles(this.subtitles().findIndex(({ language }) => language === subtitles));
   }
 
   private async explain(): Promise<void> {

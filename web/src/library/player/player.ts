@@ -18,9 +18,7 @@ import type { Problem } from './problems.js';
 import { wordsFor } from './problems.js';
 import type { Program } from './program.js';
 import { placeText, SeekBar } from './seekbar.js';
-import {
-  applyAudioHabit, applySubtitleHabit, chooseSubtitles, settingsOf, speedName, SPEEDS,
-} from './settings.js';
+import { chooseSubtitles, settingsOf, speedName, SPEEDS } from './settings.js';
 import { startEngine } from './source.js';
 import { Stage, turn } from './stage.js';
 
@@ -38,7 +36,6 @@ export class Player {
   private starts = 0; // counts beginnings: one that was overtaken gives up
   private isPlain = false; // the film as a file, since its stream would not play
   private speed = 1;
-  private hasApplied = { subtitles: false, audio: false };
   private notedAt = 0;
   private busyTimer = 0;
   private channelState = '';
@@ -99,7 +96,6 @@ export class Player {
     const number = ++this.starts;
     this.engine?.destroy();
     this.engine = null;
-    this.hasApplied = { subtitles: false, audio: false };
     this.stage.forgive();
     this.stage.showBusy(true);
     try {
@@ -157,14 +153,6 @@ export class Player {
     const { engine, stage } = this;
     if (!engine) return;
     const tracks = engine.subtitles();
-    if (tracks.length > 0 && !this.hasApplied.subtitles) {
-      this.hasApplied.subtitles = true; // first: choosing a track brings us here again
-      applySubtitleHabit(engine);
-    }
-    if (engine.audio().length > 0 && !this.hasApplied.audio) {
-      this.hasApplied.audio = true;
-      applyAudioHabit(engine);
-    }
     stage.subtitles.hidden = tracks.length === 0;
     stage.subtitles.setAttribute('aria-pressed', String(engine.subtitlesNow() !== -1));
     stage.settings.hidden = this.settings().length === 0;

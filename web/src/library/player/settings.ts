@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What the settings menu offers for what is playing, and what is remembered of it.
 
-import { plain } from '../browse.js';
 import type { Choice, Engine } from './engine.js';
-import { habits, noteHabits } from './memory.js';
+import { noteHabits } from './memory.js';
 import type { Setting } from './menu.js';
 
 export const SPEEDS = [0.5, 0.75, 1, 1.25, 1.5, 1.75, 2] as const;
@@ -76,24 +75,4 @@ export function settingsOf(engine: Engine | null, isLive: boolean, speed: number
     ? [qualitySetting(engine), subtitleSetting(engine), audioSetting(engine)] : [];
   if (!isLive) settings.push(speedSetting(speed, setSpeed));
   return settings.filter((setting): setting is Setting => setting !== null);
-}
-
-/** The choice for the language a viewer chose the last time. */
-export function preferred(choices: readonly Choice[], language: string): Choice | null {
-  if (language === '') return null;
-  const wanted = plain(language), base = wanted.split('-')[0]!;
-  return choices.find((choice) => plain(choice.language) === wanted)
-    ?? choices.find((choice) => plain(choice.language).split('-')[0] === base)
-    ?? choices.find((choice) => plain(choice.label) === wanted) ?? null;
-}
-
-/** Choose as the viewer did before, once there are tracks to choose from. */
-export function applySubtitleHabit(engine: Engine): void {
-  const wanted = preferred(engine.subtitles(), habits().subtitles);
-  if (wanted) engine.setSubtitles(wanted.id);
-}
-
-export function applyAudioHabit(engine: Engine): void {
-  const wanted = preferred(engine.audio(), habits().audio);
-  if (wanted && wanted.id !== engine.audioNow()) engine.setAudio(wanted.id);
 }
