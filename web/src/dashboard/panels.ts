@@ -80,7 +80,7 @@ export function traffic(): Panel {
   });
   const root = h('section', { class: 'card wide traffic', 'aria-labelledby': 'card-traffic' },
     h('h2', { id: 'card-traffic' }, 'Bit rate out'), bits.root,
-    h('h2', {}, 'Viewers'), viewers.root);
+    h('h2', {}, 'Viewers over time'), viewers.root);
   return {
     root,
     draw({ history }) {
