@@ -134,10 +134,11 @@ bool site_reply_poster(struct film_request *wanted)
                                               .mtime_ns = info->mtime_ns,
                                               .vectors = &vector,
                                               .count = 1};
-    /* A page shows the same ones again and again; a new one is seen within a minute. */
-    (void)leat_http_add_field(wanted->response, "Cache-Control", "max-age=60");
     if (leat_http_reply_content(wanted->request, wanted->response, &content) != 0)
         (void)leat_http_reply_error(wanted->response, 503);
+    /* A page shows the same ones again and again; a new one is seen within a minute. */
+    if (leat_http_status(wanted->response) < 400)
+        (void)leat_http_add_field(wanted->response, "Cache-Control", "max-age=60");
     leat_file_unref(poster.file);
     return true;
 }

@@ -323,6 +323,8 @@ def test_a_cover_is_sent_out_of_the_film(serve, folder, pictures):
         assert server.get(f"/{path.name}/poster", fields=[tag]).status == 304
         part = server.get(f"/{path.name}/poster", fields=["Range: bytes=10-19"])
         assert part.status == 206 and part.body == picture[10:20]
+        beyond = server.get(f"/{path.name}/poster", fields=["Range: bytes=99999-"])
+        assert beyond.status == 416 and beyond.get("Cache-Control") is None
         assert server.get(f"/{path.name}/master.m3u8").status == 200  # the cover is no hindrance
     assert server.get("/jpeg.mp4/poster").body == pictures[0]
 
