@@ -19,9 +19,10 @@ import pytest
 import llhls_media
 import segment_walker
 from conftest import await_true
-from llhls_playlist import unix_time
+from llhls_playlist import Playlist, unix_time
 from llhls_rules import RULES
 from llhls_watch import watch_channel
+from test_playlist_parsers import MISSING, parse
 
 pytestmark = [
     pytest.mark.mostly_on("uring"),
@@ -116,6 +117,22 @@ def test_a_window_that_moves_on_breaks_none(server):
         await_true(lambda: is_there(url), 20)
         report = watch_channel(url, 120, SLACK_S)
     judged(report, {"discontinuities-are-counted", "segments-are-independent"})
+
+
+@pytest.mark.skipif(bool(MISSING) or not shutil.which("node"),
+                    reason=f"not installed by scripts/install-deps test: {', '.join(MISSING)}")
+def test_parsers_of_others_read_it(server):
+    """m3u8-parser and hls-parser (strict, which asks for a hint) of npm."""
+    url = f"{server.url}/live/cam/muxed/index.m3u8"
+    with Camera(server):
+        await_true(lambda: is_there(url), 20)
+        text = await_true(lambda: b"PRELOAD-HINT" in (found := get(url)) and found.decode())
+    playlist = Playlist(text)
+    for seen in parse("hls", url, text).values():
+        whole = [segment for segment in seen["segments"] if "duration" in segment]
+        assert [(one["url"], one["duration"]) for one in whole] == [
+            (urllib.parse.urljoin(url, one.uri), one.duration)
+            for one in playlist.segments if one.is_whole]
 
 
 # ---- DASH ----------------------------------------------------------------------------------------
