@@ -25,8 +25,9 @@
 #include "wire/mpd_live.h"
 
 enum {
-    LATENCY_PARTS = 5, /* behind the end: what players are told to keep to */
-    PARTS_AHEAD = 16,  /* a client may be so far ahead of what it knows, by its count of parts */
+    LATENCY_PARTS = 5,    /* behind the end: what players are told to keep to */
+    LATENCY_SEGMENTS = 2, /* where there are no parts */
+    PARTS_AHEAD = 16,     /* a client may be so far ahead of what it knows, by its count of parts */
 };
 
 static const char m3u8_type[] = "application/vnd.apple.mpegurl";
@@ -189,7 +190,7 @@ static void write_index(struct text *text, const struct live_view *view, enum li
                                  .part_hold_back_us = LATENCY_PARTS * view->part_target_us,
                                  .is_sound = stream == LIVE_AUDIO,
                                  .is_ended = view->state == LIVE_ENDED,
-                                 .has_hint = view->is_next_known,
+                                 .hints_next_segment = view->next_begins_segment,
                                  .discontinuity_sequence = view->discontinuity_sequence,
                                  .segments = segments,
                                  .segment_count = view->segment_count,
@@ -360,7 +361,7 @@ static size_t fill_periods(const struct live_view *view, struct mpd_parts *parts
                 period->end_us = segment->begin_us;
             period = &parts->periods[count];
             *period = (struct mpd_live_period){.id = (unsigned)segment->period_first,
-                                               .init = (unsigned)epoch->init,
+                                               .init = epoch->init,
                                                .is_continuous = is_continuous,
                                                .begin_us = segment->period_begin_us,
                                                .first_number = segment->period_first,
@@ -384,6 +385,9 @@ static void write_manifest(const struct live_view *view, struct text *text)
 {
     struct mpd_parts *parts = malloc(sizeof *parts);
     const struct live_view_segment *last = &view->segments[view->segment_count - 1];
+    const bool has_parts = view->part_target_us > 0;
+    const uint32_t latency_us =
+        has_parts ? LATENCY_PARTS * view->part_target_us : LATENCY_SEGMENTS * view->segment_us;
     if (!parts) {
         text->has_failed = true;
         return;
@@ -392,8 +396,8 @@ static void write_manifest(const struct live_view *view, struct text *text)
                                  .published_ms = view->available_ms +
                                                  (last->begin_us + last->duration_us) / 1000,
                                  .depth_ms = (uint64_t)view->window_ms,
-                                 .part_us = view->part_target_us,
-                                 .latency_ms = LATENCY_PARTS * view->part_target_us / 1000,
+                                 .part_us = has_parts ? view->part_target_us : view->segment_us,
+                                 .latency_ms = latency_us / 1000,
                                  .clock_uri = "time",
                                  .is_ended = view->state == LIVE_ENDED,
                                  .periods = parts->periods,

@@ -157,15 +157,15 @@ struct live_view_epoch {
 struct live_view {
     uint64_t version;
     enum live_state state;
-    uint32_t target_s, part_target_us, segment_us; /* these never change */
-    int64_t available_ms;                          /* unix time of the channel's 0 */
+    /* These never change. part_target_us is 0 where whole segments come at once: there is nothing
+     * to be gained by parts then. */
+    uint32_t target_s, part_target_us, segment_us;
+    int64_t available_ms; /* unix time of the channel's 0 */
     int64_t window_ms;
     uint64_t discontinuity_sequence; /* discontinuities that are in front of what is listed */
     struct live_view_segment *segments;
     unsigned segment_count;
-    /* Whether the part that follows will be the last segment's next or the next segment's first is
-     * known: it may be announced. */
-    bool is_next_known;
+    bool next_begins_segment; /* the part that can be expected next does */
     struct live_view_part *parts;
     struct live_view_epoch *epochs; /* of these segments */
     unsigned epoch_count;

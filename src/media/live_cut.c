@@ -110,11 +110,18 @@ static bool begins_segment(const struct live_publisher *publisher, const struct 
     return at_us >= point_us - width_us / 4 || is_best;
 }
 
-/* Could the next segment begin with a keyframe at `end`? */
-static bool may_end_at(const struct live_publisher *publisher, const struct live_input *lead,
-                       int64_t end)
+/* Will the next segment begin where the last part has ended? A sample that is there tells; else
+ * where the next keyframe can be expected. */
+static bool will_begin_segment(const struct live_publisher *publisher,
+                               const struct live_input *lead, int64_t end)
 {
-    return us_of(lead, end) >= next_point_us(publisher) - publisher->channel->segment_us / 4;
+    const int64_t earliest_us =
+        next_point_us(publisher) - (int64_t)publisher->channel->segment_us / 4;
+    if (lead->count > 0)
+        return begins_segment(publisher, lead, 0);
+    const int64_t off_us = us_of(lead, lead->last_sync + lead->sync_distance - end);
+    return us_of(lead, end) >= earliest_us && off_us <= publisher->frame_us / 2 &&
+           -off_us <= publisher->frame_us / 2;
 }
 
 static int64_t part_limit_us(const struct live_channel *channel)
@@ -341,22 +348,39 @@ static uint32_t width_of(const struct live_publisher *publisher, const struct li
     return off_us <= most_us && -off_us <= most_us ? (uint32_t)counted_us : first->duration_us;
 }
 
+/* Whole segments come at once, as when ffmpeg pushes HLS: parts would be told of ten at a time, and
+ * then none for as long as a player bears to wait. */
+static bool is_bursty(const struct live_publisher *publisher, const struct live_record *first)
+{
+    return first->part_count > 1 &&
+           (live_wall_ms() - publisher->first_part_ms) * 1000 < first->duration_us / 2;
+}
+
+static uint32_t part_target_of(const struct live_publisher *publisher)
+{
+    const uint32_t wanted_us = publisher->channel->hub->options.part_ms * 1000;
+    const uint32_t longest_us = publisher->longest_part_us;
+    const uint32_t target_us = longest_us > wanted_us / 2 ? longest_us : wanted_us;
+    return (target_us + 999) / 1000 * 1000; /* as it is written */
+}
+
 /* What the first segment says of all that follow. With the lock held. */
 static void settle(const struct live_publisher *publisher, const struct live_record *first,
                    bool in_time)
 {
     struct live_channel *channel = publisher->channel;
-    const struct live_options *options = &channel->hub->options;
-    const uint32_t wanted_us = options->segment_ms * 1000, part_us = options->part_ms * 1000;
+    const uint32_t wanted_us = channel->hub->options.segment_ms * 1000;
     channel->segment_us =
         in_time || first->duration_us > wanted_us ? width_of(publisher, first) : wanted_us;
     channel->target_s = (channel->segment_us + 500000) / 1000000;
     if (channel->target_s == 0)
         channel->target_s = 1;
-    channel->part_target_us =
-        publisher->longest_part_us > part_us / 2 ? publisher->longest_part_us : part_us;
-    channel->part_target_us = (channel->part_target_us + 999) / 1000 * 1000; /* as it is written */
     channel->available_ms = channel->zero_ms;
+    channel->part_target_us = part_target_of(publisher);
+    if (is_bursty(publisher, first)) {
+        channel->part_target_us = 0;
+        channel->available_ms = live_wall_ms() - channel->end_us / 1000;
+    }
     ASSERT(channel->available_ms > 0);
 }
 
@@ -376,7 +400,7 @@ void live_seal(struct live_publisher *publisher, bool in_time)
     ASSERT(record->part_count > 0);
     pthread_mutex_lock(&channel->lock);
     record->is_whole = true;
-    channel->is_next_known = true; /* the first of the next */
+    channel->next_begins_segment = true;
     channel->segments_made++;
     for (unsigned kind = 0; kind < 2; kind++)
         rate(&record->epoch->tracks[kind], publisher->segment_bytes[kind], record->duration_us);
@@ -413,6 +437,7 @@ static void add_part(struct live_publisher *publisher, const struct live_part *p
     const uint64_t size = (uint64_t)part->sizes[0] + part->sizes[1];
     const int64_t early_ms = live_wall_ms() - end_us / 1000;
     if (record->part_count == 0) {
+        publisher->first_part_ms = live_wall_ms();
         record->number = channel->next_number++;
         list_push_back(&channel->records, &record->node);
     }
@@ -494,9 +519,9 @@ static int make_part(struct live_publisher *publisher, size_t count, bool is_las
     }
     if (part.duration_us > publisher->longest_part_us)
         publisher->longest_part_us = part.duration_us;
-    const bool is_next_known = lead->count > 0 || !may_end_at(publisher, lead, end);
+    const bool next_begins_segment = will_begin_segment(publisher, lead, end);
     pthread_mutex_lock(&channel->lock);
-    channel->is_next_known = is_next_known;
+    channel->next_begins_segment = next_begins_segment;
     add_part(publisher, &part, end_us);
     pthread_mutex_unlock(&channel->lock);
     return 0;

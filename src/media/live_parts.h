@@ -86,7 +86,7 @@ struct live_channel {
     uint64_t memory, stored;       /* bytes */
     uint64_t segments_made, parts_made, part_bytes;
     unsigned epochs_made;
-    bool is_next_known;
+    bool next_begins_segment;
 
     /* Known once the first segment is whole; before that available_ms is 0. */
     uint32_t target_s, part_target_us, segment_us;
@@ -165,7 +165,8 @@ struct live_publisher {
     int64_t frame_us;          /* the last one's duration */
     uint64_t segment_bytes[2]; /* of samples, by video, audio */
     uint32_t longest_part_us;
-    bool is_stopped; /* another has its place, or it was sent away */
+    int64_t first_part_ms; /* unix time, when the segment's first part was there */
+    bool is_stopped;       /* another has its place, or it was sent away */
     char reason[LIVE_REASON_SIZE];
 };
 

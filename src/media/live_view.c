@@ -162,7 +162,7 @@ static void fill(struct live_view *view, const struct live_channel *channel)
     view->segment_us = channel->segment_us;
     view->available_ms = channel->available_ms;
     view->window_ms = channel->hub->options.window_ms;
-    view->is_next_known = channel->is_next_known;
+    view->next_begins_segment = channel->next_begins_segment;
     view->discontinuity_sequence = channel->discontinuities_gone;
     LIST_FOR_EACH (node, &channel->records) {
         const struct live_record *record = record_of(node);

@@ -175,8 +175,9 @@ static void add_hint(struct text *text, const struct m3u8_live *playlist)
     char *at = text_reserve(text, PART_SIZE_MAX);
     if (!at)
         return;
-    at = last->is_whole ? put_part_uri(at, last->number + 1, 0)
-                        : put_part_uri(at, last->number, last->part_count);
+    const bool is_next = last->is_whole || playlist->hints_next_segment;
+    at = is_next ? put_part_uri(at, last->number + 1, 0)
+                 : put_part_uri(at, last->number, last->part_count);
     at = put(at, SLICE("\n"));
     text->size = (size_t)(at - text->data);
 }
@@ -200,7 +201,7 @@ void m3u8_live_write(struct text *text, const struct m3u8_live *playlist)
     ASSERT(playlist->skipped <= m3u8_live_skippable(playlist));
     add_head(text, playlist);
     add_segments(text, playlist);
-    if (has_parts && playlist->has_hint && !playlist->is_ended)
+    if (has_parts && !playlist->is_ended)
         add_hint(text, playlist);
     for (size_t index = 0; index < playlist->report_count; index++)
         add_report(text, &playlist->reports[index], has_parts);

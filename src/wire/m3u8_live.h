@@ -56,7 +56,9 @@ struct m3u8_live {
     bool is_independent;        /* each segment begins with a picture that needs no other */
     bool is_sound;              /* of sound alone: each part is independent, whatever it says */
     bool is_ended;              /* EXT-X-ENDLIST: nothing is hinted any more */
-    bool has_hint; /* EXT-X-PRELOAD-HINT: which part comes next is known (section 6.2.6) */
+    /* EXT-X-PRELOAD-HINT (section 6.2.6): the part that can be expected next is the first of the
+     * next segment, though the last one is not whole yet. */
+    bool hints_next_segment;
     uint64_t discontinuity_sequence; /* EXT-X-DISCONTINUITYs that went with removed segments */
     const struct m3u8_live_segment *segments; /* at least one; the first's number is the sequence */
     size_t segment_count;

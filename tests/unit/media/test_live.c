@@ -23,6 +23,28 @@ enum {
     SAMPLES_MAX = 4096,
 };
 
+/* ---- Time ------------------------------------------------------------------------------------ */
+
+/* The wall clock of the tests: a publisher in real time moves it, and one who sends what he has
+ * does not. */
+static struct backend_sys clocked;
+static int64_t wall_ns;
+
+static int64_t tell_wall(const struct backend_sys *sys)
+{
+    return wall_ns;
+}
+
+static const struct backend_sys *take_clock(void)
+{
+    const struct backend_sys *before = loop_current->sys;
+    clocked = *before;
+    clocked.wall_ns = tell_wall;
+    wall_ns = before->wall_ns(before);
+    loop_current->sys = &clocked;
+    return before;
+}
+
 /* ---- A publisher ----------------------------------------------------------------------------- */
 
 static struct live_hub *hub;
@@ -30,10 +52,11 @@ static struct live_hub *hub;
 struct camera {
     struct live_publisher *publisher;
     bool has_durations; /* as MP4 has them; RTMP does not */
-    int gop;            /* frames */
-    int64_t frame;      /* the next, */
-    int64_t sound;      /* and of audio */
-    int64_t offset_s;   /* its clock begins here */
+    bool sends_at_once;
+    int gop;          /* frames */
+    int64_t frame;    /* the next, */
+    int64_t sound;    /* and of audio */
+    int64_t offset_s; /* its clock begins here */
 };
 
 static unsigned char entries[2][256];
@@ -100,6 +123,7 @@ static int run_camera(struct camera *camera, int64_t frames, bool has_audio)
 {
     for (int error = 0; camera->frame < frames; camera->frame++) {
         const int64_t until = (camera->frame + 1) * AUDIO_SCALE / 25;
+        wall_ns += camera->sends_at_once ? 0 : 40 * LEAT_NS_PER_MS;
         error = send_sample(camera, 0, camera->frame);
         for (; !error && has_audio && camera->sound * 1024 < until; camera->sound++)
             error = send_sample(camera, 1, camera->sound);
@@ -214,9 +238,11 @@ static void close_camera(struct camera *camera, bool is_over)
 #define LIVE_TEST(name)                                                                            \
     static int name##_fiber(void *arg)                                                             \
     {                                                                                              \
+        const struct backend_sys *before = take_clock();                                           \
         assert_int_equal(live_hub_create(NULL, &hub), 0);                                          \
         name();                                                                                    \
         live_hub_destroy(hub);                                                                     \
+        loop_current->sys = before;                                                                \
         return 0;                                                                                  \
     }                                                                                              \
     static void test_##name(void **state)                                                          \
@@ -376,6 +402,46 @@ static void keyframes_that_do_not_come_end_no_segment_late(void)
     close_camera(&camera, true);
 }
 
+static void whole_segments_at_once_have_no_parts(void)
+{
+    struct camera camera = {.has_durations = true, .sends_at_once = true};
+    struct camera even = {.has_durations = true};
+    open_camera(&camera, "cam", false);
+    assert_int_equal(run_camera(&camera, 101, false), 0);
+    open_camera(&even, "even", false);
+    assert_int_equal(run_camera(&even, 101, false), 0);
+    struct live_channel *channel = must_find("cam"), *other = must_find("even");
+    struct live_view *view = live_look(channel);
+    assert_int_equal(view->part_target_us, 0);
+    assert_int_equal(view->segments[0].duration_us, 2000000);
+    free(view);
+    view = live_look(other);
+    assert_int_equal(view->part_target_us, 200000);
+    free(view);
+    live_channel_unref(channel);
+    live_channel_unref(other);
+    close_camera(&camera, true);
+    close_camera(&even, true);
+}
+
+/* With frames that say how long they last a part is out before the next one begins. */
+static void what_can_be_expected_is_told(void)
+{
+    struct camera camera = {.has_durations = true};
+    open_camera(&camera, "cam", false);
+    assert_int_equal(run_camera(&camera, 101, false), 0);
+    struct live_channel *channel = must_find("cam");
+    for (unsigned part = 1; part <= 10; part++) {
+        assert_int_equal(run_camera(&camera, 100 + part * 5, false), 0);
+        struct live_view *view = live_look(channel);
+        assert_int_equal(view->segments[view->segment_count - 1].part_count, part);
+        assert_int_equal(view->next_begins_segment, part == 10);
+        free(view);
+    }
+    live_channel_unref(channel);
+    close_camera(&camera, true);
+}
+
 static void odd_gops_keep_to_the_grid(void)
 {
     static const int gops[] = {1, 12, 25, 30, 37, 48, 60, 125};
@@ -443,8 +509,10 @@ static void audio_alone_is_a_channel(void)
     assert_int_equal(live_publish(hub, "radio", "test", &camera.publisher, reason), 0);
     const struct mp4_track audio = track_of("soun", AUDIO_SCALE);
     assert_int_equal(live_publisher_track(1, &audio, camera.publisher), 0);
-    for (; camera.sound < 600; camera.sound++)
+    for (; camera.sound < 600; camera.sound++) {
+        wall_ns += LEAT_NS_PER_S * 1024 / AUDIO_SCALE;
         assert_int_equal(send_sample(&camera, 1, camera.sound), 0);
+    }
     struct live_channel *channel = must_find("radio");
     struct live_view *view = live_look(channel);
     assert_true(view->segment_count >= 6);
@@ -654,6 +722,8 @@ LIVE_TEST(without_durations_it_is_the_same)
 LIVE_TEST(parts_make_up_their_segment)
 LIVE_TEST(what_is_not_there_yet_is_told_from_what_never_is)
 LIVE_TEST(keyframes_that_do_not_come_end_no_segment_late)
+LIVE_TEST(whole_segments_at_once_have_no_parts)
+LIVE_TEST(what_can_be_expected_is_told)
 LIVE_TEST(odd_gops_keep_to_the_grid)
 LIVE_TEST(what_drifts_begins_another_period)
 LIVE_TEST(audio_alone_is_a_channel)
@@ -675,6 +745,8 @@ int main(void)
         cmocka_unit_test(test_parts_make_up_their_segment),
         cmocka_unit_test(test_what_is_not_there_yet_is_told_from_what_never_is),
         cmocka_unit_test(test_keyframes_that_do_not_come_end_no_segment_late),
+        cmocka_unit_test(test_whole_segments_at_once_have_no_parts),
+        cmocka_unit_test(test_what_can_be_expected_is_told),
         cmocka_unit_test(test_odd_gops_keep_to_the_grid),
         cmocka_unit_test(test_what_drifts_begins_another_period),
         cmocka_unit_test(test_audio_alone_is_a_channel),

@@ -47,7 +47,6 @@ static struct m3u8_live playlist_of(const struct m3u8_live_segment *segments, si
     return (struct m3u8_live){.target_s = 1,
                               .part_target_us = 160000,
                               .is_independent = true,
-                              .has_hint = true,
                               .segments = segments,
                               .segment_count = count};
 }
@@ -141,15 +140,23 @@ static void all_parts_of_sound_are_independent(void **state)
     text_fini(&text);
 }
 
-static void hints_nothing_that_is_not_known(void **state)
+static void hints_what_is_expected(void **state)
 {
-    struct m3u8_live_segment segment;
-    make(&segment, 1, 3);
-    struct m3u8_live playlist = playlist_of(&segment, 1);
-    playlist.has_hint = false;
+    struct m3u8_live_segment segments[2];
+    make(segments, 2, 3);
+    segments[1].is_whole = false;
+    struct m3u8_live playlist = playlist_of(segments, 2);
     struct text text = {0};
     m3u8_live_write(&text, &playlist);
-    assert_text(&text, LAST_WHOLE);
+    text_add(&text, slice_of("", 1));
+    assert_non_null(strstr(text.data, "PRELOAD-HINT:TYPE=PART,URI=\"4.5.m4s\""));
+    text_fini(&text);
+    text = (struct text){0};
+    playlist.hints_next_segment = true;
+    m3u8_live_write(&text, &playlist);
+    text_add(&text, slice_of("", 1));
+    assert_non_null(strstr(text.data, "PRELOAD-HINT:TYPE=PART,URI=\"5.0.m4s\""));
+    text_fini(&text);
 }
 
 static void ends(void **state)
@@ -326,7 +333,7 @@ int main(void)
         cmocka_unit_test(writes_the_live_edge),
         cmocka_unit_test(hints_the_next_segment_when_one_is_whole),
         cmocka_unit_test(all_parts_of_sound_are_independent),
-        cmocka_unit_test(hints_nothing_that_is_not_known),
+        cmocka_unit_test(hints_what_is_expected),
         cmocka_unit_test(ends),
         cmocka_unit_test(writes_without_low_latency),
         cmocka_unit_test(holds_back_as_asked_but_not_too_little),
