@@ -199,7 +199,7 @@ void listing_add_link(struct text *page, const struct entry *entry)
  * addresses of what it plays and captures, and hls.js a worker of its own text; and without. */
 static const char script_policy[] =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:;"
-    " media-src 'self' blob:; connect-src 'self'; worker-src 'self' blob:; base-uri 'none';"
+    " media-src 'self' blob: data:; connect-src 'self'; worker-src 'self' blob:; base-uri 'none';"
     " form-action 'none'";
 static const char plain_policy[] = "default-src 'none'; style-src 'unsafe-inline'; img-src data:;"
                                    " base-uri 'none'; form-action 'none'";

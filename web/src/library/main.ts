@@ -10,6 +10,7 @@ import { Library } from './page.js';
 import { warmUp } from './player/hls_engine.js';
 import { Player } from './player/player.js';
 import type { Program } from './player/program.js';
+import { sidecarsOf } from './player/program.js';
 import type { Route } from './route.js';
 import { hashOf, leave, routeOf } from './route.js';
 
@@ -31,12 +32,16 @@ function filmProgram(name: string): Program {
   return {
     title: titleOf(entry.name), key: entry.url, streamUrl: entry.streamUrl, fileUrl: entry.url,
     isLive: false, aboutUrl: entry.aboutUrl,
+    sidecars: entry.streamUrl ? [] : sidecarsOf(entry.name, library.entries()),
   };
 }
 
 function liveProgram(name: string): Program {
   const streamUrl = channelUrl(root, name);
-  return { title: name, key: streamUrl, streamUrl, fileUrl: null, isLive: true, aboutUrl: null };
+  return {
+    title: name, key: streamUrl, streamUrl, fileUrl: null, isLive: true, aboutUrl: null,
+    sidecars: [],
+  };
 }
 
 function programOf(route: Route): Program | null {

@@ -100,10 +100,13 @@ export class Library {
     this.show();
   }
 
+  entries(): readonly Entry[] {
+    return this.listing?.entries ?? [];
+  }
+
   /** The film of that name here, or null. */
   film(name: string): Entry | null {
-    const entries = this.listing?.entries ?? [];
-    return entries.find((entry) => entry.kind === 'film' && entry.name === name) ?? null;
+    return this.entries().find((entry) => entry.kind === 'film' && entry.name === name) ?? null;
   }
 
   /** Draws the cards anew: what was watched has changed. */

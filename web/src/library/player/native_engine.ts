@@ -32,10 +32,12 @@ export class NativeEngine implements Engine {
     const { signal } = this.gone;
     const info = await fetchInfo(aboutUrl, signal).catch(() => null);
     if (signal.aborted) return;
-    for (const srclang of info?.subtitles ?? []) {
-      const src = `${aboutUrl}/subtitles-${encodeURIComponent(srclang)}.vtt`;
-      const track = document.createElement('track'), label = languageName(srclang) || 'Subtitles';
-      Object.assign(track, { kind: 'subtitles', src, srclang, label });
+    const sidecars = [...this.program.sidecars, ...(info?.subtitles ?? []).map((language) => ({
+      language, url: `${aboutUrl}/subtitles-${encodeURIComponent(language)}.vtt`,
+    }))];
+    for (const { url: src, language } of sidecars) {
+      const track = document.createElement('track'), label = languageName(language) || 'Subtitles';
+      Object.assign(track, { kind: 'subtitles', src, srclang: language, label });
       this.video.append(track);
     }
     const { subtitles } = habits();
