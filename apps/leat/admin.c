@@ -372,8 +372,9 @@ static void show_snapshot(struct leat_http_request *request, struct leat_http_re
 static void show_dashboard(struct leat_http_request *request, struct leat_http_response *response,
                            void *user)
 {
-    char *snapshot = snapshot_of(user, true);
-    if (snapshot)
+    const bool is_plain = dashboard_is_plain();
+    char *snapshot = is_plain ? snapshot_of(user, true) : NULL;
+    if (snapshot || !is_plain)
         dashboard_reply_page(response, snapshot);
     else
         (void)leat_http_reply_error(response, 503);

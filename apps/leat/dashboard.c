@@ -125,11 +125,16 @@ static void add_asset(struct text *page, const char *before, const char *name, c
     text_add_literal(page, after);
 }
 
+bool dashboard_is_plain(void)
+{
+    return !site_asset_hash("dashboard.js") || !site_asset_hash("dashboard.css");
+}
+
 void dashboard_reply_page(struct leat_http_response *response, const char *snapshot)
 {
     struct text page = {0};
     text_add_literal(&page, page_start);
-    if (site_asset_hash("dashboard.js") && site_asset_hash("dashboard.css")) {
+    if (!dashboard_is_plain()) {
         add_asset(&page, "<link rel=\"stylesheet\" href=\"", "dashboard.css", "\">\n");
         add_asset(&page, "<script type=\"module\" src=\"", "dashboard.js",
                   "\"></script>\n</head>\n<body>\n");

@@ -42,7 +42,9 @@ void dashboard_note(struct dashboard *dashboard, const struct metrics *metrics, 
 /* A snapshot, in one line or for people to read; free() it. NULL: no memory. After a note. */
 char *dashboard_snapshot(const struct dashboard *dashboard, const struct dashboard_sight *sight,
                          bool is_for_people);
-/* The page; without the bundle a plain one, which shows this snapshot. */
+/* Is there no bundle? Then the page is a plain one, which shows a snapshot. */
+bool dashboard_is_plain(void);
+/* The page; `snapshot` is looked at where it is plain. */
 void dashboard_reply_page(struct leat_http_response *response, const char *snapshot);
 
 /* ---- For the snapshot ------------------------------------------------------------------------ */

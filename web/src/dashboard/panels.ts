@@ -119,7 +119,7 @@ function describe(worker: Worker): [text: string, tone: string] {
 export function cores(): Panel {
   const body = h('tbody');
   const grid = h('table', { class: 'cores', 'aria-labelledby': 'card-processor' },
-    h('thead', {}, h('tr', {}, ...['Thread', 'Of a core', 'Connections'].map(
+    h('thead', {}, h('tr', {}, ...['Thread', 'Of a core', 'Conns'].map(
       (name, index) => h('th', { scope: 'col', class: index ? 'number' : 'words' }, name)))),
     body);
   const list = facts();
