@@ -257,29 +257,49 @@ static void hold_standard_streams(void)
             abort();
 }
 
+/* What workers do not listen on. Inherited sockets whose port nobody has named are told apart by
+ * their order alone, and are found from the last to the first: so a successor asks the other way
+ * round. */
+static int open_sockets_apart(struct serve *serve, const struct leat_address **ret_wanted)
+{
+    const bool is_successor = serve->inheritance.is_successor;
+    const struct {
+        bool is_asked_for;
+        const struct leat_address *address;
+        int backlog;
+        const struct socket_group **ret_group;
+    } sockets[] = {
+        {serve->has_admin, &serve->admin.address, ADMIN_BACKLOG, &serve->admin.socket},
+        {serve->has_rtmp, &serve->rtmp.address, LIVE_RTMP_BACKLOG, &serve->rtmp.socket},
+    };
+    const unsigned count = sizeof sockets / sizeof *sockets;
+    int error = 0;
+    for (unsigned turn = 0; turn < count && !error; turn++) {
+        const unsigned index = is_successor ? count - 1 - turn : turn;
+        if (!sockets[index].is_asked_for)
+            continue;
+        *ret_wanted = sockets[index].address;
+        error = sockets_open_apart(&serve->sockets, sockets[index].address, sockets[index].backlog,
+                                   is_successor, sockets[index].ret_group);
+    }
+    return error;
+}
+
 static int open_sockets(struct serve *serve)
 {
     const struct sockets_options options = {.tuning = &serve->settings.tuning,
                                             .backlog = serve->settings.backlog,
                                             .worker_count = serve->settings.thread_count};
+    const struct leat_address *wanted = NULL;
     unsigned index;
     if (serve->address_count == 0 && serve->sockets.count == 0)
         leat_address_parse("127.0.0.1:8080", &serve->addresses[serve->address_count++], NULL);
-    const struct leat_address *wanted = NULL;
     int error =
         sockets_open(&serve->sockets, serve->addresses, serve->address_count, &options, &index);
     if (error)
         wanted = &serve->addresses[index];
-    if (!error && serve->has_admin) {
-        wanted = &serve->admin.address;
-        error = sockets_open_apart(&serve->sockets, wanted, ADMIN_BACKLOG,
-                                   serve->inheritance.is_successor, &serve->admin.socket);
-    }
-    if (!error && serve->has_rtmp) {
-        wanted = &serve->rtmp.address;
-        error = sockets_open_apart(&serve->sockets, wanted, LIVE_RTMP_BACKLOG,
-                                   serve->inheritance.is_successor, &serve->rtmp.socket);
-    }
+    else
+        error = open_sockets_apart(serve, &wanted);
     if (error) {
         char text[LEAT_ADDRESS_TEXT_SIZE];
         fprintf(stderr, "leat serve: %s: %s%s\n", leat_address_format(wanted, text),

@@ -313,7 +313,8 @@ def test_the_server_ends_and_says_so(studio):
 
 @pytest.mark.mostly_on("epoll")
 def test_a_successor_takes_publishers_over(studio):
-    server, address = studio()
+    server, address = studio("--admin", "127.0.0.1:0")  # two sockets whose ports nobody named
+    server.expect_on_stderr(r"leat serve: admin on http://127\.0\.0\.1:\d+$")
     server.expect_on_stderr(r"leat serve: process \d+ has taken over; \d+ ends")
     with Publisher(address) as publisher:
         assert publisher.publish("cam")[0] == START
