@@ -38,6 +38,7 @@ struct push_stream {
     char name[STREAM_NAME_SIZE];
     struct line line; /* who wait for the file before theirs */
     bool is_busy;
+    bool has_begun;       /* what all files behind it need has come: an init segment */
     struct mp4_push *mp4; /* one of the two, once something has come */
     struct mpegts *ts;
 };
@@ -263,21 +264,31 @@ static int fail(struct push *push, int error, const char *reason)
     return push->error;
 }
 
-/* Its turn has come: 0. */
-static int take_turn(struct push_stream *stream)
+/* Its turn has come: 0. Connections overtake each other: a segment waits for the init segment that
+ * was sent before it. */
+static int take_turn(struct push_stream *stream, bool is_begin)
 {
+    struct push *push = stream->push;
     const int64_t deadline_ns = leat_after_ms(SILENCE_MS);
-    while (stream->is_busy) {
+    while (!push->error && (stream->is_busy || !(is_begin || stream->has_begun))) {
         bool was_called;
-        const int error = line_wait(&stream->line, &stream->push->lock, deadline_ns, &was_called);
-        if (error) {
-            if (was_called)
-                (void)line_call(&stream->line, 0);
+        const int error = line_wait(&stream->line, &push->lock, deadline_ns, &was_called);
+        if (error == -ETIMEDOUT && !stream->is_busy)
+            break; /* it is told what is missing */
+        if (error)
             return error;
-        }
     }
+    if (push->error)
+        return push->error;
     stream->is_busy = true;
     return 0;
+}
+
+static void give_turn(struct push_stream *stream, bool is_begun)
+{
+    stream->is_busy = false;
+    stream->has_begun |= is_begun;
+    line_call_all(&stream->line, 0); /* who of them may go on finds out by himself */
 }
 
 static int prepare(struct push_stream *stream, enum file_kind kind)
@@ -309,19 +320,18 @@ static int feed(struct push_stream *stream, enum file_kind kind, struct leat_sli
                                    : mpegts_reason(stream->ts));
 }
 
-static int read_media(struct live_request *wanted, struct push_stream *stream, enum file_kind kind)
+/* `size`: what has come of the file already, in `piece`. */
+static int read_media(struct live_request *wanted, struct push_stream *stream, enum file_kind kind,
+                      char *piece, ssize_t size)
 {
     pthread_mutex_t *lock = &stream->push->lock;
-    void *piece = leat_http_alloc(wanted->request, PIECE_SIZE);
-    ssize_t size;
     int error = 0;
-    if (!piece)
-        return -ENOMEM;
-    while (!error && (size = leat_http_read(wanted->request, piece, PIECE_SIZE,
-                                            leat_after_ms(SILENCE_MS))) > 0) {
+    while (!error && size > 0) {
         pthread_mutex_lock(lock);
         error = feed(stream, kind, (struct leat_slice){piece, (size_t)size});
         pthread_mutex_unlock(lock);
+        if (!error)
+            size = leat_http_read(wanted->request, piece, PIECE_SIZE, leat_after_ms(SILENCE_MS));
     }
     if (!error && size < 0)
         error = (int)size;
@@ -332,13 +342,21 @@ static int read_media(struct live_request *wanted, struct push_stream *stream, e
     return error;
 }
 
-static int take_media(struct live_request *wanted, struct push *push, enum file_kind kind)
+/* Does a file that begins so need none before it? */
+static bool is_begin(enum file_kind kind, const char *piece, size_t size)
 {
-    char name[STREAM_NAME_SIZE];
-    stream_name_of(wanted->url.file, name);
+    return kind == FILE_TS ||
+           (size >= 8 && (memcmp(piece + 4, "ftyp", 4) == 0 || memcmp(piece + 4, "moov", 4) == 0));
+}
+
+/* In its turn. */
+static int take_piece(struct live_request *wanted, struct push_stream *stream, enum file_kind kind,
+                      char *piece, ssize_t size)
+{
+    struct push *push = stream->push;
+    const bool begins = is_begin(kind, piece, (size_t)size);
     pthread_mutex_lock(&push->lock);
-    struct push_stream *stream = stream_of(push, name);
-    int error = stream ? take_turn(stream) : fail(push, -LEAT_E_LIMIT, "it has too many streams");
+    int error = take_turn(stream, begins);
     if (error) {
         pthread_mutex_unlock(&push->lock);
         return error;
@@ -348,12 +366,29 @@ static int take_media(struct live_request *wanted, struct push *push, enum file_
     error = prepare(stream, kind);
     pthread_mutex_unlock(&push->lock);
     if (!error)
-        error = read_media(wanted, stream, kind);
+        error = read_media(wanted, stream, kind, piece, size);
     pthread_mutex_lock(&push->lock);
-    stream->is_busy = false;
-    (void)line_call(&stream->line, 0);
+    give_turn(stream, begins && !error);
     pthread_mutex_unlock(&push->lock);
     return error;
+}
+
+static int take_media(struct live_request *wanted, struct push *push, enum file_kind kind)
+{
+    char name[STREAM_NAME_SIZE];
+    char *piece = leat_http_alloc(wanted->request, PIECE_SIZE);
+    if (!piece)
+        return -ENOMEM;
+    const ssize_t size =
+        leat_http_read(wanted->request, piece, PIECE_SIZE, leat_after_ms(SILENCE_MS));
+    if (size <= 0)
+        return (int)size;
+    stream_name_of(wanted->url.file, name);
+    pthread_mutex_lock(&push->lock);
+    struct push_stream *stream = stream_of(push, name);
+    const int error = stream ? 0 : fail(push, -LEAT_E_LIMIT, "it has too many streams");
+    pthread_mutex_unlock(&push->lock);
+    return error ? error : take_piece(wanted, stream, kind, piece, size);
 }
 
 /* ---- Playlists ------------------------------------------------------------------------------- */

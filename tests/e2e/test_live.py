@@ -189,7 +189,7 @@ def test_waiting_costs_no_fiber(serve, folder):
     with camera.Camera(f"{server.url}/live/cam", **CAMERA):
         await_channel(server)
         number, _ = last_part(index_of(server))
-        request = (f"GET /live/cam/muxed/index.m3u8?_HLS_msn={number + 2} HTTP/1.1\r\n"
+        request = (f"GET /live/cam/muxed/index.m3u8?_HLS_msn={number + 1} HTTP/1.1\r\n"
                    "Host: x\r\n\r\n").encode()
         waiting = [socket.create_connection(server.address) for _ in range(200)]
         for connection in waiting:
@@ -253,6 +253,34 @@ def put(server, path, body, headers=None, chunked=False):
 
 def box(kind, payload=b"", size=None):
     return (len(payload) + 8 if size is None else size).to_bytes(4, "big") + kind + payload
+
+
+def test_an_init_segment_may_be_overtaken(server, clip, tmp_path):
+    """Each file may come by a connection of its own: a segment waits for what it needs."""
+    subprocess.run(["ffmpeg", "-hide_banner", "-loglevel", "error", "-i", clip, "-c", "copy",
+                    "-f", "hls", "-hls_segment_type", "fmp4", "-hls_time", "2", "-hls_list_size",
+                    "0", tmp_path / "x.m3u8"], check=True, timeout=60)
+    answers = []
+    early = threading.Thread(target=lambda: answers.append(
+        put(server, "/live/cam/x0.m4s", (tmp_path / "x0.m4s").read_bytes())))
+    early.start()
+    time.sleep(0.3)
+    assert put(server, "/live/cam/init.mp4", (tmp_path / "init.mp4").read_bytes())[0] == 204
+    early.join()
+    assert answers[0][0] == 204
+    assert put(server, "/live/cam/x1.m4s", (tmp_path / "x1.m4s").read_bytes()[:5000])[0] == 204
+    # Half a file is no reason to lose those behind it.
+    assert put(server, "/live/cam/x2.m4s", (tmp_path / "x2.m4s").read_bytes())[0] == 204
+    await_channel(server)
+    # What comes after something that cannot be read is refused, and the server lives.
+    threads = [threading.Thread(target=lambda: answers.append(
+        put(server, "/live/cam/x3.m4s", b"\0\0\0\4garbage" * 1000))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(400 <= status < 500 for status, _ in answers[1:]), answers
+    assert get(server, "/live/cam/master.m3u8")[0] == 200
 
 
 @pytest.mark.parametrize("body, status", [
