@@ -24,7 +24,7 @@ enum {
     VIEWERS_SESSION_SIZE = 40, /* of what is kept for people to see, a zero included: */
     VIEWERS_PEER_SIZE = 64,
     VIEWERS_RUNG_SIZE = 16,
-    VIEWERS_AGENT_SIZE = 48,
+    VIEWERS_AGENT_SIZE = 128,
     VIEWERS_NAME_SIZE = 192,
 };
 

@@ -211,7 +211,8 @@ def test_the_page_shows_it_and_says_when_it_cannot(page):
     watch(server, HOSTILE + ".mp4", range(4), cmcd='sid="b",bl=1500,bs')
     await_true(lambda: figure(driver, "Viewers") == "2")
     await_true(lambda: len(rows(driver, "table-viewers")) == 2)
-    assert {row[0] for row in rows(driver, "table-films-and-channels-watched")} == {"river", HOSTILE}
+    titles = rows(driver, "table-films-and-channels-watched")
+    assert {row[0] for row in titles} == {"river", HOSTILE}
     assert not driver.find_elements("css selector", "main img, main script")
     assert driver.title == "2 watching – leat"
 
