@@ -39,6 +39,8 @@ export class Player {
   private notedAt = 0;
   private busyTimer = 0;
   private channelState = '';
+  private hasPlayed = false; // before that, the place is still the one of the last time
+  private readonly titleBefore = document.title;
 
   constructor(private readonly program: Program, private readonly channels: ChannelWatch,
               private readonly leave: () => void) {
@@ -63,6 +65,9 @@ export class Player {
     document.body.append(this.stage.dialog);
     this.stage.dialog.showModal();
     document.title = this.program.title;
+    if ('mediaSession' in navigator) {
+      navigator.mediaSession.metadata = new MediaMetadata({ title: this.program.title });
+    }
     this.listenToVideo();
     this.listenToViewer();
     if (this.program.isLive) this.watchChannel();
@@ -70,7 +75,7 @@ export class Player {
     this.video.volume = volume;
     this.video.muted = isMuted;
     this.speed = this.program.isLive ? 1 : speed;
-    this.stage.play.focus({ preventScroll: true });
+    this.stage.frame.focus({ preventScroll: true });
     const startS = this.program.isLive ? 0 : resumeAt(this.program.key);
     if (startS > 0) {
       this.stage.say(`Resumed at ${clock(startS)}`, 'Start over', () => this.seekTo(0));
@@ -90,6 +95,8 @@ export class Player {
     if (document.fullscreenElement) void document.exitFullscreen();
     this.stage.dialog.close();
     this.stage.dialog.remove();
+    document.title = this.titleBefore;
+    if ('mediaSession' in navigator) navigator.mediaSession.metadata = null;
   }
 
   private async start(startS: number): Promise<void> {
@@ -186,7 +193,10 @@ export class Player {
       clearTimeout(this.busyTimer);
       if (video.readyState >= 2) stage.showBusy(false);
     });
-    on(['playing'], () => stage.forgive());
+    on(['playing'], () => {
+      this.hasPlayed = true;
+      stage.forgive();
+    });
     on(['loadedmetadata'], () => {
       const hasPicture = video.videoWidth > 0;
       stage.frame.dataset.picture = hasPicture ? 'yes' : 'no';
@@ -367,7 +377,7 @@ export class Player {
   private notePlace(): void {
     this.notedAt = performance.now();
     const { program, video } = this;
-    if (program.isLive || !Number.isFinite(video.duration) || video.readyState === 0) return;
+    if (program.isLive || !this.hasPlayed || !Number.isFinite(video.duration)) return;
     notePlace(program.key, video.ended ? video.duration : video.currentTime, video.duration);
   }
 

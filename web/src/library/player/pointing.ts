@@ -10,7 +10,7 @@ export interface Pointing {
 }
 
 const REST_MS = 3000, DOUBLE_MS = 300, STEP_S = 10;
-const AT_THEM = '.bottom:hover, :is(.bottom, .top, .notice) :focus-visible';
+const AT_THEM = '.row:hover, .seekbar:hover, .notice :focus-visible';
 
 export class Controls {
   private timer = 0;

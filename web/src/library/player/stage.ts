@@ -81,7 +81,8 @@ export class Stage {
       this.play, h('div', { class: 'loudness' }, this.mute, this.volume), this.time,
       this.liveButton, this.latency, h('span', { class: 'spacer' }), this.subtitles,
       this.settings, this.keys, this.pip, this.fullscreen));
-    this.frame = h('div', { class: 'frame', 'data-busy': 'yes' }, video, captions, this.veil,
+    this.frame = h('div', { class: 'frame', tabindex: -1, 'data-busy': 'yes' },
+      video, captions, this.veil,
       h('div', { class: 'spinner', 'aria-hidden': 'true' }), this.flashed, this.bigPlay,
       h('div', { class: 'top' }, this.back, h('h2', { class: 'title' }, title)),
       this.notice, this.bottom, menu, this.help, this.problem, this.status);
