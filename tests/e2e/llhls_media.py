@@ -13,7 +13,7 @@ LISTED = ("segment", "old segment")
 PARTS = ("part", "hint", "old part")
 
 # Of one track in one moof; times in seconds, exactly.
-Fragment = collections.namedtuple("Fragment", "track kind begin end shown sample_s has_sync "
+Fragment = collections.namedtuple("Fragment", "track kind begin end shown has_sync "
                                   "begins_with_sync")
 BROKEN = (AssertionError, KeyError, IndexError, struct.error, ValueError)
 
@@ -26,6 +26,9 @@ def read_fragments(init, data):
             moof = box
         elif box.kind == b"mdat":
             assert moof, "an mdat without a moof"
+            if is_empty(moof):
+                moof = None
+                continue
             segment = segment_walker.Segment(init, data[moof.start:box.end])
             found += [fragment_of(init.by_id[track], samples)
                       for track, samples in segment.samples.items()]
@@ -34,11 +37,16 @@ def read_fragments(init, data):
     return found
 
 
+def is_empty(moof):
+    """Whether it says so of itself (ISO/IEC 14496-12, section 8.8.7): a track may have nothing for
+    a part."""
+    return all(tfhd.flags & segment_walker.TFHD_EMPTY for tfhd in moof.all(b"traf", b"tfhd"))
+
+
 def fragment_of(track, samples):
     last = samples[-1]
     return Fragment(track.id, track.kind, samples[0].dts, last.dts + last.duration,
                     min(sample.time for sample in samples),
-                    max(sample.duration for sample in samples),
                     any(sample.is_sync for sample in samples), samples[0].is_sync)
 
 
@@ -131,11 +139,16 @@ class Media:
 
     def segments(self):
         for where, _, segment, fragments in self._whole():
-            yield where, segment, self.lead(fragments)
+            yield where, segment, self.lead(fragments), fragments
 
     def parts(self):
+        """But for those of sound alone where there is a video."""
+        with_video = {key[0] for key, fragments in self.fragments.items()
+                      if self.lead(fragments)[0].kind == "video"}
         for (url, msn, part), fragments in self.fragments.items():
             listed = self.listed[url][msn].parts
+            if url in with_video and self.lead(fragments)[0].kind != "video":
+                continue
             if part is not None and part < len(listed):
                 yield f"{url}, part {msn}.{part}", listed[part], self.lead(fragments)
 

@@ -18,6 +18,7 @@ from llhls_table import (EXACT_S, RULES, answers, came, controlled, deltas, frag
 __all__ = ["RULES", "judge", "llhls_answers"]
 
 SAMPLE_S = 1e-3      # EXTINF and the samples
+SOUND_S = 0.1        # sound beside a video, which ends where the publisher ends, too
 OVERLAP_S = 1        # of dates, "sub-second" (section 6.2.1)
 MULTIVARIANT_TAGS = {"EXT-X-MEDIA", "EXT-X-STREAM-INF", "EXT-X-I-FRAME-STREAM-INF",
                      "EXT-X-SESSION-DATA", "EXT-X-SESSION-KEY", "EXT-X-CONTENT-STEERING"}
@@ -32,12 +33,13 @@ BEFORE_PARTS = {"EXT-X-DISCONTINUITY", "EXT-X-KEY", "EXT-X-MAP", "EXT-X-PROGRAM-
 @rule("3",
       "The value is the total presentation duration of samples in the segment … preferring "
       "video media over audio", over=lambda session: session.media.segments())
-def extinf_is_true(listed, fragments):
-    """Sound beside a video is cut where its own frames are, at both ends."""
-    slack_s = SAMPLE_S if fragments[0].kind == "video" else 2 * fragments[0].sample_s
+def extinf_is_true(listed, lead, fragments):
+    """Where a publisher ends, sound may go on behind the last picture, and count."""
+    slack_s = SAMPLE_S if lead[0].kind == "video" else SOUND_S
     told = listed.duration
-    real = sum(fragment.end - fragment.begin for fragment in fragments)
-    if abs(told - real) > slack_s:
+    real = sum(fragment.end - fragment.begin for fragment in lead)
+    longest = max(fragment.end for fragment in fragments) - lead[0].begin
+    if not real - slack_s < told < max(real, longest) + slack_s:
         return f"{told} s are told, its samples last {float(real)} s"
 
 
@@ -365,15 +367,41 @@ def added_parts(before, after):
                 yield segment, index
 
 
-@rule("4.4.5.3",
-      "It MUST match the URI that will be subsequently added to the Playlist as a non-hinted "
-      "resource", over=steps)
-def hints_come_true(before, after):
+def hint_steps(session):
+    """Two playlists that follow each other, and all URIs of parts from then on."""
+    for url in session.polls:
+        polls, later = list(session.good(url)), set()
+        for before, after in reversed(list(zip(polls, polls[1:]))):
+            later |= {part.uri for segment in after.seen.segments for part in segment.parts}
+            yield f"{url} at {after.answer.got_s:.3f}", before.seen, after.seen, set(later)
+
+
+def failed_hint(before, after, later):
+    """(what was hinted, the segment and the index of the part that came instead). A hint may come
+    true later: as part 0 of a segment that was expected to begin earlier."""
     hinted = [hint.get("URI") for hint in before.hints if hint.get("TYPE") == "PART"]
     segment, index = next(added_parts(before, after), (None, None))
-    # A server MAY not publish it where the planned segmentation changes (section 6.2.6).
-    if hinted and segment and not (segment.is_discontinuity and index == 0) and \
-            segment.parts[index].uri not in hinted:
+    if not hinted or not segment or later & set(hinted):
+        return None
+    return hinted, segment, index
+
+
+@rule("4.4.5.3",
+      "It MUST match the URI that will be subsequently added to the Playlist as a non-hinted "
+      "resource", over=hint_steps)
+def hints_come_true(*step):
+    """Unless another segment has begun: a server MAY not publish what was hinted if the planned
+    segmentation changes (section 6.2.6)."""
+    hinted, segment, index = failed_hint(*step) or ([], None, 0)
+    return index > 0 and f"{hinted} was hinted, {segment.parts[index].uri} came"
+
+
+@rule("6.2.6",
+      "in our words: planned segmentation changes are rare, and a hint that fails costs clients a "
+      "request", over=hint_steps, must=False)
+def hints_are_kept(*step):
+    hinted, segment, index = failed_hint(*step) or ([], None, 0)
+    if hinted and not segment.is_discontinuity:
         return f"{hinted} was hinted, {segment.parts[index].uri} came"
 
 

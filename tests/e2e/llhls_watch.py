@@ -98,6 +98,14 @@ class Watcher:
                 probes.pop()()
             self.ask_what_is_due()
 
+    def tell_hints(self):
+        """What was hinted is known by its name once it is listed."""
+        keys = {self.session.resolve(self.url, uri): key
+                for key, (_, _, uri) in self.listed.items() if uri}
+        for fetch in self.session.fetches:
+            if fetch.kind == "hint" and fetch.playlist == self.url:
+                fetch.msn, fetch.part = keys.get(fetch.answer.url, (None, None))
+
     def next(self):
         """Directives of what comes next (section 6.3.8). Behind a whole segment it is either its
         next part, which must be taken for the other, or part 0 of the one that follows."""
@@ -143,10 +151,7 @@ class Watcher:
                 named.add((segment.msn, None))
                 self.name("segment", (segment.msn, None), segment.uri, now, is_first)
         for hint in poll.seen.hints:
-            segment = poll.seen.segments[-1]
-            key = ((segment.msn + 1, 0) if segment.is_whole else
-                   (segment.msn, len(segment.parts)))
-            self.fetch("hint", hint.get("URI", ""), key)
+            self.fetch("hint", hint.get("URI", ""))
         self.note_what_went(poll.seen, named)
 
     def name(self, kind, key, uri, now, is_old=False):
@@ -258,6 +263,8 @@ def watch_channel(url, seconds, slack_s=0.1):
             thread.start()
         for thread in threads:
             thread.join()
+    for watcher in watchers:
+        watcher.tell_hints()
     return Report(session)
 
 
