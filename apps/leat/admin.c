@@ -205,6 +205,7 @@ struct sight {
     bool *held;
     struct leat_access_log_counters log;
     struct site_films_counters films;
+    struct live_info *channels;
     struct process_stats process;
     struct viewers_list viewers; /* of all, where they were wanted */
 };
@@ -214,6 +215,7 @@ static void sight_fini(struct sight *sight)
     free(sight->views);
     free(sight->counters);
     free(sight->held);
+    free(sight->channels);
     viewers_list_fini(&sight->viewers);
 }
 
@@ -223,8 +225,9 @@ static int sight_init(struct sight *sight, unsigned count)
         .views = calloc(count, sizeof *sight->views),
         .counters = calloc(count, sizeof *sight->counters),
         .held = calloc(count, sizeof *sight->held),
+        .channels = calloc(LIVE_CHANNELS_MAX, sizeof *sight->channels),
     };
-    if (sight->views && sight->counters && sight->held)
+    if (sight->views && sight->counters && sight->held && sight->channels)
         return 0;
     sight_fini(sight);
     return -ENOMEM;
@@ -279,6 +282,9 @@ static int look_round(struct admin *admin, struct wishes wishes, struct sight *r
         .offload_depth = offload_depth(),
         .log = admin->log ? &ret_sight->log : NULL,
         .films = &ret_sight->films,
+        .channels = ret_sight->channels,
+        .channel_count =
+            admin->live ? live_list(admin->live, ret_sight->channels, LIVE_CHANNELS_MAX) : 0,
         .process = &ret_sight->process,
     };
     dashboard_note(admin->dashboard, &ret_sight->metrics, leat_now_ns());
@@ -290,24 +296,18 @@ static int look_round(struct admin *admin, struct wishes wishes, struct sight *r
 static char *snapshot_of(struct admin *admin, bool is_for_people)
 {
     struct sight sight;
-    struct live_info *channels = calloc(LIVE_CHANNELS_MAX, sizeof *channels);
-    if (!channels || look_round(admin, (struct wishes){.viewers = true}, &sight) != 0) {
-        free(channels);
+    if (look_round(admin, (struct wishes){.viewers = true}, &sight) != 0)
         return NULL;
-    }
     const struct backend_sys *sys = admin->loop->sys;
     const struct dashboard_sight shown = {
         .metrics = &sight.metrics,
         .viewers = &sight.viewers,
-        .channels = channels,
-        .channel_count = admin->live ? live_list(admin->live, channels, LIVE_CHANNELS_MAX) : 0,
         .is_draining = atomic_load(&admin->is_draining),
         .now_ns = leat_now_ns(),
         .wall_ms = sys->wall_ns(sys) / LEAT_NS_PER_MS,
     };
     char *snapshot = dashboard_snapshot(admin->dashboard, &shown, is_for_people);
     sight_fini(&sight);
-    free(channels);
     return snapshot;
 }
 

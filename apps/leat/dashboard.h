@@ -26,8 +26,6 @@ enum {
 struct dashboard_sight {
     const struct metrics *metrics;
     const struct viewers_list *viewers; /* of all workers */
-    const struct live_info *channels;
-    unsigned channel_count;
     bool is_draining;
     int64_t now_ns, wall_ms;
 };

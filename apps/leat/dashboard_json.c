@@ -321,8 +321,8 @@ static json_t *channel_of(const struct dashboard_sight *sight, const struct live
 static json_t *channels_of(const struct dashboard_sight *sight)
 {
     json_t *channels = json_array();
-    for (unsigned index = 0; index < sight->channel_count; index++)
-        (void)json_array_append_new(channels, channel_of(sight, &sight->channels[index]));
+    for (unsigned index = 0; index < sight->metrics->channel_count; index++)
+        (void)json_array_append_new(channels, channel_of(sight, &sight->metrics->channels[index]));
     return channels;
 }
 

@@ -6,6 +6,7 @@
  */
 #include "metrics.h"
 
+#include <string.h>
 #include <time.h>
 
 #include "fiber/fiber.h"
@@ -302,6 +303,37 @@ static void add_films(struct text *text, const struct site_films_counters *films
                "Films whose index is being read, or waits for that.", cache->building);
 }
 
+struct channel_family {
+    const char *name, *kind, *help;
+    size_t offset; /* of a uint64_t in struct live_info */
+};
+
+/* Names of channels are letters, digits and a few marks: they need no escaping. */
+static void add_channels(struct text *text, const struct live_info *channels, unsigned count)
+{
+    static const struct channel_family columns[] = {
+        {"leat_live_parts_total", "counter", "Parts made; each is written once.",
+         offsetof(struct live_info, parts)},
+        {"leat_live_part_bytes_total", "counter", "Bytes of these.",
+         offsetof(struct live_info, part_bytes)},
+        {"leat_live_segments_total", "counter", "Segments that are whole.",
+         offsetof(struct live_info, segments)},
+        {"leat_live_memory_bytes", "gauge", "Segments in memory.",
+         offsetof(struct live_info, memory)},
+        {"leat_live_stored_bytes", "gauge", "Segments on disk.",
+         offsetof(struct live_info, stored)},
+    };
+    for (size_t column = 0; column < sizeof columns / sizeof *columns; column++) {
+        begin_family(text, columns[column].name, columns[column].kind, columns[column].help);
+        for (unsigned index = 0; index < count; index++) {
+            uint64_t value;
+            memcpy(&value, (const char *)&channels[index] + columns[column].offset, sizeof value);
+            text_add_format(text, "%s{channel=\"%s\"} %llu\n", columns[column].name,
+                            channels[index].name, (unsigned long long)value);
+        }
+    }
+}
+
 static void add_process(struct text *text, const struct process_stats *process)
 {
     add_seconds(text, "process_cpu_seconds_total", "counter", "CPU time used, in seconds.",
@@ -326,6 +358,7 @@ void metrics_write(struct text *text, const struct metrics *metrics)
     add_number(text, "leat_offload_jobs", "gauge", "Jobs in the process's pool of threads.",
                metrics->offload_depth);
     add_films(text, metrics->films);
+    add_channels(text, metrics->channels, metrics->channel_count);
     if (metrics->log)
         add_log(text, metrics->log);
     add_process(text, metrics->process);

@@ -12,6 +12,7 @@
 
 #include "http/gauges.h"
 #include "leat/leat.h"
+#include "media/live.h"
 #include "process_stats.h"
 #include "site_film.h"
 #include "text.h"
@@ -44,6 +45,8 @@ struct metrics {
     unsigned offload_depth;
     const struct leat_access_log_counters *log; /* NULL: there is none */
     const struct site_films_counters *films;
+    const struct live_info *channels; /* the live ones */
+    unsigned channel_count;
     const struct process_stats *process;
 };
 
