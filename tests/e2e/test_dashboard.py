@@ -5,7 +5,9 @@ before him, with a browser."""
 import contextlib
 import json
 import re
+import shutil
 import socket
+import subprocess
 import time
 import urllib.parse
 
@@ -112,6 +114,34 @@ def test_it_tells_who_watches_what(watched):
     assert sum(value for key, value in values.items() if "viewer_bytes" in key) == sent + other
     assert sum(value for key, value in values.items() if "leat_viewers{" in key) in (2, 3)
     assert sum(value for key, value in values.items() if "leat_viewer_stalls" in key) == 2
+
+
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
+def test_live_channels_are_shown(watched, tmp_path):
+    server, admin = watched("--live", "on")
+    assert snapshot_of(admin)["channels"] == []
+    pushed = tmp_path / "pushed.mp4"
+    subprocess.run(["ffmpeg", "-v", "error", "-i", str(FILM), "-c", "copy", "-movflags",
+                    "frag_keyframe+empty_moov+default_base_moof", str(pushed)], check=True)
+    data = pushed.read_bytes()
+    with server.connect() as publisher:
+        publisher.send("PUT /live/mill HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        publisher.send(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+        [channel] = await_true(lambda: [one for one in snapshot_of(admin)["channels"]
+                                        if one["segments"] > 2])
+        assert (channel["name"], channel["state"], channel["viewers"]) == ("mill", "live", 0)
+        assert (channel["width"], channel["height"]) == (960, 540)
+        assert channel["bits_per_s"] > 100_000 and channel["parts"] >= channel["segments"]
+        with server.connect() as viewer:
+            playlist = viewer.get("/live/mill/muxed/index.m3u8").body.decode()
+            name = re.findall(r"^\d+\.m4s$", playlist, re.MULTILINE)[0]
+            answer = viewer.get(f"/live/mill/muxed/{name}")
+            assert answer.status == 200
+        seen = snapshot_of(admin)
+        assert seen["channels"][0]["viewers"] == 1
+        [viewer] = seen["viewers"]
+        assert (viewer["title"], viewer["live"]) == ("mill", True)
+        assert viewer["sent_bytes"] == len(answer.body)
 
 
 def test_events_come_by_themselves(watched, folder):
