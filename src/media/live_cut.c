@@ -25,7 +25,8 @@ enum {
     LIMIT_PERCENT = 105,          /* of the wanted part: five frames at 24 a second last 208 ms */
     SEGMENT_SLACK_US = 50 * 1000, /* by which the first segment may end early */
     AUDIO_SLACK_US = 30 * 1000,   /* a frame of AAC, rounded up */
-    FRAME_GUESS_US = 40 * 1000,   /* of the very last frame, when nothing tells */
+    REST_MIN_US = 20 * 1000,
+    FRAME_GUESS_US = 40 * 1000, /* of the very last frame, when nothing tells */
 };
 
 /* ---- Where ----------------------------------------------------------------------------------- */
@@ -480,7 +481,9 @@ static int64_t rest_end(const struct live_publisher *publisher, const struct liv
     const int64_t most_us = us_of(lead, lead->cut_dts) + part_limit_us(publisher->channel);
     const int64_t end_us = us_of(other, end_or_guess(other, other->count));
     const int64_t end = live_ticks(end_us < most_us ? end_us : most_us, lead->mp4.timescale);
-    return end > lead->cut_dts ? end : lead->cut_dts;
+    /* Sound that only came late takes no time of its own; a part does. */
+    const int64_t least = lead->cut_dts + live_ticks(REST_MIN_US, lead->mp4.timescale);
+    return end > least ? end : least;
 }
 
 /* Of `count` samples of the lead; 0: of the other track's rest alone, at the end. */

@@ -650,6 +650,30 @@ static void the_rest_of_the_sound_is_kept(void)
     live_channel_unref(channel);
 }
 
+static void sound_that_came_late_makes_no_empty_part(void)
+{
+    static struct seen seen;
+    struct camera camera = {.has_durations = true};
+    open_camera(&camera, "cam", true);
+    assert_int_equal(run_camera(&camera, 103, true), 0);
+    assert_int_equal(run_camera(&camera, 116, false), 0);
+    while ((camera.sound + 1) * 1024 < 116 * (AUDIO_SCALE / 25))
+        assert_int_equal(send_sample(&camera, 1, camera.sound++), 0);
+    close_camera(&camera, true);
+    struct live_channel *channel = must_find("cam");
+    struct live_view *view = live_look(channel);
+    const struct live_view_segment *last = &view->segments[view->segment_count - 1];
+    for (unsigned part = 0; part < last->part_count; part++)
+        assert_in_range(view->parts[last->first_part + part].duration_us, 20000, 201000);
+    struct bytes bytes = all_of(channel, view, LIVE_MUXED);
+    look_into(&bytes, &seen);
+    assert_int_equal(seen.counts[0], 116);
+    assert_int_equal(seen.counts[1], camera.sound);
+    free(bytes.data);
+    free(view);
+    live_channel_unref(channel);
+}
+
 static void one_publishes_a_name(void)
 {
     struct camera camera = {.has_durations = true};
@@ -733,6 +757,7 @@ LIVE_TEST(small_falls_are_put_right)
 LIVE_TEST(another_resolution_is_another_init)
 LIVE_TEST(who_comes_back_goes_on)
 LIVE_TEST(the_rest_of_the_sound_is_kept)
+LIVE_TEST(sound_that_came_late_makes_no_empty_part)
 LIVE_TEST(one_publishes_a_name)
 LIVE_TEST(what_is_old_goes)
 LIVE_TEST(changes_are_told_once_a_turn)
@@ -756,6 +781,7 @@ int main(void)
         cmocka_unit_test(test_another_resolution_is_another_init),
         cmocka_unit_test(test_who_comes_back_goes_on),
         cmocka_unit_test(test_the_rest_of_the_sound_is_kept),
+        cmocka_unit_test(test_sound_that_came_late_makes_no_empty_part),
         cmocka_unit_test(test_one_publishes_a_name),
         cmocka_unit_test(test_what_is_old_goes),
         cmocka_unit_test(test_changes_are_told_once_a_turn),
