@@ -221,7 +221,8 @@ def test_who_is_killed_comes_back_to_the_same_channel(server):
     assert "#EXT-X-ENDLIST" not in before
     with camera.Camera(f"{server.url}/live/cam", **CAMERA):
         await_channel(server)
-        index = await_true(lambda: "#EXT-X-DISCONTINUITY\n" in (found := index_of(server)) and found)
+        index = await_true(
+            lambda: "#EXT-X-DISCONTINUITY\n" in (found := index_of(server)) and found)
         assert index.count("#EXT-X-MAP") == 1  # the same init
         assert set(re.findall(r"^\d+\.m4s", before, re.M)) <= set(
             re.findall(r"^\d+\.m4s", index, re.M))

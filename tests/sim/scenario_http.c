@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The HTTP server: handlers that reply with memory and files, sleep, park, ask the pool, or
- * forget to reply; visitors of every kind; files that change; and a server that is closed in the middle of it
- * or after all have gone. What each visitor gets is held against a model (visitor.c); here: that
+ * The HTTP server: handlers that reply with memory and files, sleep, park, ask the pool, or forget
+ * to reply; visitors of every kind; files that change; and a server that is closed in the middle of
+ * it or after all have gone. What each visitor gets is held against a model (visitor.c); here: that
  * the server ends when it should, and leaves nothing behind.
  */
 #include <stdio.h>
