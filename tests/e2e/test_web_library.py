@@ -237,8 +237,11 @@ def test_what_cannot_be_played_is_told(page, library):
     driver, server = page(library, path="/#play=gone.mp4")
     await_true(lambda: "This film is not there any more." in text(driver, ".problem"))
     shutil.copy(FILM, library / "gone.mp4")
-    driver.find_element("css selector", ".problem button").click()
-    await_true(lambda: video(driver, "v.currentTime > 0.5"))
+
+    def tries_again():  # what was not there may be remembered as such for a moment
+        run(driver, "document.querySelector('.problem:not([hidden]) button')?.click()")
+        return video(driver, "v.currentTime > 0.5")
+    await_true(tries_again)
     run(driver, "location.hash = '#play=noise.webm'")
     await_true(lambda: "This browser cannot play the format" in text(driver, ".problem"))
     assert driver.find_element("link text", "Download the file")
@@ -272,4 +275,4 @@ def test_what_is_live_is_there_by_itself(page, library):
             press(driver, key("ESCAPE"))
         finally:
             publisher.terminate()
-    await_true(lambda: text(driver, ".live-now .badge") != "LIVE", 10)
+    await_true(lambda: text(driver, ".live-now") == "", 10)
