@@ -17,6 +17,7 @@ import { Controls } from './pointing.js';
 import type { Problem } from './problems.js';
 import { wordsFor } from './problems.js';
 import type { Program } from './program.js';
+import { canFillScreen, leaveScreens, toggleFullscreen, togglePip } from './screen.js';
 import { placeText, SeekBar } from './seekbar.js';
 import { chooseSubtitles, settingsOf, speedName, SPEEDS } from './settings.js';
 import { startEngine } from './source.js';
@@ -91,8 +92,7 @@ export class Player {
     clearTimeout(this.busyTimer);
     this.controls.stop();
     this.engine?.destroy();
-    if (document.pictureInPictureElement === this.video) void document.exitPictureInPicture();
-    if (document.fullscreenElement) void document.exitFullscreen();
+    leaveScreens(this.video);
     this.stage.dialog.close();
     this.stage.dialog.remove();
     document.title = this.titleBefore;
@@ -230,7 +230,7 @@ export class Player {
     press(stage.mute, () => { video.muted = !video.muted; });
     press(stage.subtitles, () => this.toggleSubtitles());
     press(stage.keys, () => stage.toggleHelp());
-    press(stage.pip, () => this.togglePip());
+    press(stage.pip, () => togglePip(video));
     press(stage.fullscreen, () => this.toggleFullscreen());
     press(stage.liveButton, () => this.goLive());
     stage.volume.addEventListener('input', () => {
@@ -256,7 +256,7 @@ export class Player {
       turn(stage.fullscreen, isFull ? 'shrink' : 'fullscreen',
            isFull ? 'Leave full screen (F)' : 'Full screen (F)');
     }, { signal });
-    stage.fullscreen.hidden = !document.fullscreenEnabled;
+    stage.fullscreen.hidden = !canFillScreen(video);
     stage.pip.hidden = !document.pictureInPictureEnabled;
     addEventListener('online', () => {
       if (stage.frame.dataset.problem === 'yes') void this.start(video.currentTime);
@@ -270,7 +270,7 @@ export class Player {
       case 'mute': video.muted = !video.muted; break;
       case 'fullscreen': this.toggleFullscreen(); break;
       case 'subtitles': this.toggleSubtitles(); break;
-      case 'pip': this.togglePip(); break;
+      case 'pip': togglePip(video); break;
       case 'help': stage.toggleHelp(); break;
       case 'back': this.stepBack(); break;
       case 'live': this.goLive(); break;
@@ -308,14 +308,7 @@ export class Player {
   }
 
   private toggleFullscreen(): void {
-    if (document.fullscreenElement) void document.exitFullscreen();
-    else void this.stage.frame.requestFullscreen?.().catch(() => undefined);
-  }
-
-  private togglePip(): void {
-    if (!document.pictureInPictureEnabled || this.video.readyState === 0) return;
-    if (document.pictureInPictureElement) void document.exitPictureInPicture();
-    else void this.video.requestPictureInPicture().catch(() => undefined);
+    toggleFullscreen(this.stage.frame, this.video);
   }
 
   private toggleSubtitles(): void {
