@@ -41,7 +41,6 @@ export interface Channel {
   name: string;
   state: ChannelState;
   sinceMs: number;
-  viewers: number;
   width: number;
   height: number;
   codecs: string;
@@ -135,7 +134,7 @@ function channelOf(value: unknown): Channel | null {
   const it = object(value), name = text(it.name), state = text(it.state);
   if (name === '' || (state !== 'live' && state !== 'stalled' && state !== 'ended')) return null;
   return {
-    name, state, sinceMs: number(it.since_ms), viewers: number(it.viewers),
+    name, state, sinceMs: number(it.since_ms),
     width: number(it.width), height: number(it.height), codecs: text(it.codecs),
     hasVideo: it.has_video !== false,
   };

@@ -14,7 +14,7 @@ function factsOf(entry: Entry, info: Info | null): string {
   if (info && info.width > 0) facts.push(resolution(info.width, info.height));
   const [codec] = codecNames(info?.codecs ?? ''); // the picture's, if there is one
   if (codec !== undefined) facts.push(codec);
-  facts.push(size(entry.size));
+  if (entry.size > 0) facts.push(size(entry.size)); // a link's is not told
   return facts.join(' · ');
 }
 
@@ -82,7 +82,6 @@ export class ChannelCard {
     setText(this.badge, words[channel.state]);
     this.badge.dataset.state = channel.state;
     const facts = [];
-    facts.push(`${channel.viewers} watching`);
     if (channel.sinceMs > 0) facts.push(since(channel.sinceMs, Date.now()));
     if (channel.height > 0) facts.push(resolution(channel.width, channel.height));
     setText(this.facts, facts.join(' · '));
