@@ -18,6 +18,7 @@
 #include "notify.h"
 #include "options.h"
 #include "privileges.h"
+#include "live_dvr.h"
 #include "live_rtmp.h"
 #include "replace.h"
 #include "sandbox.h"
@@ -38,6 +39,7 @@ struct serve {
     struct pace_policy pace;
     bool has_live;
     const char *live_keys; /* NULL: none are asked for */
+    struct live_dvr dvr;
     struct client_limits limits;
     struct leat_address addresses[SOCKETS_ADDRESSES_MAX]; /* of --listen */
     unsigned address_count;
@@ -149,6 +151,12 @@ static enum options_result parse(int argc, char **argv, struct serve *serve)
          .help = "the same from anywhere with a key: lines \"NAME KEY\""},
         {.name = "rtmp", .value = "ADDR:PORT", .kind = OPTION_CALL, .take = take_rtmp,
          .target = serve, .help = "the same over RTMP: rtmp://ADDR:PORT/live/NAME?key=KEY"},
+        {.name = "dvr", .value = "DURATION", .kind = OPTION_CALL, .take = live_dvr_take_window,
+         .target = &serve->dvr, .help = "how far back channels can be watched: 2h (default: 30s)"},
+        {.name = "live-dir", .value = "DIR", .kind = OPTION_TEXT, .target = &serve->dvr.directory,
+         .help = "where their segments are kept, and survive the process"},
+        {.name = "keep", .value = "on|off", .kind = OPTION_SWITCH, .target = &serve->dvr.keep,
+         .help = "a channel that has ended becomes a film in the folder (default: off)"},
         {.name = "threads", .value = "N", .kind = OPTION_COUNT, .target = &threads, .min = 1,
          .max = THREADS_MAX, .help = "workers, a loop each (default: the number of cores)"},
         {.name = "engine", .value = "auto|uring|epoll", .kind = OPTION_CHOICE, .target = &engine,
@@ -330,6 +338,10 @@ static int enter_sandbox(struct serve *serve)
     }
     if (has_log_file(serve))
         options.writable[options.writable_count++] = serve->log_path;
+    if (serve->dvr.directory)
+        options.kept[options.kept_count++] = serve->dvr.directory;
+    if (serve->dvr.keep)
+        options.kept[options.kept_count++] = serve->site.main.directory;
     const int result = sandbox_enter(&options, serve->sandbox);
     if (result < 0)
         fprintf(stderr, "leat serve: --sandbox on: this host has no %s\n", serve->sandbox);
@@ -348,6 +360,7 @@ static int give_up_privileges(struct serve *serve)
         fprintf(stderr, "leat serve: %s\n", error);
         return -1;
     }
+    live_dvr_make_folder(&serve->dvr);
     if (!serve->inheritance.sandbox[0])
         return enter_sandbox(serve);
     snprintf(serve->sandbox, sizeof serve->sandbox, "%s", serve->inheritance.sandbox);
@@ -511,11 +524,27 @@ static int open_films(struct serve *serve)
 static int open_live(struct serve *serve)
 {
     char error[256];
-    if (!serve->has_live && !serve->live_keys && !serve->has_rtmp)
-        return 0;
-    if (site_live_create(serve->live_keys, NULL, &serve->site.live, error, sizeof error) == 0)
+    const struct live_options options = {.window_ms = serve->dvr.window_ms};
+    const bool has_live = serve->has_live || serve->live_keys || serve->has_rtmp;
+    if (live_dvr_check(&serve->dvr, has_live, serve->site.main.directory, error, sizeof error)) {
+        fprintf(stderr, "leat serve: %s\n", error);
+        return -1;
+    }
+    if (!has_live ||
+        site_live_create(serve->live_keys, &options, &serve->site.live, error, sizeof error) == 0)
         return 0;
     fprintf(stderr, "leat serve: --live-keys %s\n", error);
+    return -1;
+}
+
+/* As whom it will be written. */
+static int open_dvr(struct serve *serve)
+{
+    char error[512];
+    if (!serve->site.live || live_dvr_open(&serve->dvr, serve->site.live->hub,
+                                           serve->site.main.directory, error, sizeof error) == 0)
+        return 0;
+    fprintf(stderr, "leat serve: %s\n", error);
     return -1;
 }
 
@@ -524,7 +553,8 @@ static int start(struct serve *serve)
     if (serve->has_admin)
         process_files_open(&serve->admin.files);
     if (open_sockets(serve) != 0 || open_live(serve) != 0 || give_up_privileges(serve) != 0 ||
-        open_site(serve) != 0 || open_films(serve) != 0 || open_log(serve) != 0)
+        open_site(serve) != 0 || open_films(serve) != 0 || open_dvr(serve) != 0 ||
+        open_log(serve) != 0)
         return -1;
     serve->settings.site = &serve->site;
     serve->settings.sockets = &serve->sockets;
@@ -551,6 +581,8 @@ static void on_end(bool is_replaced, void *user)
 {
     struct serve *serve = user;
     live_rtmp_stop(&serve->rtmp);
+    if (serve->site.live)
+        live_hub_leave(serve->site.live->hub);
     if (serve->has_admin && is_replaced)
         admin_release(&serve->admin);
     else if (serve->has_admin)
@@ -594,6 +626,7 @@ static int run(struct serve *serve)
         leat_access_log_destroy(serve->log);
         site_films_destroy(serve->site.films);
         site_live_destroy(serve->site.live);
+        live_dvr_close(&serve->dvr);
     }
     site_close(&serve->site);
     leat_watchdog(0, NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Init segments, segments and parts of live channels: ranges of the segment's memory, which the
- * kernel sends; nothing is copied here however many watch.
+ * Init segments, segments and parts of live channels: ranges of the segment's memory, or of its
+ * file in the store, which the kernel sends; nothing is copied here however many watch.
  *
  * A part that is announced is waited for, without a stack. A segment that is being made is sent as
  * its parts come (chunked), as players of low-latency DASH ask for it; that takes a fiber each.
@@ -13,13 +13,13 @@
 #include "base/assert.h"
 #include "base/slice.h"
 #include "leat/clock.h"
-#include "net/file.h"
 #include "site_live.h"
 #include "viewers.h"
 
 enum {
     INIT_SIZE = 16 * 1024, /* does for all that is no attack */
     SEND_TIMEOUT_MS = 30 * 1000,
+    OPEN_TIMEOUT_MS = 10 * 1000, /* on a slow disk */
 };
 
 /* No name is ever used twice. */
@@ -55,23 +55,6 @@ void live_reply_init(struct live_request *wanted)
 
 /* ---- Pieces ---------------------------------------------------------------------------------- */
 
-static void release(void *user)
-{
-    live_segment_unref(user);
-}
-
-/* A file for the piece, which takes its reference over; NULL: no memory. */
-static struct leat_file *file_of(struct live_piece *piece)
-{
-    const struct live_range *last = &piece->ranges[piece->range_count - 1];
-    struct leat_file *file;
-    ASSERT(piece->segment != NULL && piece->range_count > 0);
-    if (file_of_memory(piece->fd, last->offset + last->size, release, piece->segment, &file) == 0)
-        return file;
-    live_segment_unref(piece->segment);
-    return NULL;
-}
-
 /* For the dashboard. */
 static void note_viewer(const struct live_request *wanted, uint64_t bytes)
 {
@@ -98,14 +81,24 @@ static void note_viewer(const struct live_request *wanted, uint64_t bytes)
     viewers_note(&note);
 }
 
+/* 404 for what is not there may be remembered by caches: not where it may come. */
+static void reply_missing(struct live_request *wanted, int status)
+{
+    (void)leat_http_add_field(wanted->response, "Cache-Control", "no-store");
+    (void)leat_http_reply_error(wanted->response, status);
+}
+
 static void reply_piece(struct live_request *wanted, struct live_piece *piece, const char *etag)
 {
     struct leat_vector *vectors =
         leat_http_alloc(wanted->request, piece->range_count * sizeof *vectors);
-    struct leat_file *file = file_of(piece);
-    if (!vectors || !file) {
-        leat_file_unref(file);
-        (void)leat_http_reply_error(wanted->response, 503);
+    struct leat_file *file = NULL;
+    const int error =
+        live_piece_open(wanted->channel, piece, leat_after_ms(OPEN_TIMEOUT_MS), &file);
+    if (!vectors || error) {
+        if (!error)
+            leat_file_unref(file);
+        reply_missing(wanted, error == -ENOENT ? 404 : 503);
         return;
     }
     for (unsigned index = 0; index < piece->range_count; index++)
@@ -125,13 +118,6 @@ static void reply_piece(struct live_request *wanted, struct live_piece *piece, c
         bytes += piece->ranges[index].size;
     if (status == 200 || status == 206)
         note_viewer(wanted, bytes);
-}
-
-/* 404 for what is not there may be remembered by caches: not where it may come. */
-static void reply_missing(struct live_request *wanted, int status)
-{
-    (void)leat_http_add_field(wanted->response, "Cache-Control", "no-store");
-    (void)leat_http_reply_error(wanted->response, status);
 }
 
 /* ---- Parts ----------------------------------------------------------------------------------- */
@@ -176,9 +162,10 @@ static int send_part(struct live_request *wanted, unsigned part, struct live_des
     }
     if (error)
         return error;
-    struct leat_file *file = file_of(&piece);
-    if (!file)
-        return -ENOMEM;
+    struct leat_file *file;
+    error = live_piece_open(wanted->channel, &piece, deadline_ns, &file);
+    if (error)
+        return error;
     const struct leat_vector vector = {
         .file = file, .offset = piece.ranges[0].offset, .size = piece.ranges[0].size};
     error = leat_http_send(wanted->response, &vector, 1, leat_after_ms(SEND_TIMEOUT_MS));

@@ -182,6 +182,7 @@ static void write_index(struct text *text, const struct live_view *view, enum li
                                        .is_discontinuity = segment->is_discontinuity,
                                        .init = view->epochs[segment->epoch].init,
                                        .is_whole = segment->is_whole,
+                                       .is_gap = segment->is_gap,
                                        .parts = (const void *)&view->parts[segment->first_part],
                                        .part_count = segment->part_count};
     }
@@ -354,6 +355,8 @@ static size_t fill_periods(const struct live_view *view, struct mpd_parts *parts
     }
     for (unsigned index = first; index < view->segment_count; index++) {
         const struct live_view_segment *segment = &segments[index];
+        if (segment->is_gap && period)
+            continue; /* of the period before it, which ends with what there is */
         const bool is_continuous = index > first && segments[index - 1].epoch == segment->epoch;
         if (index == first || segments[index - 1].period_first != segment->period_first) {
             const struct live_view_epoch *epoch = &view->epochs[segment->epoch];

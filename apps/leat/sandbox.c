@@ -48,12 +48,17 @@ struct landlock_beneath {
 #define FS_WRITE_FILE (UINT64_C(1) << 1)
 #define FS_READ_FILE (UINT64_C(1) << 2)
 #define FS_READ_DIR (UINT64_C(1) << 3)
+#define FS_REMOVE_DIR (UINT64_C(1) << 4)
 #define FS_REMOVE_FILE (UINT64_C(1) << 5)
+#define FS_MAKE_DIR (UINT64_C(1) << 7)
 #define FS_MAKE_REG (UINT64_C(1) << 8)
 #define FS_ABI_1 ((UINT64_C(1) << 13) - 1)
 #define FS_REFER (UINT64_C(1) << 13)     /* 2 */
 #define FS_TRUNCATE (UINT64_C(1) << 14)  /* 3 */
 #define FS_IOCTL_DEV (UINT64_C(1) << 15) /* 5 */
+#define FS_TO_KEEP                                                                                 \
+    (FS_READ_FILE | FS_READ_DIR | FS_WRITE_FILE | FS_TRUNCATE | FS_MAKE_REG | FS_MAKE_DIR |        \
+     FS_REMOVE_FILE | FS_REMOVE_DIR)
 #define FS_OF_FILES (FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE | FS_IOCTL_DEV)
 #define NET_BIND_TCP (UINT64_C(1) << 0)
 #define NET_CONNECT_TCP (UINT64_C(1) << 1)
@@ -132,6 +137,8 @@ static void allow_all(struct landlock *landlock, const struct sandbox_options *o
         allow_folder_of(landlock, options->settings, FS_READ_FILE);
     for (size_t index = 0; index < options->writable_count; index++)
         allow_folder_of(landlock, options->writable[index], FS_WRITE_FILE | FS_MAKE_REG);
+    for (size_t index = 0; index < options->kept_count; index++)
+        allow(landlock, options->kept[index], FS_TO_KEEP);
     for (size_t index = 0; index < options->removable_count; index++)
         allow_folder_of(landlock, options->removable[index], FS_REMOVE_FILE);
     allow_start(landlock, options->program);
@@ -184,6 +191,7 @@ int sandbox_enter(const struct sandbox_options *options, char ret_text[SANDBOX_T
 {
     ASSERT(options->readable_count <= SANDBOX_PATHS_MAX);
     ASSERT(options->writable_count <= SANDBOX_PATHS_MAX);
+    ASSERT(options->kept_count <= SANDBOX_PATHS_MAX);
     ASSERT(options->removable_count <= SANDBOX_PATHS_MAX);
     if (options->mode == SANDBOX_OFF || (IS_INSTRUMENTED && options->mode == SANDBOX_AUTO)) {
         snprintf(ret_text, SANDBOX_TEXT_SIZE, "off");

@@ -32,6 +32,9 @@ struct sandbox_options {
     /* Files to write to, which may have to be made anew; their folders are opened for that. */
     const char *writable[SANDBOX_PATHS_MAX];
     size_t writable_count;
+    /* Folders below which files and folders are made, written, moved and removed. */
+    const char *kept[SANDBOX_PATHS_MAX];
+    size_t kept_count;
     /* Unix sockets to remove in the end. */
     const char *removable[SANDBOX_PATHS_MAX];
     size_t removable_count;

@@ -98,7 +98,24 @@ struct backend_sys {
      * is nearly full. Waits up to `wait_ms` for the reader of a pipe, then -EAGAIN. */
     ssize_t (*append)(const struct backend_sys *sys, int fd, const void *data, size_t size,
                       int wait_ms);
-    int (*seal)(const struct backend_sys *sys, int fd);   /* no shrinking, growing, writing more */
+    int (*seal)(const struct backend_sys *sys, int fd); /* no shrinking, growing, writing more */
+    /* Files of our own making, below a directory; `name` is one of its entries. */
+    int (*make_directory)(const struct backend_sys *sys, int directory_fd, const char *name);
+    /* To read and write, made when it is not there; emptied where `is_emptied`. */
+    int (*open_write)(const struct backend_sys *sys, int directory_fd, const char *name,
+                      bool is_emptied);
+    /* From one file to another, within the kernel; may be short, 0 at the end of `in_fd`. */
+    ssize_t (*copy)(const struct backend_sys *sys, int in_fd, uint64_t in_offset, int out_fd,
+                    uint64_t out_offset, size_t size);
+    int (*resize)(const struct backend_sys *sys, int fd, uint64_t size);
+    /* -EEXIST: there is such a name already and `may_replace` is false. */
+    int (*rename)(const struct backend_sys *sys, int directory_fd, const char *from, const char *to,
+                  bool may_replace);
+    int (*remove)(const struct backend_sys *sys, int directory_fd, const char *name,
+                  bool is_directory);
+    /* Of a file or directory, for this descriptor alone, until it is closed. -EAGAIN: another, of
+     * whatever process, has it. */
+    int (*lock)(const struct backend_sys *sys, int fd);
     void (*close)(const struct backend_sys *sys, int fd); /* a file; sockets: backend_ops.close */
 };
 

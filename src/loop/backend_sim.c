@@ -461,6 +461,7 @@ static int sim_create(struct leat_loop *loop, const struct backend_options *opti
     sim_disk_init(sim);
     sim_socket_sys(&sim->sys);
     sim_disk_sys(&sim->sys);
+    sim_files_sys(&sim->sys);
     *ret_backend = (struct backend *)(void *)sim;
     return 0;
 }

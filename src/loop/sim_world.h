@@ -276,6 +276,7 @@ static inline struct sim *sim_of_sys(const struct backend_sys *sys)
 
 void sim_disk_init(struct sim *sim);
 void sim_disk_sys(struct backend_sys *sys);
+void sim_files_sys(struct backend_sys *sys); /* sim_files.c */
 void sim_disk_fini(struct sim *sim);
 bool sim_disk_is_ready(struct sim *sim, const struct sim_record *record);
 int32_t sim_disk_perform(struct sim *sim, struct sim_record *record);

@@ -11,8 +11,11 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -350,6 +353,68 @@ static int sys_seal(const struct backend_sys *sys, int fd)
         fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)));
 }
 
+/* ---- Files of our own making ----------------------------------------------------------------- */
+
+static int sys_make_directory(const struct backend_sys *sys, int directory_fd, const char *name)
+{
+    return outcome(mkdirat(directory_fd, name, 0755));
+}
+
+static int sys_open_write(const struct backend_sys *sys, int directory_fd, const char *name,
+                          bool is_emptied)
+{
+    const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (is_emptied ? O_TRUNC : 0);
+    return outcome(TEMP_FAILURE_RETRY(openat(directory_fd, name, flags, 0644)));
+}
+
+/* copy_file_range(2) shares blocks where the file system can; between two file systems it is EXDEV,
+ * and sendfile(2) moves pages: nobody else uses the position of `out_fd`. */
+static ssize_t sys_copy(const struct backend_sys *sys, int in_fd, uint64_t in_offset, int out_fd,
+                        uint64_t out_offset, size_t size)
+{
+    off64_t in_at = (off64_t)in_offset, out_at = (off64_t)out_offset;
+    const ssize_t copied =
+        outcome(TEMP_FAILURE_RETRY(copy_file_range(in_fd, &in_at, out_fd, &out_at, size, 0)));
+    if (copied >= 0 || (copied != -EXDEV && copied != -EINVAL && copied != -ENOSYS &&
+                        copied != -EOPNOTSUPP && copied != -EPERM))
+        return copied;
+    if (lseek(out_fd, (off_t)out_offset, SEEK_SET) < 0)
+        return -errno;
+    off_t from = (off_t)in_offset;
+    return outcome(TEMP_FAILURE_RETRY(sendfile(out_fd, in_fd, &from, size)));
+}
+
+static int sys_resize(const struct backend_sys *sys, int fd, uint64_t size)
+{
+    return outcome(TEMP_FAILURE_RETRY(ftruncate(fd, (off_t)size)));
+}
+
+/* Some file systems (NFS, older FUSE ones) do not know RENAME_NOREPLACE: there we look first. */
+static int sys_rename(const struct backend_sys *sys, int directory_fd, const char *from,
+                      const char *to, bool may_replace)
+{
+    struct stat stat;
+    if (may_replace)
+        return outcome(renameat(directory_fd, from, directory_fd, to));
+    const int error = outcome(renameat2(directory_fd, from, directory_fd, to, RENAME_NOREPLACE));
+    if (error != -EINVAL && error != -ENOSYS)
+        return error;
+    if (fstatat(directory_fd, to, &stat, AT_SYMLINK_NOFOLLOW) == 0)
+        return -EEXIST;
+    return outcome(renameat(directory_fd, from, directory_fd, to));
+}
+
+static int sys_remove(const struct backend_sys *sys, int directory_fd, const char *name,
+                      bool is_directory)
+{
+    return outcome(unlinkat(directory_fd, name, is_directory ? AT_REMOVEDIR : 0));
+}
+
+static int sys_lock(const struct backend_sys *sys, int fd)
+{
+    return outcome(TEMP_FAILURE_RETRY(flock(fd, LOCK_EX | LOCK_NB)));
+}
+
 /* Not made again when interrupted: Linux has freed the descriptor by then, and another thread may
  * have got it. */
 static void sys_close(const struct backend_sys *sys, int fd)
@@ -402,5 +467,12 @@ const struct backend_sys backend_sys_linux = {
     .open_append = sys_open_append,
     .append = sys_append,
     .seal = sys_seal,
+    .make_directory = sys_make_directory,
+    .open_write = sys_open_write,
+    .copy = sys_copy,
+    .resize = sys_resize,
+    .rename = sys_rename,
+    .remove = sys_remove,
+    .lock = sys_lock,
     .close = sys_close,
 };

@@ -9,7 +9,7 @@
 
 #include "base/assert.h"
 #include "leat/error.h"
-#include "media/live_parts.h"
+#include "media/live_log.h"
 
 enum {
     NUMBERED_MS = 2000, /* segments are no shorter, on average */
@@ -50,7 +50,7 @@ void live_segment_unref(struct live_segment *segment)
     free(segment);
 }
 
-static void drop_epoch(struct live_epoch *epoch)
+void live_epoch_drop(struct live_epoch *epoch)
 {
     ASSERT(epoch->segments > 0);
     if (--epoch->segments > 0)
@@ -65,7 +65,7 @@ void live_record_free(struct live_record *record)
 {
     list_remove(&record->node);
     live_segment_unref(record->segment);
-    drop_epoch(record->epoch);
+    live_epoch_drop(record->epoch);
     free(record->parts);
     free(record);
 }
@@ -89,12 +89,28 @@ static int64_t end_of(const struct live_record *record)
     return record->begin_us + record->duration_us;
 }
 
-/* It is in no playlist made from now on. */
-static void unlist(struct live_channel *channel, const struct live_record *record)
+/* They are in no playlist made from now on. */
+static void unlist_until(struct live_channel *channel, const struct live_record *last)
 {
-    ASSERT(record->is_whole && record->number == channel->first_listed);
-    channel->first_listed = record->number + 1;
-    channel->discontinuities_gone += record->is_discontinuity;
+    LIST_FOR_EACH (node, &channel->records) {
+        const struct live_record *record = record_of(node);
+        if (record->number < channel->first_listed)
+            continue;
+        if (record->number > last->number)
+            break;
+        ASSERT(record->is_whole && record->number == channel->first_listed);
+        channel->first_listed = record->number + 1;
+        channel->discontinuities_gone += record->is_discontinuity;
+    }
+}
+
+/* From here on its bytes are in the store alone. */
+static void let_go_of_memory(struct live_channel *channel, struct live_record *record)
+{
+    ASSERT(record->segment && record->is_stored);
+    live_segment_unref(record->segment);
+    record->segment = NULL;
+    channel->memory -= record->size;
 }
 
 static void forget(struct live_channel *channel, struct live_record *record)
@@ -103,6 +119,7 @@ static void forget(struct live_channel *channel, struct live_record *record)
         channel->memory -= record->size;
     if (record->is_stored)
         channel->stored -= record->size;
+    live_log_drop(channel->log, record->number + 1);
     live_record_free(record);
 }
 
@@ -110,31 +127,68 @@ static void forget(struct live_channel *channel, struct live_record *record)
  * whole one stays. */
 void live_trim(struct live_channel *channel)
 {
-    const int64_t window_us = channel->hub->options.window_ms * 1000;
-    LIST_FOR_EACH (node, &channel->records) {
+    const struct live_options *options = &channel->hub->options;
+    const int64_t window_us = options->window_ms * 1000, memory_us = options->memory_ms * 1000;
+    for (struct list_node *node = channel->records.next, *next; node != &channel->records;
+         node = next) {
         struct live_record *record = record_of(node);
-        const bool is_old = channel->end_us - end_of(record) > window_us;
-        const bool is_last = node->next == &channel->records;
-        if (is_last || !record->is_whole || record->number < channel->first_listed)
-            continue;
-        if (!is_old && channel->memory <= LIVE_MEMORY_MAX)
+        const int64_t behind_us = channel->end_us - end_of(record);
+        const bool is_crowded = channel->memory > LIVE_MEMORY_MAX;
+        next = node->next;
+        if (!record->is_whole || next == &channel->records)
             break;
-        unlist(channel, record);
+        if (record->segment && record->is_stored && (behind_us > memory_us || is_crowded))
+            let_go_of_memory(channel, record);
+        const bool must_go = record->segment && is_crowded;
+        if (record->number >= channel->first_listed && (behind_us > window_us || must_go))
+            unlist_until(channel, record);
+        if (record->number < channel->first_listed &&
+            (behind_us > KEPT_FACTOR * window_us || must_go))
+            forget(channel, record);
     }
-    while (!list_is_empty(&channel->records)) {
-        struct live_record *record = record_of(channel->records.next);
-        if (record->number >= channel->first_listed)
-            break;
-        if (channel->end_us - end_of(record) <= KEPT_FACTOR * window_us &&
-            channel->memory <= LIVE_MEMORY_MAX)
-            break;
-        forget(channel, record);
+}
+
+/* ---- What was lost --------------------------------------------------------------------------- */
+
+static struct live_record *make_gap(const struct live_record *last, uint64_t number)
+{
+    struct live_record *gap = calloc(1, sizeof *gap);
+    if (!gap)
+        return NULL;
+    *gap = (struct live_record){.epoch = last->epoch,
+                                .number = number,
+                                .begin_us = end_of(last),
+                                .period_first = last->period_first,
+                                .period_begin_us = last->period_begin_us,
+                                .is_whole = true,
+                                .is_gap = true};
+    gap->epoch->segments++;
+    return gap;
+}
+
+/* They last for as long as is missing, but no longer than segments do. */
+void live_fill_gap(struct live_channel *channel, uint64_t number, int64_t until_us)
+{
+    struct live_record *last = live_last_record(channel);
+    while (last && last->number + 1 < number) {
+        const int64_t missing_us = until_us - end_of(last);
+        const int64_t share_us = missing_us / (int64_t)(number - last->number - 1);
+        struct live_record *gap = make_gap(last, last->number + 1);
+        if (!gap) { /* what is listed has to be in a row */
+            unlist_until(channel, last);
+            channel->first_listed = number;
+            return;
+        }
+        const uint32_t most_us = channel->segment_us;
+        gap->duration_us = share_us <= 0 ? 0 : share_us < most_us ? (uint32_t)share_us : most_us;
+        list_push_back(&channel->records, &gap->node);
+        last = gap;
     }
 }
 
 /* ---- Channels -------------------------------------------------------------------------------- */
 
-static bool is_name(const char *name)
+bool live_is_name(const char *name)
 {
     const size_t size = strlen(name);
     if (size == 0 || size >= LIVE_NAME_SIZE || name[0] == '.')
@@ -145,6 +199,7 @@ static bool is_name(const char *name)
 
 static void free_channel(struct live_channel *channel)
 {
+    live_log_destroy(channel->log);
     while (!list_is_empty(&channel->records))
         live_record_free(record_of(channel->records.next));
     ASSERT(list_is_empty(&channel->watches) && list_is_empty(&channel->epochs));
@@ -179,25 +234,52 @@ static struct live_channel *find(struct live_hub *hub, const char *name)
     return NULL;
 }
 
-static struct live_channel *add(struct live_hub *hub, const char *name)
+struct live_channel *live_channel_make(struct live_hub *hub, const char *name, int64_t now_ms)
 {
+    struct live_store *store = hub->store;
     struct live_channel *channel = calloc(1, sizeof *channel);
     if (!channel)
         return NULL;
+    channel->log = store ? live_log_create(store, channel) : NULL;
+    if (store && !channel->log) {
+        free(channel);
+        return NULL;
+    }
     atomic_init(&channel->references, 1);
     channel->hub = hub;
-    strcpy(channel->name, name);
+    snprintf(channel->name, sizeof channel->name, "%s", name);
     pthread_mutex_init(&channel->lock, NULL);
     list_init(&channel->records);
     list_init(&channel->epochs);
     list_init(&channel->watches);
-    channel->created_ms = live_wall_ms();
-    channel->next_number = (uint64_t)channel->created_ms / NUMBERED_MS;
+    channel->created_ms = now_ms;
+    channel->next_number = (uint64_t)now_ms / NUMBERED_MS;
     channel->first_listed = channel->next_number;
     channel->version = 1;
+    return channel;
+}
+
+static struct live_channel *add(struct live_hub *hub, const char *name)
+{
+    struct live_channel *channel = live_channel_make(hub, name, live_wall_ms());
+    if (!channel)
+        return NULL;
     list_push_back(&hub->channels, &channel->node);
     hub->channel_count++;
     return channel;
+}
+
+void live_hub_adopt(struct live_hub *hub, struct live_channel *channel)
+{
+    pthread_mutex_lock(&hub->lock);
+    const bool has_place = hub->channel_count < LIVE_CHANNELS_MAX && !find(hub, channel->name);
+    if (has_place) {
+        list_push_back(&hub->channels, &channel->node);
+        hub->channel_count++;
+    }
+    pthread_mutex_unlock(&hub->lock);
+    if (!has_place)
+        live_channel_unref(channel);
 }
 
 /* Gives the channel's place to `publisher`. -EBUSY: it is taken. */
@@ -209,6 +291,10 @@ static int take_place(struct live_channel *channel, struct live_publisher *publi
     if (other && now_ns - channel->heard_ns < LIVE_SILENCE_MS * LEAT_NS_PER_MS) {
         snprintf(ret_reason, LIVE_REASON_SIZE, "%s is being published by %s", channel->name,
                  channel->peer);
+        return -EBUSY;
+    }
+    if (live_log_reopen(channel->log) != 0) {
+        snprintf(ret_reason, LIVE_REASON_SIZE, "%s has just gone, try again", channel->name);
         return -EBUSY;
     }
     channel->publisher = publisher; /* who was silent for so long finds out with its next sample */
@@ -223,6 +309,14 @@ static int take_channel(struct live_hub *hub, const char *name, const char *peer
                         struct live_publisher *publisher, char *ret_reason)
 {
     struct live_channel *channel = find(hub, name);
+    if (hub->is_left) {
+        snprintf(ret_reason, LIVE_REASON_SIZE, "this server is about to end, come again");
+        return -ESHUTDOWN;
+    }
+    if (!channel && hub->store && live_store_is_busy(hub->store, name)) {
+        snprintf(ret_reason, LIVE_REASON_SIZE, "%s is still in the hands of another process", name);
+        return -EBUSY;
+    }
     if (!channel && hub->channel_count >= LIVE_CHANNELS_MAX) {
         snprintf(ret_reason, LIVE_REASON_SIZE, "there are %d channels already", LIVE_CHANNELS_MAX);
         return -LEAT_E_LIMIT;
@@ -247,7 +341,7 @@ int live_publish(struct live_hub *hub, const char *name, const char *peer,
                  struct live_publisher **ret_publisher, char *ret_reason)
 {
     ret_reason[0] = '\0';
-    if (!is_name(name)) {
+    if (!live_is_name(name)) {
         snprintf(ret_reason, LIVE_REASON_SIZE,
                  "a channel's name has 1 to %d letters, digits, '-', '_' or '.'",
                  LIVE_NAME_SIZE - 1);
@@ -297,6 +391,7 @@ int live_hub_create(const struct live_options *options, struct live_hub **ret_hu
     DEFAULT(part_ms, LIVE_PART_MS);
     DEFAULT(segment_ms, LIVE_SEGMENT_MS);
     DEFAULT(window_ms, LIVE_WINDOW_MS);
+    DEFAULT(memory_ms, LIVE_WINDOW_MS);
     DEFAULT(grace_ms, LIVE_GRACE_MS);
 #undef DEFAULT
     pthread_mutex_init(&hub->lock, NULL);
@@ -338,8 +433,11 @@ static bool age(struct live_channel *channel, int64_t now_ns)
         live_changed(channel);
     }
     const bool is_seen = channel->available_ms != 0;
-    const bool goes =
-        channel->is_over && gone_ms > (is_seen ? options->grace_ms + options->window_ms : 0);
+    if (channel->is_over && !channel->publisher)
+        live_log_end(channel->log);
+    const bool goes = channel->is_over &&
+                      gone_ms > (is_seen ? options->grace_ms + options->window_ms : 0) &&
+                      live_log_remove(channel->log);
     pthread_mutex_unlock(&channel->lock);
     return goes;
 }
@@ -347,6 +445,8 @@ static bool age(struct live_channel *channel, int64_t now_ns)
 void live_hub_tick(struct live_hub *hub)
 {
     const int64_t now_ns = leat_now_ns();
+    if (hub->store)
+        live_store_tick(hub->store);
     pthread_mutex_lock(&hub->lock);
     for (struct list_node *node = hub->channels.next, *next; node != &hub->channels; node = next) {
         struct live_channel *channel = CONTAINER_OF(node, struct live_channel, node);
@@ -356,6 +456,20 @@ void live_hub_tick(struct live_hub *hub)
         list_remove(node);
         hub->channel_count--;
         live_channel_unref(channel);
+    }
+    pthread_mutex_unlock(&hub->lock);
+}
+
+void live_hub_leave(struct live_hub *hub)
+{
+    pthread_mutex_lock(&hub->lock);
+    hub->is_left = true;
+    LIST_FOR_EACH (node, &hub->channels) {
+        struct live_channel *channel = CONTAINER_OF(node, struct live_channel, node);
+        pthread_mutex_lock(&channel->lock);
+        if (!channel->publisher)
+            live_log_release(channel->log);
+        pthread_mutex_unlock(&channel->lock);
     }
     pthread_mutex_unlock(&hub->lock);
 }

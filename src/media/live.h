@@ -62,9 +62,9 @@ struct live_store;
 /* 0: the default. */
 struct live_options {
     uint32_t part_ms, segment_ms;
-    int64_t window_ms;        /* that playlists show, in memory or in the store */
-    int64_t grace_ms;         /* for a publisher to come back */
-    struct live_store *store; /* NULL: memory alone */
+    int64_t window_ms; /* that playlists show, in memory or in the store (live_store.h) */
+    int64_t memory_ms; /* so much stays in memory even where there is a store */
+    int64_t grace_ms;  /* for a publisher to come back */
 };
 
 /* Options are copied. */
@@ -73,17 +73,22 @@ int live_hub_create(const struct live_options *options, struct live_hub **ret_hu
 void live_hub_destroy(struct live_hub *hub);
 /* What time alone changes: channels that end, or go. About once a second, from any thread. */
 void live_hub_tick(struct live_hub *hub);
+/* The process is about to end, or another has taken over: publishers are sent away, to come again,
+ * and what is stored may be taken up by another process. From any thread; they notice with what
+ * they send next. */
+void live_hub_leave(struct live_hub *hub);
 
 /* ---- Publishing ------------------------------------------------------------------------------ */
 
 /* Begins, or goes on with, the channel of this name. `peer` is for people. -EINVAL: no such name;
- * -EBUSY: somebody else publishes it; -LEAT_E_LIMIT: too many channels; -ENOMEM. In ret_reason
- * (LIVE_REASON_SIZE bytes) a line for the publisher. */
+ * -EBUSY: somebody else publishes it; -LEAT_E_LIMIT: too many channels; -ESHUTDOWN: the hub was
+ * left; -ENOMEM. In ret_reason (LIVE_REASON_SIZE bytes) a line for the publisher. */
 int live_publish(struct live_hub *hub, const char *name, const char *peer,
                  struct live_publisher **ret_publisher, char *ret_reason);
 /* As media_events: `user` is the publisher. An error ends its publishing, and live_publisher_reason
- * has a line that says why: -LEAT_E_LIMIT, -EOPNOTSUPP, -LEAT_E_MALFORMED, -ENOMEM, -ENOSPC;
- * -ECANCELED: another has taken its place. */
+ * has a line that says why: -LEAT_E_LIMIT, -EOPNOTSUPP, -LEAT_E_MALFORMED, -ENOMEM; -ENOSPC: what
+ * came could not be stored, for whatever reason; -ECANCELED: another has taken its place;
+ * -ESHUTDOWN: the hub has been left. */
 int live_publisher_track(unsigned index, const struct mp4_track *track, void *user);
 int live_publisher_sample(unsigned index, const struct media_sample *sample, void *user);
 const char *live_publisher_reason(const struct live_publisher *publisher);
@@ -145,6 +150,7 @@ struct live_view_segment {
     uint64_t period_first;
     int64_t period_begin_us;
     bool is_whole, is_discontinuity; /* the time line or the init is another than before it */
+    bool is_gap;                     /* it was lost, and never comes */
     unsigned first_part, part_count; /* of the view's; none where they are old */
 };
 struct live_view_epoch {
@@ -207,6 +213,12 @@ int live_read_segment(struct live_channel *channel, enum live_stream stream, uin
 /* The init segment; its size, or -ENOENT, -ENOBUFS. */
 int live_read_init(struct live_channel *channel, enum live_stream stream, uint64_t init, void *data,
                    size_t capacity);
+/* What a piece is of, as a file that can be sent on this loop; takes the piece's reference over.
+ * Opens it where it is in the store alone, in the calling fiber. 0; -ENOENT: it has gone meanwhile;
+ * -ENOMEM; errors of leat_file_open. */
+struct leat_file;
+int live_piece_open(struct live_channel *channel, struct live_piece *piece, int64_t deadline_ns,
+                    struct leat_file **ret_file);
 void live_segment_ref(struct live_segment *segment); /* from any thread */
 void live_segment_unref(struct live_segment *segment);
 

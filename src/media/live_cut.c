@@ -19,7 +19,7 @@
 
 #include "base/assert.h"
 #include "leat/error.h"
-#include "media/live_parts.h"
+#include "media/live_log.h"
 
 enum {
     LIMIT_PERCENT = 105,          /* of the wanted part: five frames at 24 a second last 208 ms */
@@ -410,6 +410,7 @@ void live_seal(struct live_publisher *publisher, bool in_time)
             (uint32_t)(publisher->segment_frames * UINT64_C(1000000000) / record->duration_us);
     if (channel->available_ms == 0)
         settle(publisher, record, in_time);
+    live_log_segment(channel->log, record);
     live_trim(channel);
     live_changed(channel);
     pthread_mutex_unlock(&channel->lock);
@@ -439,6 +440,7 @@ static void add_part(struct live_publisher *publisher, const struct live_part *p
     const int64_t early_ms = live_wall_ms() - end_us / 1000;
     if (record->part_count == 0) {
         publisher->first_part_ms = live_wall_ms();
+        live_fill_gap(channel, channel->next_number, record->begin_us);
         record->number = channel->next_number++;
         list_push_back(&channel->records, &record->node);
     }

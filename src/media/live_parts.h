@@ -7,6 +7,8 @@
  *     live_cut.c        where parts and segments end; their bytes
  *     live_view.c       what readers see
  *
+ * and live_log.h says which write it down.
+ *
  * A channel's fields are guarded by its lock, those of a publisher belong to its loop. The lock of
  * the hub is taken before that of a channel.
  */
@@ -61,9 +63,12 @@ struct live_record {
     int64_t period_begin_us;
     uint32_t duration_us;
     bool is_whole, is_stored, is_discontinuity;
+    bool is_gap; /* its bytes were lost with a process: it keeps the numbers in a row */
     unsigned part_count, part_capacity;
     struct live_part *parts;
 };
+
+struct live_log;
 
 struct live_channel {
     _Atomic unsigned references;
@@ -97,10 +102,13 @@ struct live_channel {
     int64_t end_us;     /* of what there is */
 
     struct list_node watches;
+    struct live_log *log; /* NULL: there is no store */
 };
 
 struct live_hub {
     pthread_mutex_t lock;
+    _Atomic bool is_left;
+    struct live_store *store; /* NULL: memory alone */
     struct live_options options;
     struct list_node channels;
     unsigned channel_count;
@@ -117,6 +125,15 @@ struct live_record *live_last_record(const struct live_channel *channel);
 void live_record_free(struct live_record *record);
 /* Lets old segments go. With the lock held. */
 void live_trim(struct live_channel *channel);
+/* The numbers between the last segment and `number`, which begins at `until_us`, were lost. With
+ * the lock held. */
+void live_fill_gap(struct live_channel *channel, uint64_t number, int64_t until_us);
+bool live_is_name(const char *name);
+/* For a hub that does not have it yet; the reference is the caller's. NULL: no memory. */
+struct live_channel *live_channel_make(struct live_hub *hub, const char *name, int64_t now_ms);
+/* The hub takes the reference, or drops it where there is such a channel or no room. */
+void live_hub_adopt(struct live_hub *hub, struct live_channel *channel);
+void live_epoch_drop(struct live_epoch *epoch); /* one of its segments */
 
 /* ---- live_publisher.c, live_cut.c ------------------------------------------------------------ */
 

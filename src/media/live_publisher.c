@@ -15,7 +15,7 @@
 
 #include "base/assert.h"
 #include "leat/error.h"
-#include "media/live_parts.h"
+#include "media/live_log.h"
 
 enum {
     STSD_ROOM = MP4_STSD_MAX,
@@ -406,17 +406,24 @@ static int sample_in_epoch(struct live_publisher *publisher, struct live_input *
     return error ? error : live_cut(publisher, false);
 }
 
-/* 0, or -ECANCELED when somebody else has its place. */
+/* May it go on? */
 static int hear(struct live_publisher *publisher)
 {
     struct live_channel *channel = publisher->channel;
     pthread_mutex_lock(&channel->lock);
     const bool is_ours = channel->publisher == publisher;
+    const int error = channel->log ? channel->log->error : 0;
     if (is_ours)
         channel->heard_ns = leat_now_ns();
     pthread_mutex_unlock(&channel->lock);
-    return is_ours ? 0
-                   : live_refuse(publisher, -ECANCELED, "another publisher has taken its place");
+    if (!is_ours)
+        return live_refuse(publisher, -ECANCELED, "another publisher has taken its place");
+    if (channel->hub->is_left)
+        return live_refuse(publisher, -ESHUTDOWN, "this server is about to end, come again");
+    if (error)
+        return live_refuse(publisher, -ENOSPC, "it cannot be kept, %s: %s",
+                           channel->log->store->label, leat_error_text(error));
+    return 0;
 }
 
 int live_publisher_sample(unsigned index, const struct media_sample *sample, void *user)
@@ -483,6 +490,9 @@ void live_publisher_end(struct live_publisher *publisher, bool is_over)
         channel->publisher = NULL;
         channel->gone_ns = leat_now_ns();
         channel->is_over = is_over;
+        live_log_left(channel->log);
+        if (channel->hub->is_left)
+            live_log_release(channel->log);
         live_changed(channel);
     }
     pthread_mutex_unlock(&channel->lock);

@@ -3,11 +3,13 @@
  * See live.h: what readers see of a channel.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
-#include "media/live_parts.h"
+#include "media/live_log.h"
+#include "net/file.h"
 
 enum { TARGETS_WITH_PARTS = 3 }; /* from the end: rfc8216bis, section 4.4.4.9 */
 
@@ -143,6 +145,7 @@ static void add_record(struct live_view *view, const struct live_channel *channe
                                    .period_begin_us = record->period_begin_us,
                                    .is_whole = record->is_whole,
                                    .is_discontinuity = record->is_discontinuity,
+                                   .is_gap = record->is_gap,
                                    .first_part = *part_count,
                                    .part_count = listed};
     for (unsigned index = 0; index < listed; index++)
@@ -232,8 +235,11 @@ static const struct live_record *find(const struct live_channel *channel, uint64
         if (record->number < number)
             break;
     }
-    /* Only the next one is on its way; further ones are a guess nobody has reason for. */
-    const bool will_be = number == channel->next_number && !channel->is_over;
+    /* Only the next one is on its way; further ones are a guess nobody has reason for. Until a
+     * publisher goes on, those that were lost are what playlists let expect. */
+    const struct live_record *last = live_last_record(channel);
+    const bool will_be = number <= channel->next_number && (!last || number > last->number) &&
+                         number + LIVE_LOST_MAX >= channel->next_number && !channel->is_over;
     *ret_error = will_be ? -EAGAIN : -ENOENT;
     return NULL;
 }
@@ -273,7 +279,7 @@ static int read_segment(const struct live_channel *channel, enum live_stream str
     const struct live_record *record = find(channel, number, &error);
     if (!record)
         return error;
-    if (!has_stream(record, stream))
+    if (!has_stream(record, stream) || record->is_gap)
         return -ENOENT;
     if (!record->is_whole)
         return -EAGAIN;
@@ -295,6 +301,29 @@ int live_read_segment(struct live_channel *channel, enum live_stream stream, uin
     pthread_mutex_lock(&channel->lock);
     const int error = read_segment(channel, stream, number, ret_piece);
     pthread_mutex_unlock(&channel->lock);
+    return error;
+}
+
+static void release(void *user)
+{
+    live_segment_unref(user);
+}
+
+int live_piece_open(struct live_channel *channel, struct live_piece *piece, int64_t deadline_ns,
+                    struct leat_file **ret_file)
+{
+    const struct live_range *last = &piece->ranges[piece->range_count - 1];
+    ASSERT(piece->range_count > 0 && (piece->segment || channel->log));
+    if (!piece->segment) {
+        char path[LIVE_NAME_SIZE + LIVE_PATH_SIZE], name[LIVE_PATH_SIZE];
+        live_segment_path(piece->number, name);
+        snprintf(path, sizeof path, "%s/%s", channel->name, name);
+        return leat_file_open(channel->log->store->root, path, deadline_ns, ret_file);
+    }
+    const int error =
+        file_of_memory(piece->fd, last->offset + last->size, release, piece->segment, ret_file);
+    if (error)
+        live_segment_unref(piece->segment);
     return error;
 }
 

@@ -131,6 +131,8 @@ static void add_segment_tags(struct text *text, const struct m3u8_live_segment *
     at = put(at, SLICE("#EXT-X-PROGRAM-DATE-TIME:"));
     date_format_iso(segment->wall_ms, at);
     at = put(at + DATE_ISO_SIZE, SLICE("\n"));
+    if (segment->is_gap)
+        at = put(at, SLICE("#EXT-X-GAP\n"));
     text->size = (size_t)(at - text->data);
 }
 

@@ -33,6 +33,7 @@ struct m3u8_live_segment {
     bool is_discontinuity; /* EXT-X-DISCONTINUITY before it */
     uint64_t init;         /* which EXT-X-MAP; a tag where it changes */
     bool is_whole;         /* false: the one being made, the last */
+    bool is_gap;           /* EXT-X-GAP (section 4.4.4.7): it was lost */
     /* As far as they are known, from the first on. Which are still listed is decided here: all of a
      * segment that begins within three target durations of the end (section 6.2.2). */
     const struct m3u8_live_part *parts;
