@@ -52,9 +52,16 @@ static void wake_fibers(struct live_desk *desk)
         fiber_wake(CONTAINER_OF(node, struct waiting, node)->fiber);
 }
 
+/* Is it the loop's, for those who come? Else it is kept by fibers alone, until they have done. */
+static bool is_open(const struct live_desk *desk)
+{
+    return !list_is_empty(&desk->node);
+}
+
 /* From the list, once nothing will change any more; who waits is woken. */
 static void retire(struct live_desk *desk)
 {
+    ASSERT(is_open(desk));
     list_remove(&desk->node);
     wake_fibers(desk);
     live_desk_unref(desk);
@@ -68,21 +75,28 @@ static void on_change(void *user)
     (void)leat_http_lot_wake(desk->parts);
     (void)leat_http_lot_wake(desk->playlists);
     wake_fibers(desk);
-    if (edge.state == LIVE_ENDED)
+    if (edge.state == LIVE_ENDED && is_open(desk)) /* a channel may end more than once */
         retire(desk);
 }
 
 static struct live_desk *make(struct live_channel *channel)
 {
+    struct live_edge edge;
     struct live_desk *desk = calloc(1, sizeof *desk);
     if (!desk)
         return NULL;
     desk->references = 1;
+    list_init(&desk->node);
     list_init(&desk->fibers);
     live_channel_ref(channel);
     desk->channel = channel;
     if (leat_http_lot_create(&desk->parts) != 0 || leat_http_lot_create(&desk->playlists) != 0 ||
         live_watch_create(channel, on_change, desk, &desk->watch) != 0) {
+        live_desk_unref(desk);
+        return NULL;
+    }
+    live_edge(channel, &edge);
+    if (edge.state == LIVE_ENDED) { /* before it watched: it would never be told to go */
         live_desk_unref(desk);
         return NULL;
     }

@@ -30,7 +30,8 @@ struct live_desk {
     struct live_desk_text texts[LIVE_STREAMS][2]; /* whole, and delta updates */
 };
 
-/* The desk of the channel on this loop; NULL: no memory. Belongs to the loop. */
+/* The desk of the channel on this loop; NULL: no memory, or the channel has ended. Belongs to the
+ * loop. */
 struct live_desk *live_desk_of(struct live_channel *channel);
 /* Who keeps it beyond a call that may wait, holds it. */
 void live_desk_ref(struct live_desk *desk);

@@ -294,8 +294,7 @@ void live_reply_index(struct live_request *wanted)
         return;
     }
     struct live_desk *desk = edge.state == LIVE_ENDED ? NULL : live_desk_of(wanted->channel);
-    if (desk) /* something may have changed before it watched */
-        live_edge(wanted->channel, &edge);
+    live_edge(wanted->channel, &edge); /* something may have changed before it watched */
     if (!is_there(&reload, &edge)) {
         if (desk && live_park(wanted, desk->playlists, live_patience_ms(wanted->channel)))
             return;
