@@ -84,7 +84,9 @@ static void publish(struct live_request *wanted, struct live_publisher *publishe
     const char *reason = live_publisher_reason(publisher);
     if (!reason[0] && push)
         reason = mp4_push_reason(push);
-    if (error)
+    if (error == -ESHUTDOWN) /* at once: so it finds who comes after us as soon */
+        leat_http_abort(wanted->response);
+    else if (error)
         live_refuse_push(wanted, error, reason);
     else if (!is_whole)
         live_reply_line(wanted, 400, "it ends in the middle of a fragment");
@@ -105,6 +107,7 @@ void live_take_push(struct live_request *wanted)
         return;
     leat_http_set_body_size_max(wanted->request, UINT64_MAX);
     leat_http_set_deadline(wanted->request, LEAT_FOREVER);
+    leat_http_end_soon(wanted->request); /* many listen when they have sent all, which is never */
     if (wanted->url.page != LIVE_PAGE_NAME) {
         live_take_file(wanted, leat_address_format(&peer, text));
         return;

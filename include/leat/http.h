@@ -146,6 +146,10 @@ void *leat_http_connection_memory(struct leat_http_request *request, size_t size
 /* In place of options.handler_timeout_ms and body_size_max; before the body is read. */
 void leat_http_set_deadline(struct leat_http_request *request, int64_t deadline_ns);
 void leat_http_set_body_size_max(struct leat_http_request *request, uint64_t size);
+/* Where the connection ends with the answer because much of the body is left, what still comes is
+ * read away for two seconds at most, and not for thirty: of a body without an end, whose sender may
+ * not listen before it has sent all. */
+void leat_http_end_soon(struct leat_http_request *request);
 
 /* ---- The request's body --------------------------------------------------------------------- */
 

@@ -170,9 +170,14 @@ static void begin_linger(struct conn *conn)
     }
     conn->state = CONN_LINGERING;
     conn->lingered = 0;
-    conn->linger_until_ns = in_ms(conn, CONN_LINGER_MAX_MS);
-    set_deadline(conn, in_ms(conn, CONN_LINGER_MS));
+    conn->linger_until_ns = in_ms(conn, conn->ends_soon ? CONN_LINGER_SOON_MS : CONN_LINGER_MAX_MS);
+    set_deadline(conn, in_ms(conn, conn->ends_soon ? CONN_LINGER_SOON_MS : CONN_LINGER_MS));
     receive(conn);
+}
+
+void conn_end_soon(struct conn *conn)
+{
+    conn->ends_soon = true;
 }
 
 /* A response that will not be whole must not look so: the client is to see a reset, where the end

@@ -61,6 +61,7 @@ enum {
     /* As long as something comes, and in all. */
     CONN_LINGER_MS = 5 * 1000,
     CONN_LINGER_MAX_MS = 30 * 1000,
+    CONN_LINGER_SOON_MS = 2000, /* where the handler has asked for that */
     CONN_LINGER_BYTES = 64 * 1024 * 1024,
     CONN_REFUSED_MS = 2000, /* who is refused is told when he asks, and must ask soon */
     /* Of a body that no handler wanted: beyond it the connection ends. */
@@ -82,7 +83,8 @@ struct conn {
     bool is_deferred : 1;  /* it goes on in the next turn */
     bool is_refused : 1;   /* beyond the server's limit */
     bool is_peer_done : 1; /* it will send nothing more */
-    bool is_last : 1;      /* the response in work ends the connection */
+    bool is_last : 1;      /* the response in work ends the connection, */
+    bool ends_soon : 1;    /* and who does not listen is not waited for */
     union {
         uint32_t requests; /* so far */
         uint32_t lingered; /* LINGERING: bytes read away */
@@ -111,6 +113,8 @@ void conn_end(struct conn *conn, bool is_gentle);
 int conn_peer(const struct conn *conn, struct leat_address *ret_peer);
 /* The handler's deadline is another. */
 void conn_deadline_changed(struct conn *conn);
+/* LINGERING takes two seconds at most. */
+void conn_end_soon(struct conn *conn);
 /* A parked request's handler runs again, now. On the loop's stack; the connection may be gone when
  * this returns. */
 void conn_resume(struct conn *conn);

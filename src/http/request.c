@@ -97,6 +97,11 @@ void leat_http_set_deadline(struct leat_http_request *request, int64_t deadline_
     conn_deadline_changed(exchange_of_request(request)->conn);
 }
 
+void leat_http_end_soon(struct leat_http_request *request)
+{
+    conn_end_soon(exchange_of_request(request)->conn);
+}
+
 void leat_http_set_body_size_max(struct leat_http_request *request, uint64_t size)
 {
     struct body *body = &request->body;
