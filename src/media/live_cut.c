@@ -446,7 +446,7 @@ static void add_part(struct live_publisher *publisher, const struct live_part *p
     }
     record->parts[record->part_count++] = *part;
     record->size += size;
-    record->duration_us = (uint32_t)(end_us - record->begin_us);
+    record->duration_us += part->duration_us; /* of samples: a gap between parts is none of it */
     channel->end_us = end_us;
     channel->memory += size;
     channel->parts_made++;
