@@ -4,9 +4,10 @@
  * rare system calls by seccomp. Main thread, before there are others and before there are rings;
  * what is given up stays so, in the program that replaces this one as well.
  *
- * What is left: reading below the roots and /proc; making files beside the log; removing unix
- * sockets; starting a program from the folder of this one with the libraries it has now. Decision
- * 0008 says why the list of system calls is one of refusals.
+ * What is left: reading below the roots and /proc; making files beside the log, and below the
+ * folders of live channels; removing unix sockets; starting a program from the folder of this one
+ * with the libraries it has now. Decision 0008 says why the list of system calls is one of
+ * refusals.
  */
 #ifndef LEAT_SANDBOX_H
 #define LEAT_SANDBOX_H

@@ -89,19 +89,23 @@ static int64_t end_of(const struct live_record *record)
     return record->begin_us + record->duration_us;
 }
 
-/* They are in no playlist made from now on. */
+/* It is in no playlist made from now on. */
+static void unlist(struct live_channel *channel, const struct live_record *record)
+{
+    ASSERT(record->is_whole && record->number == channel->first_listed);
+    channel->first_listed = record->number + 1;
+    channel->discontinuities_gone += record->is_discontinuity;
+}
+
+/* Nor are those before it: what is listed is in a row. */
 static void unlist_until(struct live_channel *channel, const struct live_record *last)
 {
-    LIST_FOR_EACH (node, &channel->records) {
-        const struct live_record *record = record_of(node);
-        if (record->number < channel->first_listed)
-            continue;
-        if (record->number > last->number)
-            break;
-        ASSERT(record->is_whole && record->number == channel->first_listed);
-        channel->first_listed = record->number + 1;
-        channel->discontinuities_gone += record->is_discontinuity;
-    }
+    for (struct list_node *node = channel->records.next;
+         channel->first_listed < last->number && node != &channel->records; node = node->next)
+        if (record_of(node)->number == channel->first_listed)
+            unlist(channel, record_of(node));
+    if (channel->first_listed == last->number)
+        unlist(channel, last);
 }
 
 /* From here on its bytes are in the store alone. */
