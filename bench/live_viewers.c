@@ -271,6 +271,21 @@ static void ask_playlist(struct viewer *viewer)
     ask(&viewer->lists, uri);
 }
 
+/* What is announced is the next part, whether of the last segment or of one that follows: then the
+ * last one will have ended with what it has. */
+static bool follow_hint(struct viewer *viewer)
+{
+    const struct sight *sight = &viewer->sight;
+    const struct place *hint = &sight->hint;
+    const uint64_t index = sight->end.segment - first_segment;
+    if (!sight->has_hint || is_before(*hint, viewer->next))
+        return false;
+    if (hint->segment == sight->end.segment + 1 && parts_of[index] == 0)
+        first_part_of[index + 1] = first_part_of[index] + sight->end.part;
+    viewer->next = *hint;
+    return true;
+}
+
 /* The next part, where the playlist has it or announces it. */
 static void ask_part(struct viewer *viewer)
 {
@@ -283,9 +298,7 @@ static void ask_part(struct viewer *viewer)
     if (has_ended && next->segment <= sight->end.segment &&
         next->part >= parts_of[next->segment - first_segment])
         *next = (struct place){next->segment + 1, 0};
-    const bool is_hint =
-        sight->has_hint && next->segment == sight->hint.segment && next->part == sight->hint.part;
-    if (!is_hint && !is_before(*next, sight->end))
+    if (!is_before(*next, sight->end) && !follow_hint(viewer))
         return;
     snprintf(uri, sizeof uri, "%" PRIu64 ".%u.m4s", next->segment, next->part);
     ask(&viewer->media, uri);

@@ -56,9 +56,9 @@ def make_film(seconds):
 class Channel:
     """What a server makes of it: each fragment is a part."""
 
-    def __init__(self, has_hints=True, spoil=None):
+    def __init__(self, has_hints=True, ends_late=False, spoil=None):
         self.parts, self.changed = [], threading.Condition()
-        self.has_hints, self.spoil = has_hints, spoil
+        self.has_hints, self.ends_late, self.spoil = has_hints, ends_late, spoil
         self.server = Server(self.talk)
         self.asked = []
 
@@ -109,7 +109,7 @@ class Channel:
         for number in range(skipped * PARTS, count):
             segment, part = FIRST + number // PARTS, number % PARTS
             lines.append(f'#EXT-X-PART:DURATION={PART_S},URI="{segment}.{part}.m4s"')
-            if part == PARTS - 1:
+            if part == PARTS - 1 and not (self.ends_late and number == count - 1):
                 lines += [f"#EXTINF:{PARTS * PART_S},", f"{segment}.m4s"]
         if self.has_hints:
             lines.append(f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="{FIRST + count // PARTS}.'
@@ -170,6 +170,13 @@ def test_without_announcements_they_wait_for_the_playlist():
     figures = watch(Channel(has_hints=False))
     check_nobody_lost(figures)
     assert figures["held_ms"]["count"] == 0 and figures["listed_ms"]["count"] > 0, figures
+
+
+def test_an_announced_part_may_begin_a_segment():
+    """Also where nothing says yet that the one before it has ended."""
+    figures = watch(Channel(ends_late=True))
+    check_nobody_lost(figures)
+    assert figures["listed_ms"]["count"] == 0, figures
 
 
 def test_time_ends_with_the_last_byte():
