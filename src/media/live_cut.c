@@ -25,7 +25,7 @@ enum {
     LIMIT_PERCENT = 105,          /* of the wanted part: five frames at 24 a second last 208 ms */
     SEGMENT_SLACK_US = 50 * 1000, /* by which the first segment may end early */
     AUDIO_SLACK_US = 30 * 1000,   /* a frame of AAC, rounded up */
-    REST_MIN_US = 20 * 1000,
+    REST_MIN_US = 500,
     FRAME_GUESS_US = 40 * 1000, /* of the very last frame, when nothing tells */
 };
 
