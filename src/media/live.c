@@ -117,6 +117,17 @@ static void let_go_of_memory(struct live_channel *channel, struct live_record *r
     channel->memory -= record->size;
 }
 
+/* What the store could not take is remembered as a gap: what stands before it can still be seen. */
+static void become_gap(struct live_channel *channel, struct live_record *record)
+{
+    ASSERT(record->segment && !record->is_stored);
+    live_segment_unref(record->segment);
+    record->segment = NULL;
+    channel->memory -= record->size;
+    record->part_count = 0;
+    record->is_gap = true;
+}
+
 static void forget(struct live_channel *channel, struct live_record *record)
 {
     if (record->segment)
@@ -143,6 +154,8 @@ void live_trim(struct live_channel *channel)
             break;
         if (record->segment && record->is_stored && (behind_us > memory_us || is_crowded))
             let_go_of_memory(channel, record);
+        if (record->segment && record->is_unwritten && (behind_us > memory_us || is_crowded))
+            become_gap(channel, record);
         const bool must_go = record->segment && is_crowded;
         if (record->number >= channel->first_listed && (behind_us > window_us || must_go))
             unlist_until(channel, record);

@@ -25,7 +25,28 @@ static void free_entry(struct live_entry *entry)
 
 /* ---- The job --------------------------------------------------------------------------------- */
 
-static void forget_waiting(struct live_log *log)
+static struct live_record *find_record(const struct live_channel *channel, uint64_t number)
+{
+    for (struct list_node *node = channel->records.previous; node != &channel->records;
+         node = node->previous) {
+        struct live_record *record = CONTAINER_OF(node, struct live_record, node);
+        if (record->number <= number)
+            return record->number == number ? record : NULL;
+    }
+    return NULL;
+}
+
+static void note_written(struct live_channel *channel, const struct live_entry *entry, int error)
+{
+    struct live_record *record = find_record(channel, entry->number);
+    if (!record || entry->kind != LIVE_ENTRY_SEGMENT)
+        return;
+    record->is_unwritten = error != 0;
+    record->is_stored = error == 0;
+    channel->stored += error ? 0 : record->size;
+}
+
+static void forget_waiting(struct live_log *log, int error)
 {
     for (struct list_node *node = log->entries.next, *next; node != &log->entries; node = next) {
         struct live_entry *entry = CONTAINER_OF(node, struct live_entry, node);
@@ -34,22 +55,8 @@ static void forget_waiting(struct live_log *log)
             continue;
         list_remove(node);
         log->waiting--;
+        note_written(log->channel, entry, error);
         free_entry(entry);
-    }
-}
-
-static void note_stored(struct live_channel *channel, uint64_t number)
-{
-    for (struct list_node *node = channel->records.previous; node != &channel->records;
-         node = node->previous) {
-        struct live_record *record = CONTAINER_OF(node, struct live_record, node);
-        if (record->number > number)
-            continue;
-        if (record->number == number) {
-            record->is_stored = true;
-            channel->stored += record->size;
-        }
-        return;
     }
 }
 
@@ -78,11 +85,10 @@ static void settle(struct live_log *log, const struct live_entry *entry, int err
         log->error = error;
         log->has_told_channel = false;
         log->told_epoch = log->told_init = 0;
-        forget_waiting(log);
-    } else if (entry->kind == LIVE_ENTRY_SEGMENT) {
-        note_stored(channel, entry->number);
-        live_trim(channel);
+        forget_waiting(log, error);
     }
+    note_written(channel, entry, error);
+    live_trim(channel);
 }
 
 /* The next thing to do; false: there is none, and the job is as good as over. */
@@ -240,11 +246,14 @@ static bool describe(struct live_log *log, struct live_entry *entry,
     return !entry->lines.has_failed && (log->told_init == epoch->init || copy_inits(entry, epoch));
 }
 
-void live_log_segment(struct live_log *log, const struct live_record *record)
+void live_log_segment(struct live_log *log, struct live_record *record)
 {
-    if (!log || log->wants_release || log->error)
+    if (!log)
         return;
     ASSERT(record->is_whole && record->segment && !log->wants_removal);
+    record->is_unwritten = true;
+    if (log->wants_release || log->error)
+        return;
     if (log->waiting >= LIVE_WAITING_MAX) {
         log->refused++;
         return;
@@ -259,6 +268,7 @@ void live_log_segment(struct live_log *log, const struct live_record *record)
         log->refused++;
         return;
     }
+    record->is_unwritten = false;
     entry->number = record->number;
     entry->size = record->size;
     entry->segment = record->segment;

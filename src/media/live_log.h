@@ -100,7 +100,7 @@ void live_log_destroy(struct live_log *log);
 /* A publisher begins. -EBUSY: what there is is being removed. */
 int live_log_reopen(struct live_log *log);
 /* The record is whole. */
-void live_log_segment(struct live_log *log, const struct live_record *record);
+void live_log_segment(struct live_log *log, struct live_record *record);
 /* Its publisher has gone. */
 void live_log_left(struct live_log *log);
 /* It is over. */

@@ -63,7 +63,8 @@ struct live_record {
     int64_t period_begin_us;
     uint32_t duration_us;
     bool is_whole, is_stored, is_discontinuity;
-    bool is_gap; /* its bytes were lost with a process: it keeps the numbers in a row */
+    bool is_gap;       /* its bytes are nowhere any more: it keeps the numbers in a row */
+    bool is_unwritten; /* and will be: the store could not take it */
     unsigned part_count, part_capacity;
     struct live_part *parts;
 };

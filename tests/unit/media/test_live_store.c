@@ -2,286 +2,9 @@
 /*
  * The store of live channels: what was whole is there again, byte for byte, whatever became of the
  * process; the journal is cut off at every byte, and damaged; numbers go on and none is used twice;
- * what is old goes; what cannot be written is told; a channel that has ended becomes a film.
+ * what is old goes; what cannot be written is told.
  */
-#include "../engines.h"
-
-#include <dirent.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "base/assert.h"
-#include "leat/clock.h"
-#include "media/live_log.h"
-#include "media/live_store.h"
-#include "movie.h"
-#include "net/file.h"
-
-enum { SCALE = 12800, FRAME = SCALE / 25, GOP = 50, PATH_SIZE = 512, SEGMENT_MAX = 1 << 20 };
-
-static struct live_hub *hub;
-static struct live_store *store;
-static struct live_options live_options;
-static char directory[64], films[64], news[512];
-static bool makes_films;
-static int64_t wall_ns; /* the tests', in which a publisher's frames take their time */
-static struct backend_sys clocked;
-
-/* ---- The process, as it were ----------------------------------------------------------------- */
-
-static int64_t tell_wall(const struct backend_sys *sys)
-{
-    return wall_ns;
-}
-
-static void take_news(const char *line, void *user)
-{
-    snprintf(news, sizeof news, "%s", line);
-}
-
-static void open_store(void)
-{
-    const struct live_store_options options = {.directory = directory,
-                                               .label = "--live-dir x",
-                                               .films_directory = makes_films ? films : NULL,
-                                               .on_news = take_news};
-    assert_int_equal(live_hub_create(&live_options, &hub), 0);
-    assert_int_equal(live_store_create(&options, &store), 0);
-    assert_int_equal(live_store_attach(store, hub), 0);
-}
-
-/* All that waits has been written. */
-static void let_write(void)
-{
-    while (loop_current->jobs > 0)
-        assert_int_equal(leat_sleep_ms(1), 0);
-}
-
-static void close_store(void)
-{
-    let_write();
-    live_hub_destroy(hub);
-    live_store_destroy(store);
-}
-
-/* ---- A publisher ----------------------------------------------------------------------------- */
-
-struct camera {
-    struct live_publisher *publisher;
-    int64_t frame;
-    bool is_wide;
-};
-
-static int announce(struct camera *camera)
-{
-    static unsigned char entry[256];
-    const struct movie_track described = {.handler = "vide", .entry = "avc1", .timescale = SCALE};
-    struct writer writer = writer_over(entry, sizeof entry);
-    struct mp4_track track = {.id = 7,
-                              .handler = MP4_FOURCC('v', 'i', 'd', 'e'),
-                              .timescale = SCALE,
-                              .language = "und",
-                              .width = camera->is_wide ? 1280 << 16 : 640 << 16,
-                              .height = 360 << 16,
-                              .entry_count = 1};
-    movie_entry(&writer, &described);
-    track.stsd = slice_of(writer.data, writer.size);
-    mp4_codec_of(track.stsd, track.handler, &track.codec);
-    return live_publisher_track(0, &track, camera->publisher);
-}
-
-static void open_camera(struct camera *camera)
-{
-    char reason[LIVE_REASON_SIZE];
-    assert_int_equal(live_publish(hub, "cam", "test", &camera->publisher, reason), 0);
-    assert_int_equal(announce(camera), 0);
-}
-
-static unsigned char byte_of(int64_t frame, size_t at)
-{
-    return (unsigned char)(frame * 7 + (int64_t)at);
-}
-
-static int run_camera(struct camera *camera, int frames)
-{
-    static char data[2048];
-    for (int64_t end = camera->frame + frames; camera->frame < end; camera->frame++) {
-        const size_t size = camera->frame % GOP == 0 ? 2000 : 300;
-        for (size_t at = 0; at < size; at++)
-            data[at] = (char)byte_of(camera->frame, at);
-        const struct media_sample sample = {.dts = camera->frame * FRAME,
-                                            .duration = FRAME,
-                                            .is_sync = camera->frame % GOP == 0,
-                                            .data = slice_of(data, size)};
-        wall_ns += 40 * LEAT_NS_PER_MS;
-        const int error = live_publisher_sample(0, &sample, camera->publisher);
-        if (error)
-            return error;
-        if (camera->frame % GOP == 0)
-            let_write();
-    }
-    return 0;
-}
-
-/* `seconds` of a broadcast, which the next frame of another segment has ended. */
-static void broadcast(struct camera *camera, int seconds)
-{
-    open_camera(camera);
-    assert_int_equal(run_camera(camera, seconds * 25 + 1), 0);
-    camera->frame = (camera->frame / GOP + 1) * GOP;
-    let_write();
-}
-
-static void leave(struct camera *camera, bool is_over)
-{
-    live_publisher_end(camera->publisher, is_over);
-    let_write();
-}
-
-/* ---- What is there --------------------------------------------------------------------------- */
-
-static size_t read_segment(struct live_channel *channel, uint64_t number, char *data)
-{
-    struct live_piece piece;
-    struct leat_file *file;
-    size_t size = 0;
-    assert_int_equal(live_read_segment(channel, LIVE_VIDEO, number, &piece), 0);
-    assert_int_equal(live_piece_open(channel, &piece, leat_after_ms(1000), &file), 0);
-    for (unsigned index = 0; index < piece.range_count; index++) {
-        const struct live_range *range = &piece.ranges[index];
-        assert_true(size + range->size <= SEGMENT_MAX);
-        assert_int_equal(pread(file->fd, data + size, range->size, (off_t)range->offset),
-                         range->size);
-        size += range->size;
-    }
-    leat_file_unref(file);
-    return size;
-}
-
-static struct live_channel *must_find(void)
-{
-    struct live_channel *channel = live_find(hub, "cam");
-    assert_non_null(channel);
-    return channel;
-}
-
-struct kept {
-    uint64_t first, count;
-    int64_t begin_us[32];
-    size_t sizes[32];
-    char *bytes[32];
-};
-
-static void keep(struct kept *kept)
-{
-    struct live_channel *channel = must_find();
-    struct live_view *view = live_look(channel);
-    *kept = (struct kept){.first = view->segments[0].number};
-    for (unsigned index = 0; index < view->segment_count && view->segments[index].is_whole;
-         index++) {
-        assert_true(index < 32);
-        kept->bytes[index] = malloc(SEGMENT_MAX);
-        kept->begin_us[index] = view->segments[index].begin_us;
-        kept->sizes[index] = read_segment(channel, kept->first + index, kept->bytes[index]);
-        kept->count++;
-    }
-    free(view);
-    live_channel_unref(channel);
-}
-
-static void drop(struct kept *kept)
-{
-    for (unsigned index = 0; index < kept->count; index++)
-        free(kept->bytes[index]);
-}
-
-/* The first `count` segments are those. */
-static void check(const struct kept *kept, unsigned count)
-{
-    struct live_channel *channel = must_find();
-    struct live_view *view = live_look(channel);
-    static char data[SEGMENT_MAX];
-    assert_true(view->segment_count >= count && count <= kept->count);
-    for (unsigned index = 0; index < count; index++) {
-        assert_int_equal(view->segments[index].number, kept->first + index);
-        assert_int_equal(view->segments[index].begin_us, kept->begin_us[index]);
-        assert_int_equal(read_segment(channel, kept->first + index, data), kept->sizes[index]);
-        assert_memory_equal(data, kept->bytes[index], kept->sizes[index]);
-    }
-    free(view);
-    live_channel_unref(channel);
-}
-
-static void path_of(const char *name, char ret_path[PATH_SIZE])
-{
-    snprintf(ret_path, PATH_SIZE, "%s/cam/%s", directory, name);
-}
-
-static bool has_file(uint64_t number)
-{
-    char path[PATH_SIZE], name[LIVE_PATH_SIZE];
-    struct stat stat_of_it;
-    live_segment_path(number, name);
-    path_of(name, path);
-    return stat(path, &stat_of_it) == 0;
-}
-
-static size_t read_file(const char *path, char *data, size_t capacity)
-{
-    const int fd = open(path, O_RDONLY);
-    assert_true(fd >= 0);
-    const ssize_t size = read(fd, data, capacity);
-    assert_true(size >= 0 && (size_t)size < capacity);
-    close(fd);
-    return (size_t)size;
-}
-
-static void write_journal(const char *data, size_t size)
-{
-    char path[PATH_SIZE];
-    path_of("journal", path);
-    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, data, size), size);
-    close(fd);
-}
-
-static void remove_all(const char *path)
-{
-    char command[PATH_SIZE];
-    snprintf(command, sizeof command, "rm -rf '%s'", path);
-    assert_int_equal(system(command), 0);
-}
-
-#define STORE_TEST(name)                                                                           \
-    static int name##_fiber(void *arg)                                                             \
-    {                                                                                              \
-        const struct backend_sys *before = loop_current->sys;                                      \
-        snprintf(directory, sizeof directory, "/tmp/leat-store-XXXXXX");                           \
-        snprintf(films, sizeof films, "/tmp/leat-films-XXXXXX");                                   \
-        assert_non_null(mkdtemp(directory));                                                       \
-        assert_non_null(mkdtemp(films));                                                           \
-        clocked = *before;                                                                         \
-        clocked.wall_ns = tell_wall;                                                               \
-        wall_ns = before->wall_ns(before);                                                         \
-        loop_current->sys = &clocked;                                                              \
-        live_options = (struct live_options){.window_ms = 3600 * 1000, .memory_ms = 4 * 1000};     \
-        makes_films = false;                                                                       \
-        news[0] = '\0';                                                                            \
-        name();                                                                                    \
-        loop_current->sys = before;                                                                \
-        remove_all(directory);                                                                     \
-        remove_all(films);                                                                         \
-        return 0;                                                                                  \
-    }                                                                                              \
-    static void test_##name(void **state)                                                          \
-    {                                                                                              \
-        run_main_fiber(LEAT_ENGINE_EPOLL, name##_fiber);                                           \
-    }
+#include "stored.h"
 
 /* ---- What is stored -------------------------------------------------------------------------- */
 
@@ -577,6 +300,18 @@ static ssize_t refuse_copy(const struct backend_sys *sys, int in_fd, uint64_t in
     return -ENOSPC;
 }
 
+static unsigned count_gaps(void)
+{
+    struct live_channel *channel = must_find();
+    struct live_view *view = live_look(channel);
+    unsigned count = 0;
+    for (unsigned index = 0; index < view->segment_count; index++)
+        count += view->segments[index].is_gap;
+    free(view);
+    live_channel_unref(channel);
+    return count;
+}
+
 static void what_cannot_be_written_is_told(void)
 {
     struct camera camera = {0};
@@ -591,9 +326,12 @@ static void what_cannot_be_written_is_told(void)
     assert_non_null(strstr(news, "--live-dir x: the channel cam: "));
     leave(&camera, false);
     check(&kept, 3); /* and viewers keep what they have */
+    assert_int_equal(count_gaps(), 0);
     clocked.copy = backend_sys_linux.copy;
     camera.frame = 0;
-    broadcast(&camera, 4); /* there is room again */
+    broadcast(&camera, 6); /* there is room again */
+    assert_int_equal(count_gaps(), 2);
+    check(&kept, 3);
     leave(&camera, false);
     close_store();
     open_store();
@@ -645,134 +383,7 @@ static void another_process_takes_it_up_once_it_may(void)
     close_store();
     live_hub_destroy(old_hub);
     live_store_destroy(old_store);
-}
-
-/* ---- Films ----------------------------------------------------------------------------------- */
-
-struct film {
-    const char *data;
-    unsigned samples;
-    uint64_t end;
-};
-
-static int read_bytes(void *user, uint64_t offset, void *data, size_t size)
-{
-    const struct film *film = user;
-    memcpy(data, film->data + offset, size);
-    return 0;
-}
-
-static bool see_track(unsigned index, const struct mp4_track *track, void *user)
-{
-    return true;
-}
-
-static int see_sample(unsigned index, const struct mp4_sample *sample, void *user)
-{
-    struct film *film = user;
-    const unsigned char *bytes = (const unsigned char *)film->data + sample->offset;
-    if (film->samples == 0)
-        assert_int_equal(sample->dts, 0);
-    assert_true(sample->dts >= film->end);
-    film->end = sample->dts + sample->duration;
-    film->samples++;
-    assert_int_equal(bytes[100], (unsigned char)(bytes[0] + 100));
-    return 0;
-}
-
-/* The samples of the film of this name, and its length in ms. */
-static unsigned watch(const char *name, int64_t *ret_ms)
-{
-    static char data[4 << 20];
-    char path[PATH_SIZE];
-    snprintf(path, sizeof path, "%s/%s", films, name);
-    struct film film = {.data = data};
-    const struct mp4_source source = {read_bytes, &film, read_file(path, data, sizeof data)};
-    const struct mp4_events events = {see_track, see_sample, &film};
-    struct mp4_movie movie;
-    struct mp4_problem problem;
-    if (mp4_read(&source, &events, &movie, &problem) != 0)
-        fail_msg("%s: %s", name, problem.reason);
-    *ret_ms = (int64_t)film.end * 1000 / SCALE;
-    return film.samples;
-}
-
-static unsigned list_films(char names[8][256])
-{
-    unsigned count = 0;
-    DIR *folder = opendir(films);
-    for (const struct dirent *entry; (entry = readdir(folder));)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
-            assert_true(count < 8);
-            snprintf(names[count++], 256, "%s", entry->d_name);
-        }
-    closedir(folder);
-    return count;
-}
-
-/* All of it, whatever the window; where the publisher was away nothing is left. */
-static void what_ended_becomes_a_film(void)
-{
-    struct camera camera = {0};
-    char names[8][256];
-    int64_t ms;
-    makes_films = true;
-    live_options.window_ms = 4 * 1000;
-    wall_ns = INT64_C(1795396500) * LEAT_NS_PER_S; /* 2026-11-23 01:15 UTC */
-    open_store();
-    broadcast(&camera, 40);
-    leave(&camera, false);
-    wall_ns += 20 * LEAT_NS_PER_S;
-    camera.frame = 0;
-    broadcast(&camera, 10);
-    leave(&camera, false);
-    close_store();
-    wall_ns += 5 * LEAT_NS_PER_S;
-    open_store();
-    camera.frame = 0;
-    broadcast(&camera, 10);
-    leave(&camera, true);
-    live_hub_tick(hub);
-    let_write();
-    assert_int_equal(list_films(names), 1);
-    assert_string_equal(names[0], "cam 2026-11-23 01-15.mp4");
-    assert_int_equal(watch(names[0], &ms), 40 * 25 + 1 + 2 * (10 * 25 + 1));
-    assert_in_range(ms, 60000, 60400);
-
-    /* What comes under the name afterwards is another one. */
-    live_hub_tick(hub);
-    let_write();
-    camera.frame = 0;
-    broadcast(&camera, 4);
-    leave(&camera, true);
-    live_hub_tick(hub);
-    let_write();
-    assert_int_equal(list_films(names), 2);
-    close_store();
-}
-
-static void another_resolution_is_another_film(void)
-{
-    struct camera camera = {0};
-    char names[8][256];
-    int64_t ms;
-    makes_films = true;
-    open_store();
-    broadcast(&camera, 4);
-    camera.is_wide = true;
-    assert_int_equal(announce(&camera), 0);
-    assert_int_equal(run_camera(&camera, 6 * 25 + 1), 0);
-    leave(&camera, true);
-    live_hub_tick(hub);
-    let_write();
-    assert_int_equal(list_films(names), 2);
-    unsigned samples = 0;
-    for (unsigned index = 0; index < 2; index++) {
-        samples += watch(names[index], &ms);
-        assert_true(ms == 4040 || ms == 6040);
-    }
-    assert_int_equal(samples, 10 * 25 + 2);
-    close_store();
+    drop(&kept);
 }
 
 STORE_TEST(what_is_old_is_in_the_store_alone)
@@ -785,8 +396,6 @@ STORE_TEST(a_journal_is_made_shorter)
 STORE_TEST(what_ended_is_removed_in_the_end)
 STORE_TEST(what_cannot_be_written_is_told)
 STORE_TEST(another_process_takes_it_up_once_it_may)
-STORE_TEST(what_ended_becomes_a_film)
-STORE_TEST(another_resolution_is_another_film)
 
 int main(void)
 {
@@ -801,8 +410,6 @@ int main(void)
         cmocka_unit_test(test_what_ended_is_removed_in_the_end),
         cmocka_unit_test(test_what_cannot_be_written_is_told),
         cmocka_unit_test(test_another_process_takes_it_up_once_it_may),
-        cmocka_unit_test(test_what_ended_becomes_a_film),
-        cmocka_unit_test(test_another_resolution_is_another_film),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
