@@ -19,6 +19,7 @@
 #include "leat/clock.h"
 #include "leat/error.h"
 #include "wire/mp4_push.h"
+#include "wire/mp4_reader.h"
 #include "wire/mpegts.h"
 
 enum {
@@ -29,6 +30,7 @@ enum {
     LIST_MAX = 4 * 1024 * 1024, /* bytes of a playlist that are read */
     HOST_SIZE = 64,
     LATE_MS = 1000,
+    BOX_HEADER_SIZE = 8,
 };
 
 struct push;
@@ -273,9 +275,9 @@ static int take_turn(struct push_stream *stream, bool is_begin)
     while (!push->error && (stream->is_busy || !(is_begin || stream->has_begun))) {
         bool was_called;
         const int error = line_wait(&stream->line, &push->lock, deadline_ns, &was_called);
-        if (error == -ETIMEDOUT && !stream->is_busy)
-            break; /* it is told what is missing */
-        if (error)
+        if (error == -ETIMEDOUT && !is_begin && !stream->has_begun)
+            return fail(push, -LEAT_E_MALFORMED, "no init segment (moov) has come before it");
+        if (error && !push->error)
             return error;
     }
     if (push->error)
@@ -303,14 +305,10 @@ static int prepare(struct push_stream *stream, enum file_kind kind)
     return stream->ts ? 0 : mpegts_create(&events, &stream->ts);
 }
 
-static int feed(struct push_stream *stream, enum file_kind kind, struct leat_slice piece)
+/* What a parser has returned, with its reason where it is an error. */
+static int told(struct push_stream *stream, enum file_kind kind, int error)
 {
     struct push *push = stream->push;
-    if (push->error)
-        return push->error;
-    push->heard_ns = leat_now_ns();
-    const int error =
-        kind == FILE_MP4 ? mp4_push_feed(stream->mp4, piece) : mpegts_feed(stream->ts, piece);
     if (!error)
         return 0;
     const char *reason = live_publisher_reason(push->publisher);
@@ -318,6 +316,17 @@ static int feed(struct push_stream *stream, enum file_kind kind, struct leat_sli
                 reason[0]          ? reason
                 : kind == FILE_MP4 ? mp4_push_reason(stream->mp4)
                                    : mpegts_reason(stream->ts));
+}
+
+static int feed(struct push_stream *stream, enum file_kind kind, struct leat_slice piece)
+{
+    struct push *push = stream->push;
+    if (push->error)
+        return push->error;
+    push->heard_ns = leat_now_ns();
+    return told(stream, kind,
+                kind == FILE_MP4 ? mp4_push_feed(stream->mp4, piece)
+                                 : mpegts_feed(stream->ts, piece));
 }
 
 /* `size`: what has come of the file already, in `piece`. */
@@ -337,16 +346,30 @@ static int read_media(struct live_request *wanted, struct push_stream *stream, e
         error = (int)size;
     pthread_mutex_lock(lock);
     if (!error && kind == FILE_TS && !stream->push->error)
-        error = mpegts_flush(stream->ts);
+        error = told(stream, kind, mpegts_flush(stream->ts));
     pthread_mutex_unlock(lock);
     return error;
 }
 
-/* Does a file that begins so need none before it? */
+/* Does a file that begins so need none before it? Neither does what is no MP4: it is refused. */
 static bool is_begin(enum file_kind kind, const char *piece, size_t size)
 {
-    return kind == FILE_TS ||
-           (size >= 8 && (memcmp(piece + 4, "ftyp", 4) == 0 || memcmp(piece + 4, "moov", 4) == 0));
+    return kind == FILE_TS || size < BOX_HEADER_SIZE || memcmp(piece + 4, "ftyp", 4) == 0 ||
+           memcmp(piece + 4, "moov", 4) == 0 ||
+           !mp4_is_known_box(mp4_be32((const unsigned char *)piece + 4));
+}
+
+/* What has come of the body, at least the head of a box where there is one: publishers may send
+ * byte by byte. */
+static ssize_t read_begin(struct live_request *wanted, char *piece)
+{
+    ssize_t size = 0, more = 1;
+    while (size < BOX_HEADER_SIZE && more > 0) {
+        more = leat_http_read(wanted->request, piece + size, PIECE_SIZE - (size_t)size,
+                              leat_after_ms(SILENCE_MS));
+        size += more > 0 ? more : 0;
+    }
+    return more < 0 ? more : size;
 }
 
 /* In its turn. */
@@ -379,8 +402,7 @@ static int take_media(struct live_request *wanted, struct push *push, enum file_
     char *piece = leat_http_alloc(wanted->request, PIECE_SIZE);
     if (!piece)
         return -ENOMEM;
-    const ssize_t size =
-        leat_http_read(wanted->request, piece, PIECE_SIZE, leat_after_ms(SILENCE_MS));
+    const ssize_t size = read_begin(wanted, piece);
     if (size <= 0)
         return (int)size;
     stream_name_of(wanted->url.file, name);

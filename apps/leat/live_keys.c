@@ -27,6 +27,8 @@ static const char *take_line(struct live_keys *keys, char *line)
     if (line[0] == '\0' || line[0] == '#')
         return NULL;
     const size_t name_size = strcspn(line, " \t");
+    if (name_size == 0)
+        return "begins with a blank, and not with a name";
     const char *key = line + name_size + strspn(line + name_size, " \t");
     if (key[0] == '\0')
         return "has a name and no key";

@@ -3,6 +3,7 @@
 not read, ask for everything, or go. The server stays, and so does what others see."""
 
 import re
+import time
 
 import pytest
 
@@ -50,3 +51,54 @@ def test_a_channel_ends_twice_while_somebody_reads_slowly(server):
                 viewer.inbox = viewer.inbox[-5:]
                 assert viewer.more()
     assert get(server, "/live/cam/master.m3u8")[0] == 200
+
+
+# ---- Publishers ----------------------------------------------------------------------------------
+
+def put(server, path, body, method="PUT", fields=(), version="HTTP/1.1"):
+    """(status, text)"""
+    with server.connect() as peer:
+        peer.ask(path, method, [f"Content-Length: {len(body)}", *fields], version)
+        peer.send(body)
+        answer = peer.answer()
+        return answer.status, answer.body
+
+
+def test_a_body_may_come_in_any_shape(server):
+    """Byte by byte, with a length, from HTTP/1.0, after 100; as one body, and in files."""
+    body = init() + pictures(4.04)
+    with Push(server, "/live/bytes") as push:
+        for at in range(200):
+            push.send(body[at:at + 1])
+        push.send(body[200:])
+        assert push.end()[0] == 204
+    with Push(server, "/live/files/init.mp4") as push:
+        for at in range(len(init())):
+            push.send(init()[at:at + 1])
+        assert push.end()[0] == 204
+    assert put(server, "/live/files/1.m4s", pictures(4.04))[0] == 204
+    assert put(server, "/live/length", body, "POST")[0] == 204
+    assert put(server, "/live/old", body, version="HTTP/1.0")[0] == 204
+    with server.connect() as peer:
+        peer.ask("/live/asked", "PUT", [f"Content-Length: {len(body)}", "Expect: 100-continue"])
+        assert peer.head().status == 100
+        peer.send(body)
+        assert peer.answer().status == 204
+    for name in ("bytes", "length", "old", "asked", "files"):
+        assert last_whole(server, name), name
+    assert put(server, "/live/length/1.m4s", b"", "DELETE")[0] == 204
+    for name, status in (("..", 405), ("%00", 405), ("a%00b", 405), ("%ff", 400), ("a%20b", 400),
+                         (".x", 400), ("n" * 64, 404), ("x;y", 400)):
+        assert put(server, f"/live/{name}", b"")[0] == status, name
+
+
+def test_files_that_are_none_are_refused_at_once(server):
+    """Only what may be a segment waits for its init segment."""
+    before = time.monotonic()
+    for name in ("x.m4s", "y.ts"):
+        assert put(server, f"/live/cam/{name}", b"garbage " * 1000)[0] == 400
+    assert put(server, "/live/cam/x.m3u8", b"#" * 5_000_000)[0] == 413
+    for stream in range(8):
+        assert put(server, f"/live/cam/init-stream{stream}.m4s", init())[0] == 204
+    assert put(server, "/live/cam/init-stream8.m4s", init())[0] == 413
+    assert time.monotonic() - before < 10
