@@ -283,6 +283,15 @@ def test_flags_and_films():
             assert complaint(*words[:2], film.name) == (1, f"live_viewers: the film: {why}")
 
 
+def test_a_bare_fanout():
+    (figures,) = run("fanout", "-c", "20", "-n", "3", "-s", "50000")
+    least, middle, most = figures["us_each"]
+    assert 1 < least <= middle <= most < 10_000, figures
+    for wrong in (("-c", "0"), ("-n", "0"), ("-s", "9999999"), ("-x",), ("more",)):
+        done = subprocess.run([BIN / "fanout", *wrong], capture_output=True, timeout=10)
+        assert done.returncode == 2 and done.stderr, wrong
+
+
 # -- what is concluded
 
 

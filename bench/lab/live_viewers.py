@@ -11,6 +11,7 @@ import json
 import re
 import select
 import statistics
+import subprocess
 
 from . import generator, laboratory, live_material, memory, servers
 from .films_segment import whole_calls
@@ -64,6 +65,15 @@ def measure(lab, options, engine, path, count, ramp_s):
         "cpu_percent": cost["cpu_us"] / cost["elapsed_s"] / 1e4,
         "cpu_us_per_answer": cost["cpu_us"] / max(1, answers),
         "gbit_per_s": figures["bytes"] * 8 / options.seconds / 1e9}
+
+
+def bare(lab, count, figures):
+    """What the kernel alone takes for a part to so many: (us each, ms until half have it)."""
+    size = figures["bytes"] // max(1, figures["parts_ms"]["count"])
+    process = lab.spawn([lab.bin / "fanout", "-c", count, "-s", size, "-p", lab.client_core],
+                        lab.server_core, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    middle = json.loads(generator.finish_program(process, 30))["us_each"][1]
+    return middle, middle * count / 2e3
 
 
 def rounds_of(lab, options, engine, path, count, ramp_s):
@@ -219,6 +229,10 @@ def run(lab, options):
         lab.say(title)
         result = judge(rounds)
         tell(lab, rounds, result)
+        each_us, half_ms = bare(lab, count, rounds[-1])
+        lab.say(f"    a bare loop of send and sendfile takes {each_us:.1f} us a viewer: half of "
+                f"them would have a part after {half_ms:.2f} ms")
+        result |= {"bare_us": each_us, "bare_median_ms": half_ms}
         results.append({"title": title, "rounds": rounds, "result": result, "met": result["met"]})
         results.append(trace(lab, options, engine, path))
     return results
