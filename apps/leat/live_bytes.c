@@ -4,7 +4,9 @@
  * file in the store, which the kernel sends; nothing is copied here however many watch.
  *
  * A part that is announced is waited for, without a stack. A segment that is being made is sent as
- * its parts come (chunked), as players of low-latency DASH ask for it; that takes a fiber each.
+ * its parts come (chunked), as players of low-latency DASH ask for it; that takes a fiber each. As
+ * long as nobody knows its size a Range of it is ignored (RFC 9110, section 14.2), and it has no
+ * validator: the answer is all of it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -183,6 +185,8 @@ static void stream_segment(struct live_request *wanted)
         (void)leat_http_reply_error(wanted->response, 503);
         return;
     }
+    if (slice_equal(leat_http_method(wanted->request), SLICE("HEAD")))
+        return; /* there is nothing to wait for */
     int error = 0;
     live_desk_ref(desk);
     for (unsigned part = 0; !error; part++)

@@ -53,6 +53,71 @@ def test_a_channel_ends_twice_while_somebody_reads_slowly(server):
     assert get(server, "/live/cam/master.m3u8")[0] == 200
 
 
+def test_what_is_asked_of_a_segment_that_is_being_made(server):
+    """Its size is not known, so a range of it is all of it; and HEAD waits for nothing."""
+    with Push(server) as push:
+        push.send(init(), pictures(4.04))
+        await_true(lambda: "cam" in channels(server))
+        path = f"/live/cam/muxed/{last_whole(server) + 1}.m4s"
+        push.send(pictures(1, 4.04, gop=10**6))
+        with server.connect(timeout_s=3) as viewer:  # nothing more comes
+            viewer.ask(path, "HEAD")
+            assert viewer.head().get("Transfer-Encoding") == "chunked"
+            assert viewer.get("/live/channels.json").status == 200
+        viewers = [server.connect() for _ in range(3)]
+        fields = (["Range: bytes=0-9"], ["Range: bytes=-9"], ["If-None-Match: *"])
+        for viewer, field in zip(viewers, fields):
+            viewer.ask(path, fields=field)
+            assert viewer.head().status == 200
+        old = server.connect()
+        old.ask(path, version="HTTP/1.0")
+        assert push.end()[0] == 204
+        for viewer in viewers:
+            while not viewer.inbox.endswith(b"\r\n0\r\n\r\n"):
+                assert viewer.more()
+        assert old.head().get("Connection") == "close"
+        assert old.rest() == get(server, path)[2]
+        for viewer in [*viewers, old]:
+            viewer.socket.close()
+
+
+def test_a_crowd_that_waits_and_goes(server):
+    with Push(server) as push:
+        push.send(init(), pictures(4.04))
+        await_true(lambda: "cam" in channels(server))
+        number = last_whole(server)
+        waiting = [server.connect() for _ in range(500)]
+        for count, viewer in enumerate(waiting):
+            for ahead in range(1 + count % 3):  # some have more to ask behind it
+                viewer.ask(f"/live/cam/muxed/index.m3u8?_HLS_msn={number + 2 + ahead % 2}")
+        for viewer in waiting[:400]:
+            viewer.socket.close()
+        server.await_connections(110)
+        push.send(pictures(4, 4.04))
+        assert push.end()[0] == 204
+        for count, viewer in enumerate(waiting[400:]):
+            assert [viewer.answer().status for _ in range(1 + (400 + count) % 3)][0] == 200
+            viewer.socket.close()
+
+
+def test_who_reads_nothing_hurts_nobody(server):
+    """Whole segments of which nothing is read: others are served, and the channel goes on."""
+    with Push(server) as push:
+        push.send(init(), pictures(4.04, size=100_000))
+        await_true(lambda: "cam" in channels(server))
+        lazy = [server.connect(receive_buffer=4096) for _ in range(100)]
+        for viewer in lazy:
+            viewer.ask(f"/live/cam/muxed/{last_whole(server)}.m4s")
+        for second in range(4, 64, 4):
+            push.send(pictures(4, second + 0.04, size=100_000))
+            begin = time.monotonic()
+            status, _, body = get(server, f"/live/cam/muxed/{last_whole(server)}.m4s")
+            assert status == 200 and len(body) > 1_000_000
+            assert time.monotonic() - begin < 2
+        for viewer in lazy:
+            viewer.socket.close()
+
+
 # ---- Publishers ----------------------------------------------------------------------------------
 
 def put(server, path, body, method="PUT", fields=(), version="HTTP/1.1"):
