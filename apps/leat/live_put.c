@@ -23,6 +23,7 @@ static int status_of(int error)
     case ECANCELED: return 409;
     case EINVAL:
     case LEAT_E_MALFORMED: return 400;
+    case ETIMEDOUT: return 408;
     case EOPNOTSUPP: return 415;
     case LEAT_E_LIMIT: return 413;
     case ENOSPC: return 507;

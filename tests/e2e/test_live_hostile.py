@@ -167,3 +167,16 @@ def test_files_that_are_none_are_refused_at_once(server):
         assert put(server, f"/live/cam/init-stream{stream}.m4s", init())[0] == 204
     assert put(server, "/live/cam/init-stream8.m4s", init())[0] == 413
     assert time.monotonic() - before < 10
+
+
+@pytest.mark.long
+def test_who_stops_in_the_middle_is_told_and_may_go_on(server):
+    with Push(server) as push:
+        push.send(init(), pictures(4.04), pictures(1, 4.04)[:700])
+        status, text = push.answer(30)
+        assert (status, text) == (408, b"Connection timed out\n")
+    assert channels(server)["cam"]["state"] == "stalled"
+    with Push(server) as push:
+        push.send(init(), pictures(4.04))
+        await_true(lambda: "#EXT-X-DISCONTINUITY\n" in index_of(server))
+        assert push.end()[0] == 204
