@@ -115,6 +115,7 @@ static void let_go_of_memory(struct live_channel *channel, struct live_record *r
     live_segment_unref(record->segment);
     record->segment = NULL;
     channel->memory -= record->size;
+    channel->held--;
 }
 
 /* What the store could not take is remembered as a gap: what stands before it can still be seen. */
@@ -130,8 +131,10 @@ static void become_gap(struct live_channel *channel, struct live_record *record)
 
 static void forget(struct live_channel *channel, struct live_record *record)
 {
-    if (record->segment)
+    if (record->segment) {
         channel->memory -= record->size;
+        channel->held--;
+    }
     if (record->is_stored)
         channel->stored -= record->size;
     live_log_drop(channel->log, record->number + 1);
@@ -148,7 +151,8 @@ void live_trim(struct live_channel *channel)
          node = next) {
         struct live_record *record = record_of(node);
         const int64_t behind_us = channel->end_us - end_of(record);
-        const bool is_crowded = channel->memory > LIVE_MEMORY_MAX;
+        const bool is_crowded =
+            channel->memory > LIVE_MEMORY_MAX || channel->held > LIVE_SEGMENTS_MAX;
         next = node->next;
         if (!record->is_whole || next == &channel->records)
             break;

@@ -41,7 +41,10 @@ enum {
     LIVE_JUMP_MS = 3 * 1000,             /* a longer gap is a new epoch, a shorter one a gap */
     LIVE_EPOCHS_A_MINUTE = 20,           /* then the publisher is sent away */
     LIVE_PENDING_MAX = 96 * 1024 * 1024, /* bytes gathered, not yet in a part */
+    LIVE_PENDING_SAMPLES_MAX = 32 * 1024,
+    LIVE_PART_SAMPLES_MAX = 128,         /* of the track that leads */
     LIVE_MEMORY_MAX = 256 * 1024 * 1024, /* bytes of a channel's segments in memory */
+    LIVE_SEGMENTS_MAX = 256,             /* of a channel in memory: who comes back all the time */
     LIVE_REASON_SIZE = MEDIA_REASON_SIZE,
 };
 

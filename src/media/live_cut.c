@@ -71,7 +71,9 @@ static int64_t next_point_us(const struct live_publisher *publisher)
 /* The keyframe behind this sample, where it is or where it can be expected. */
 static int64_t next_sync(const struct live_input *lead, size_t index)
 {
-    for (size_t next = index + 1; next < lead->count; next++)
+    enum { LOOK_AHEAD = 1024 };
+    const size_t end = lead->count - index > LOOK_AHEAD ? index + LOOK_AHEAD : lead->count;
+    for (size_t next = index + 1; next < end; next++)
         if (lead->samples[next].is_sync)
             return lead->samples[next].dts;
     return lead->last_sync + lead->sync_distance;
@@ -98,11 +100,13 @@ static bool begins_segment(const struct live_publisher *publisher, const struct 
     /* Rounded to whole seconds none may be longer than the target duration. */
     const int64_t most_us = (int64_t)channel->target_s * 1000000 + 499 * 1000;
     const int64_t next_us = us_of(lead, end_or_guess(lead, index + 1) - begin);
-    /* Late is soon enough for a keyframe that can be expected. */
-    const int64_t expected_us = us_of(lead, next_sync(lead, index) - begin);
-    const bool is_hopeless = expected_us <= lasts_us || expected_us > most_us;
-    if (next_us > most_us || (is_hopeless && at_us >= point_us + width_us / 4))
+    if (next_us > most_us)
         return true;
+    if (at_us >= point_us + width_us / 4) { /* late is soon enough for an expected keyframe */
+        const int64_t expected_us = us_of(lead, next_sync(lead, index) - begin);
+        if (expected_us <= lasts_us || expected_us > most_us)
+            return true;
+    }
     if (!sample->is_sync || lasts_us < width_us / 4)
         return false;
     /* Early, where the one after it would be too late. */
@@ -147,6 +151,8 @@ static size_t find_part(const struct live_publisher *publisher, const struct liv
         const int64_t end = end_of(lead, count);
         if (end == INT64_MIN)
             break;
+        if (count == LIVE_PART_SAMPLES_MAX)
+            return count;
         const int64_t next = count < lead->count ? end_or_guess(lead, count + 1) - end
                                                  : guess_duration(lead, count - 1);
         if (us_of(lead, end - begin + next) > limit_us)
@@ -155,11 +161,12 @@ static size_t find_part(const struct live_publisher *publisher, const struct liv
     return is_last ? lead->count : 0;
 }
 
-/* Has the other track come as far as a part that ends at `end_us`, or is it too late for it? */
+/* Has the other track come as far as a part that ends at `end_us` with `count` samples of the lead,
+ * or is it too late for it? */
 static bool is_other_ready(const struct live_publisher *publisher, const struct live_input *lead,
-                           const struct live_input *other, int64_t end_us)
+                           const struct live_input *other, size_t count, int64_t end_us)
 {
-    if (!other->is_there || other == lead)
+    if (!other->is_there || other == lead || lead->count - count >= LIVE_PART_SAMPLES_MAX)
         return true;
     const int64_t come_us = us_of(lead, end_or_guess(lead, lead->count));
     if (come_us - end_us >= part_limit_us(publisher->channel))
@@ -178,14 +185,32 @@ static size_t count_before(const struct live_input *input, int64_t end_us)
 
 /* ---- Bytes ----------------------------------------------------------------------------------- */
 
+/* They stay in front of what is left until it is moved there, once for all parts. */
 static void take_away(struct live_input *input, size_t count, size_t size)
 {
     ASSERT(count <= input->count && size <= input->size);
-    memmove(input->samples, input->samples + count,
-            (input->count - count) * sizeof *input->samples);
-    memmove(input->bytes, input->bytes + size, input->size - size);
+    if (count == 0)
+        return;
+    input->samples += count;
+    input->samples_taken += count;
     input->count -= count;
+    input->bytes += size;
+    input->bytes_taken += size;
     input->size -= size;
+}
+
+static void close_up(struct live_input *input)
+{
+    if (input->samples_taken == 0)
+        return;
+    memmove(input->samples - input->samples_taken, input->samples,
+            input->count * sizeof *input->samples);
+    input->samples -= input->samples_taken;
+    if (input->size > 0 && input->bytes_taken > 0)
+        memmove(input->bytes - input->bytes_taken, input->bytes, input->size);
+    if (input->bytes)
+        input->bytes -= input->bytes_taken;
+    input->samples_taken = input->bytes_taken = 0;
 }
 
 /* Its size in bytes; its end is cut_dts of the input. */
@@ -439,6 +464,7 @@ static void add_part(struct live_publisher *publisher, const struct live_part *p
     const uint64_t size = (uint64_t)part->sizes[0] + part->sizes[1];
     const int64_t early_ms = live_wall_ms() - end_us / 1000;
     if (record->part_count == 0) {
+        channel->held++;
         publisher->first_part_ms = live_wall_ms();
         live_fill_gap(channel, channel->next_number, record->begin_us);
         record->number = channel->next_number++;
@@ -532,7 +558,7 @@ static int make_part(struct live_publisher *publisher, size_t count, bool is_las
     return 0;
 }
 
-int live_cut(struct live_publisher *publisher, bool is_last)
+static int make_parts(struct live_publisher *publisher, bool is_last)
 {
     struct live_input *lead = live_lead(publisher);
     struct live_input *other = &publisher->inputs[lead == &publisher->inputs[0] ? 1 : 0];
@@ -545,7 +571,7 @@ int live_cut(struct live_publisher *publisher, bool is_last)
         if (count == 0)
             return 0;
         const int64_t end_us = us_of(lead, end_or_guess(lead, count));
-        if (!is_last && !is_other_ready(publisher, lead, other, end_us))
+        if (!is_last && !is_other_ready(publisher, lead, other, count, end_us))
             return 0;
         const int error = make_part(publisher, count, is_last && count == lead->count);
         if (error)
@@ -554,4 +580,12 @@ int live_cut(struct live_publisher *publisher, bool is_last)
             live_seal(publisher, ends_segment);
     }
     return is_last && other->count > 0 ? make_part(publisher, 0, true) : 0;
+}
+
+int live_cut(struct live_publisher *publisher, bool is_last)
+{
+    const int error = make_parts(publisher, is_last);
+    close_up(&publisher->inputs[0]);
+    close_up(&publisher->inputs[1]);
+    return error;
 }

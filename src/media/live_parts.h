@@ -90,6 +90,7 @@ struct live_channel {
     uint64_t first_listed; /* the first segment of playlists; those before are kept for a while */
     uint64_t discontinuities_gone; /* of those before first_listed */
     uint64_t memory, stored;       /* bytes */
+    unsigned held;                 /* segments in memory: each has a descriptor */
     uint64_t segments_made, parts_made, part_bytes;
     unsigned epochs_made;
     bool next_begins_segment;
@@ -161,10 +162,12 @@ struct live_input {
     int64_t heard_us;      /* the time of the newest one, on the publisher's clock */
     int64_t last_sync;     /* the newest that needs no other, on the channel's time line, */
     int64_t sync_distance; /* and how far that was from the one before; in ticks */
+    int64_t looked_us;     /* when it was last tried to cut a part, by this track's time */
     struct live_sample *samples;
     size_t count, capacity;
     unsigned char *bytes;
     size_t size, bytes_capacity;
+    size_t samples_taken, bytes_taken; /* while parts are made: in front of those */
 };
 
 struct live_publisher {
@@ -180,6 +183,7 @@ struct live_publisher {
     uint32_t sequence;
     int64_t segment_begin;     /* in ticks of the lead */
     unsigned segment_frames;   /* of the lead */
+    unsigned unlooked;         /* samples, since it was last tried to cut a part */
     int64_t frame_us;          /* the last one's duration */
     uint64_t segment_bytes[2]; /* of samples, by video, audio */
     uint32_t longest_part_us;
@@ -202,14 +206,27 @@ int live_cut(struct live_publisher *publisher, bool is_last);
 /* The segment in work, if there is one, is whole; `in_time`: because the next one is due. */
 void live_seal(struct live_publisher *publisher, bool in_time);
 
+/* Rounded down, also below zero: nothing is late because its time was converted. */
+static inline int64_t live_scale(int64_t time, uint32_t from, uint32_t to)
+{
+    const __int128 product = (__int128)time * to;
+    return (int64_t)(product / from - (product % from < 0));
+}
+
 static inline int64_t live_us(int64_t ticks, uint32_t timescale)
 {
-    return (int64_t)((__int128)ticks * 1000000 / timescale);
+    return live_scale(ticks, timescale, 1000000);
 }
 
 static inline int64_t live_ticks(int64_t us, uint32_t timescale)
 {
-    return (int64_t)((__int128)us * timescale / 1000000);
+    return live_scale(us, 1000000, timescale);
+}
+
+/* The first tick that is not before it. */
+static inline int64_t live_ticks_from(int64_t us, uint32_t timescale)
+{
+    return -live_ticks(-us, timescale);
 }
 
 #endif

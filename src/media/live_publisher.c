@@ -25,7 +25,10 @@ enum {
     OTHER_TRACK_MS = 1000, /* that may be announced so much later than the first */
     INIT_MAX = 2 * MP4_STSD_MAX + 4096,
 };
-static const int64_t CLOCK_MAX_S = 4LL * 1000 * 1000 * 1000; /* 126 years */
+/* Of publishers' clocks, and of channels: with both no timescale makes times overflow. */
+static const int64_t CLOCK_MAX_S = 3800LL * 1000 * 1000; /* 120 years */
+static const int64_t LINE_MAX_S = 400LL * 1000 * 1000;   /* 12 years */
+static_assert((3800LL + 400) * 1000 * 1000 < INT64_MAX / INT32_MAX, "the ticks of both fit");
 
 int live_refuse(struct live_publisher *publisher, int error, const char *format, ...)
 {
@@ -140,6 +143,10 @@ static int gather(struct live_publisher *publisher, struct live_input *input, in
         return live_refuse(publisher, -LEAT_E_LIMIT,
                            "%d MiB have come and there is still no picture to begin with",
                            LIVE_PENDING_MAX >> 20);
+    if (publisher->inputs[0].count + publisher->inputs[1].count >= LIVE_PENDING_SAMPLES_MAX)
+        return live_refuse(publisher, -LEAT_E_LIMIT,
+                           "%d samples have come that make no part: no picture, or no time passes",
+                           LIVE_PENDING_SAMPLES_MAX);
     const int error = grow(publisher, input, sample->data.size);
     if (error)
         return error;
@@ -266,6 +273,11 @@ static int begin_epoch(struct live_publisher *publisher, int64_t origin_us)
         return live_refuse(publisher, -ENOMEM, "there is no memory for it");
     pthread_mutex_lock(&channel->lock);
     epoch->begin_us = place_epoch(channel);
+    if (epoch->begin_us > LINE_MAX_S * 1000000) {
+        pthread_mutex_unlock(&channel->lock);
+        free_epoch(epoch);
+        return live_refuse(publisher, -LEAT_E_LIMIT, "the channel's time has come to its end");
+    }
     epoch->first_number = channel->next_number;
     epoch->init = number_init(channel, epoch);
     channel->epochs_made++;
@@ -279,10 +291,12 @@ static int begin_epoch(struct live_publisher *publisher, int64_t origin_us)
         if (!input->is_there)
             continue;
         const uint32_t timescale = input->mp4.timescale;
-        input->shift = live_ticks(epoch->begin_us, timescale) - live_ticks(origin_us, timescale);
+        const int64_t begin = live_ticks_from(epoch->begin_us, timescale);
+        input->shift = begin - live_ticks(origin_us, timescale);
         input->has_changed = false;
+        input->looked_us = INT64_MIN / 2;
         input->next_dts = INT64_MIN;
-        input->cut_dts = live_ticks(epoch->begin_us, timescale);
+        input->cut_dts = begin;
     }
     return 0;
 }
@@ -322,7 +336,8 @@ static void move_to_epoch(struct live_input *input, int64_t origin_us)
         bytes += input->samples[dropped++].size;
     memmove(input->samples, input->samples + dropped,
             (input->count - dropped) * sizeof *input->samples);
-    memmove(input->bytes, input->bytes + bytes, input->size - bytes);
+    if (input->size > bytes)
+        memmove(input->bytes, input->bytes + bytes, input->size - bytes);
     input->count -= dropped;
     input->size -= bytes;
     for (size_t index = 0; index < input->count; index++) {
@@ -387,23 +402,45 @@ static bool has_jumped(const struct live_publisher *publisher, const struct live
     return off_us > 2 * LIVE_JUMP_MS * 1000 || off_us < -2 * LIVE_JUMP_MS * 1000;
 }
 
+/* Its time on the channel's line. What is beyond its ends has jumped there. */
+static int64_t place_sample(const struct live_input *input, const struct media_sample *sample)
+{
+    const int64_t most = LINE_MAX_S * input->mp4.timescale;
+    const __int128 dts = (__int128)sample->dts + input->shift;
+    return dts > most ? most : dts < -most ? -most : (int64_t)dts;
+}
+
+/* Is it time to see whether there is a part? Not with each of a thousand samples a millisecond. */
+static bool is_time_to_look(struct live_publisher *publisher, struct live_input *input, int64_t dts)
+{
+    enum { STEP_US = 1000, SAMPLES = 64 };
+    const int64_t at_us = live_us(dts, input->mp4.timescale);
+    if (++publisher->unlooked < SAMPLES && at_us - input->looked_us < STEP_US)
+        return false;
+    publisher->unlooked = 0;
+    input->looked_us = at_us;
+    return true;
+}
+
 static int sample_in_epoch(struct live_publisher *publisher, struct live_input *input,
                            const struct media_sample *sample)
 {
     struct media_sample placed = *sample;
-    int64_t dts = sample->dts + input->shift;
+    int64_t dts = place_sample(input, sample);
     if (input->next_dts == INT64_MIN &&
-        dts < live_ticks(publisher->epoch->begin_us, input->mp4.timescale))
+        dts < live_ticks_from(publisher->epoch->begin_us, input->mp4.timescale))
         return 0; /* sound of before the first picture */
     /* It is shown when it was to be shown; only decoded later. */
     if (input->next_dts != INT64_MIN && dts < input->next_dts) {
         const int64_t late = input->next_dts - dts;
         dts = input->next_dts;
-        placed.cto = sample->cto - (int32_t)late;
+        placed.cto = sample->cto - late > INT32_MIN ? (int32_t)(sample->cto - late) : INT32_MIN;
     }
     input->next_dts = dts + (sample->duration > 0 ? sample->duration : 1);
     const int error = gather(publisher, input, dts, &placed);
-    return error ? error : live_cut(publisher, false);
+    if (error || !is_time_to_look(publisher, input, dts))
+        return error;
+    return live_cut(publisher, false);
 }
 
 /* May it go on? */
@@ -426,10 +463,25 @@ static int hear(struct live_publisher *publisher)
     return 0;
 }
 
-int live_publisher_sample(unsigned index, const struct media_sample *sample, void *user)
+/* Is it far beyond what any clock says, and what arithmetic bears? */
+static int check_sample(struct live_publisher *publisher, const struct live_input *input,
+                        const struct media_sample *sample)
+{
+    const int64_t most = CLOCK_MAX_S * input->mp4.timescale;
+    if (sample->data.size > MEDIA_SAMPLE_MAX)
+        return live_refuse(publisher, -LEAT_E_LIMIT, "a sample has %zu bytes, %d are taken",
+                           sample->data.size, MEDIA_SAMPLE_MAX);
+    if (sample->dts > most || sample->dts < -most)
+        return live_refuse(publisher, -LEAT_E_MALFORMED, "a sample's time is none");
+    return 0;
+}
+
+int live_publisher_sample(unsigned index, const struct media_sample *told, void *user)
 {
     struct live_publisher *publisher = user;
     struct live_input *input = NULL;
+    struct media_sample heard = *told;
+    const struct media_sample *const sample = &heard;
     for (unsigned kind = 0; kind < 2; kind++)
         if (publisher->inputs[kind].is_there && publisher->inputs[kind].index == index)
             input = &publisher->inputs[kind];
@@ -437,20 +489,17 @@ int live_publisher_sample(unsigned index, const struct media_sample *sample, voi
         return -ECANCELED;
     if (!input)
         return 0;
-    if (sample->data.size > MEDIA_SAMPLE_MAX)
-        return live_refuse(publisher, -LEAT_E_LIMIT, "a sample has %zu bytes, %d are taken",
-                           sample->data.size, MEDIA_SAMPLE_MAX);
-    /* Far beyond what any clock says, and what arithmetic bears. */
-    if (sample->dts / input->mp4.timescale > CLOCK_MAX_S ||
-        sample->dts / input->mp4.timescale < -CLOCK_MAX_S)
-        return live_refuse(publisher, -LEAT_E_MALFORMED, "a sample's time is none");
-    int error = hear(publisher);
+    int error = check_sample(publisher, input, sample);
+    if (!error)
+        error = hear(publisher);
     if (error)
         return error;
+    if (heard.duration / input->mp4.timescale >= LIVE_FIRST_MAX_MS / 1000)
+        heard.duration = 0; /* a gap, or a lie: it lasts until the next one */
     input->heard_us = live_us(sample->dts, input->mp4.timescale);
     if (publisher->epoch) {
         const bool is_new = publisher->inputs[0].has_changed || publisher->inputs[1].has_changed ||
-                            has_jumped(publisher, input, sample->dts + input->shift);
+                            has_jumped(publisher, input, place_sample(input, sample));
         if (!is_new)
             return sample_in_epoch(publisher, input, sample);
         error = end_epoch(publisher);

@@ -64,7 +64,8 @@ static unsigned char entries[2][256];
 static struct mp4_track track_of(const char *handler, uint32_t timescale)
 {
     const bool is_video = strcmp(handler, "vide") == 0;
-    const struct movie_track described = {
+    static struct movie_track described; /* too large for a fiber, with ASan */
+    described = (struct movie_track){
         .handler = handler, .entry = is_video ? "avc1" : "mp4a", .timescale = timescale};
     struct writer writer = writer_over(entries[is_video], sizeof entries[0]);
     struct mp4_track track = {.id = 7,
