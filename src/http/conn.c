@@ -555,11 +555,12 @@ void conn_resume(struct conn *conn)
 static bool step_reply(struct conn *conn)
 {
     struct exchange *exchange = conn->exchange;
-    if (lot_is_wanted(exchange)) {
+    if (exchange->place && lot_is_wanted(exchange)) {
         begin_parking(conn);
         return false;
     }
-    lot_place_leave(exchange->place);
+    if (exchange->place)
+        lot_place_leave(exchange->place);
     if (!prepare_reply(conn)) {
         break_off(conn);
         return false;

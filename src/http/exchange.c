@@ -56,7 +56,8 @@ void exchange_init(struct exchange *exchange, struct conn *conn)
 
 void exchange_reset(struct exchange *exchange)
 {
-    lot_place_destroy(exchange->place);
+    if (exchange->place)
+        lot_place_destroy(exchange->place);
     response_release(&exchange->response);
     arena_reset(&exchange->request.arena);
     begin_request(exchange);

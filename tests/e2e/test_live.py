@@ -335,7 +335,7 @@ def test_keys_that_are_none(folder, tmp_path, text, complaint):
     from conftest import run_leat
     path = tmp_path / "keys"
     path.write_text(text)
-    result = run_leat("serve", "--live-keys", str(path), str(folder))
+    result = run_leat("serve", "--listen", "127.0.0.1:0", "--live-keys", str(path), str(folder))
     assert result.returncode == 2
     assert complaint in result.stderr
 

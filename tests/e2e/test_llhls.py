@@ -25,7 +25,7 @@ from llhls_watch import watch_channel
 from test_playlist_parsers import MISSING, parse
 
 pytestmark = [
-    pytest.mark.mostly_on("uring"),
+    pytest.mark.mostly_on("epoll"),
     pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed"),
 ]
 
