@@ -481,6 +481,7 @@ static void add_part(struct live_publisher *publisher, const struct live_part *p
         channel->zero_ms = early_ms;
     channel->latency_ms =
         early_ms - (channel->available_ms ? channel->available_ms : channel->zero_ms);
+    live_log_part(channel->log, record);
     live_changed(channel);
 }
 

@@ -62,7 +62,8 @@ static int copy_file(struct filming *filming, const char *path, uint64_t size)
     const int fd = sys->open(sys, filming->log->fd, path, BACKEND_OPEN_FILE);
     if (fd < 0)
         return fd;
-    const int error = live_copy_all(sys, fd, filming->fd, filming->size, size);
+    const int error =
+        live_copy_all(sys, fd, (struct live_range){0, size}, filming->fd, filming->size);
     sys->close(sys, fd);
     if (!error)
         filming->size += size;

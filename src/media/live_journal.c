@@ -20,6 +20,7 @@ static const struct {
 } kinds[] = {
     [LIVE_LINE_CHANNEL] = {"channel", 5}, [LIVE_LINE_GONE] = {"gone", 1},
     [LIVE_LINE_EPOCH] = {"epoch", 6},     [LIVE_LINE_SEGMENT] = {"segment", 9},
+    [LIVE_LINE_BEGIN] = {"begin", 5},     [LIVE_LINE_PART] = {"part", 0},
     [LIVE_LINE_LEFT] = {"left", 1},       [LIVE_LINE_END] = {"end", 0},
     [LIVE_LINE_FILM] = {"film", 1},
 };
@@ -135,6 +136,18 @@ static bool take_segment(struct live_line *line, const int64_t *fields, struct r
     return line->part_count > 0;
 }
 
+static bool take_begin(struct live_line *line, const int64_t *fields)
+{
+    if (fields[2] > fields[0])
+        return false;
+    line->number = (uint64_t)fields[0];
+    line->begin_us = fields[1];
+    line->period_first = (uint64_t)fields[2];
+    line->period_begin_us = fields[3];
+    line->is_discontinuity = fields[4] == 1;
+    return true;
+}
+
 static bool take_line(struct live_line *line)
 {
     struct rest rest = {line->text.data, (const char *)line->text.data + line->text.size - 1};
@@ -149,6 +162,11 @@ static bool take_line(struct live_line *line)
     case LIVE_LINE_CHANNEL: return rest.at == rest.end && take_channel(line, fields);
     case LIVE_LINE_EPOCH: return rest.at == rest.end && take_epoch(line, fields);
     case LIVE_LINE_SEGMENT: return take_segment(line, fields, &rest);
+    case LIVE_LINE_BEGIN: return rest.at == rest.end && take_begin(line, fields);
+    case LIVE_LINE_PART:
+        line->size = 0;
+        line->part_count = 0;
+        return take_part(&rest, line) && rest.at == rest.end;
     case LIVE_LINE_GONE: line->discontinuities = (uint64_t)fields[0]; break;
     case LIVE_LINE_LEFT:
     case LIVE_LINE_FILM: line->number = (uint64_t)fields[0]; break;
@@ -222,6 +240,12 @@ void live_journal_epoch(struct text *text, const struct live_epoch *epoch)
     text_add_literal(text, "\n");
 }
 
+static void add_part(struct text *text, const struct live_part *part)
+{
+    text_add_format(text, " %u,%u,%u,%d", part->sizes[0], part->sizes[1], part->duration_us,
+                    part->is_independent);
+}
+
 void live_journal_segment(struct text *text, const struct live_record *record)
 {
     const struct live_track_info *video = &record->epoch->tracks[0];
@@ -231,11 +255,22 @@ void live_journal_segment(struct text *text, const struct live_record *record)
         record->period_first, (uint64_t)record->period_begin_us,   record->is_discontinuity,
         video->bits_per_s,    record->epoch->tracks[1].bits_per_s, video->frame_rate_milli};
     add_fields(text, LIVE_LINE_SEGMENT, fields);
-    for (unsigned index = 0; index < record->part_count; index++) {
-        const struct live_part *part = &record->parts[index];
-        text_add_format(text, " %u,%u,%u,%d", part->sizes[0], part->sizes[1], part->duration_us,
-                        part->is_independent);
+    for (unsigned index = 0; index < record->part_count; index++)
+        add_part(text, &record->parts[index]);
+    text_add_literal(text, "\n");
+}
+
+void live_journal_part(struct text *text, const struct live_record *record)
+{
+    ASSERT(record->part_count > 0);
+    const uint64_t fields[] = {record->number, (uint64_t)record->begin_us, record->period_first,
+                               (uint64_t)record->period_begin_us, record->is_discontinuity};
+    if (record->part_count == 1) {
+        add_fields(text, LIVE_LINE_BEGIN, fields);
+        text_add_literal(text, "\n");
     }
+    text_add_literal(text, kinds[LIVE_LINE_PART].word);
+    add_part(text, &record->parts[record->part_count - 1]);
     text_add_literal(text, "\n");
 }
 

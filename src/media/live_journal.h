@@ -11,6 +11,9 @@
  *                                             audio, one behind the other; 0: there is none
  *     segment NUMBER BEGIN_US DURATION_US PERIOD_FIRST PERIOD_BEGIN_US IS_DISCONTINUITY VIDEO_BPS
  *             AUDIO_BPS FRAME_RATE_MILLI [VIDEO_SIZE,AUDIO_SIZE,DURATION_US,IS_INDEPENDENT ...]
+ *     begin NUMBER BEGIN_US PERIOD_FIRST PERIOD_BEGIN_US IS_DISCONTINUITY
+ *     part VIDEO_SIZE,AUDIO_SIZE,DURATION_US,IS_INDEPENDENT
+ *                                             of the segment in work; said again when it is whole
  *     left NEXT_NUMBER                        the publisher is gone, and numbers below are used
  *     end                                     the channel is over
  *     film NEXT_NUMBER                        films were made of segments below it
@@ -26,6 +29,8 @@ enum live_line_kind {
     LIVE_LINE_GONE,
     LIVE_LINE_EPOCH,
     LIVE_LINE_SEGMENT,
+    LIVE_LINE_BEGIN,
+    LIVE_LINE_PART,
     LIVE_LINE_LEFT,
     LIVE_LINE_END,
     LIVE_LINE_FILM,
@@ -46,8 +51,8 @@ struct live_line {
     bool is_discontinuity;
     uint64_t bits_per_s[2];
     uint32_t frame_rate_milli;
-    uint64_t size; /* the sum of its parts' */
-    unsigned part_count;
+    uint64_t size;       /* the sum of its parts' */
+    unsigned part_count; /* of `part`: 1 */
     struct live_part parts[LIVE_PARTS_MAX];
 };
 
@@ -63,6 +68,8 @@ void live_journal_channel(struct text *text, const struct live_channel *channel)
 void live_journal_gone(struct text *text, uint64_t discontinuities);
 void live_journal_epoch(struct text *text, const struct live_epoch *epoch);
 void live_journal_segment(struct text *text, const struct live_record *record);
+/* Of its last part; with `begin` before the first. */
+void live_journal_part(struct text *text, const struct live_record *record);
 /* left, end, film */
 void live_journal_mark(struct text *text, enum live_line_kind kind, uint64_t next_number);
 

@@ -51,7 +51,7 @@ static void forget_waiting(struct live_log *log, int error)
     for (struct list_node *node = log->entries.next, *next; node != &log->entries; node = next) {
         struct live_entry *entry = CONTAINER_OF(node, struct live_entry, node);
         next = node->next;
-        if (entry->kind != LIVE_ENTRY_SEGMENT)
+        if (entry->kind != LIVE_ENTRY_SEGMENT && entry->kind != LIVE_ENTRY_PART)
             continue;
         list_remove(node);
         log->waiting--;
@@ -84,7 +84,7 @@ static void settle(struct live_log *log, const struct live_entry *entry, int err
     if (error) {
         log->error = error;
         log->has_told_channel = false;
-        log->told_epoch = log->told_init = 0;
+        log->told_epoch = log->told_init = log->parts_of = 0;
         forget_waiting(log, error);
     }
     note_written(channel, entry, error);
@@ -234,16 +234,67 @@ static bool copy_inits(struct live_entry *entry, const struct live_epoch *epoch)
 }
 
 /* What the journal has to know before it. */
-static bool describe(struct live_log *log, struct live_entry *entry,
-                     const struct live_record *record)
+static bool introduce(struct live_log *log, struct live_entry *entry,
+                      const struct live_epoch *epoch)
 {
-    const struct live_epoch *epoch = record->epoch;
     if (!log->has_told_channel)
         live_journal_channel(&entry->lines, log->channel);
     if (log->told_epoch != epoch->first_number)
         live_journal_epoch(&entry->lines, epoch);
-    live_journal_segment(&entry->lines, record);
-    return !entry->lines.has_failed && (log->told_init == epoch->init || copy_inits(entry, epoch));
+    return log->told_init == epoch->init || copy_inits(entry, epoch);
+}
+
+static void take_back(struct live_log *log, struct live_entry *entry)
+{
+    list_remove(&entry->node);
+    log->waiting--;
+    free_entry(entry);
+}
+
+/* An entry with the lines that `say` adds. False: there is no memory for it. */
+static bool add_told(struct live_log *log, enum live_entry_kind kind,
+                     const struct live_record *record, struct live_range range,
+                     void (*say)(struct text *text, const struct live_record *record))
+{
+    struct live_entry *entry = add_entry(log, kind);
+    if (!entry)
+        return false;
+    const bool is_introduced = introduce(log, entry, record->epoch);
+    say(&entry->lines, record);
+    if (!is_introduced || entry->lines.has_failed) {
+        take_back(log, entry);
+        return false;
+    }
+    entry->number = record->number;
+    entry->range = range;
+    if (range.size > 0) {
+        entry->segment = record->segment;
+        live_segment_ref(record->segment);
+    }
+    log->has_told_channel = true;
+    log->told_epoch = record->epoch->first_number;
+    log->told_init = record->epoch->init;
+    start(log);
+    return true;
+}
+
+/* The first segment of a channel is written when it is whole: only then is known what the channel
+ * is. So is one of which there was no room for a part. */
+void live_log_part(struct live_log *log, const struct live_record *record)
+{
+    if (!log || log->wants_release || log->error || log->channel->available_ms == 0)
+        return;
+    ASSERT(record->part_count > 0 && record->segment);
+    const struct live_part *part = &record->parts[record->part_count - 1];
+    const struct live_range range = {part->offset, (uint64_t)part->sizes[0] + part->sizes[1]};
+    if (record->part_count == 1) {
+        log->parts_of = record->number;
+        log->parts_told = 0;
+    }
+    if (log->parts_of != record->number || log->parts_told + 1 != record->part_count ||
+        log->waiting >= LIVE_PARTS_WAITING_MAX)
+        return;
+    log->parts_told += add_told(log, LIVE_ENTRY_PART, record, range, live_journal_part);
 }
 
 void live_log_segment(struct live_log *log, struct live_record *record)
@@ -254,29 +305,13 @@ void live_log_segment(struct live_log *log, struct live_record *record)
     record->is_unwritten = true;
     if (log->wants_release || log->error)
         return;
-    if (log->waiting >= LIVE_WAITING_MAX) {
+    const bool has_parts = log->parts_of == record->number && log->parts_told == record->part_count;
+    const struct live_range range = {0, has_parts ? 0 : record->size};
+    if (log->waiting >= LIVE_WAITING_MAX ||
+        !add_told(log, LIVE_ENTRY_SEGMENT, record, range, live_journal_segment))
         log->refused++;
-        return;
-    }
-    struct live_entry *entry = add_entry(log, LIVE_ENTRY_SEGMENT);
-    if (!entry || !describe(log, entry, record)) {
-        if (entry) {
-            list_remove(&entry->node);
-            log->waiting--;
-            free_entry(entry);
-        }
-        log->refused++;
-        return;
-    }
-    record->is_unwritten = false;
-    entry->number = record->number;
-    entry->size = record->size;
-    entry->segment = record->segment;
-    live_segment_ref(record->segment);
-    log->has_told_channel = true;
-    log->told_epoch = record->epoch->first_number;
-    log->told_init = record->epoch->init;
-    start(log);
+    else
+        record->is_unwritten = false;
 }
 
 void live_log_left(struct live_log *log)

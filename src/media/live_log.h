@@ -23,8 +23,9 @@
 struct leat_root;
 
 enum {
-    LIVE_WAITING_MAX = 32, /* entries of a channel; further segments stay in memory alone */
-    LIVE_LOST_MAX = 2,     /* numbers that a process that died may have used and not written */
+    LIVE_WAITING_MAX = 64,       /* entries of a channel; further segments stay in memory alone, */
+    LIVE_PARTS_WAITING_MAX = 32, /* and further parts wait for their segment */
+    LIVE_LOST_MAX = 1, /* numbers that a process that died may have used and not written */
     LIVE_PATH_SIZE = 64,
 };
 
@@ -45,6 +46,7 @@ struct live_store {
 };
 
 enum live_entry_kind {
+    LIVE_ENTRY_PART,
     LIVE_ENTRY_SEGMENT,
     LIVE_ENTRY_LINE,
     LIVE_ENTRY_FILMS,
@@ -56,8 +58,8 @@ struct live_entry {
     enum live_entry_kind kind;
     struct text lines; /* for the journal */
     uint64_t number;
-    size_t size;
-    struct live_segment *segment; /* a reference */
+    struct live_range range;      /* of its bytes, */
+    struct live_segment *segment; /* a reference; NULL: they are written */
     uint64_t init;                /* a new one, and its bytes; NULL: none */
     unsigned char *init_data;
     size_t init_size;
@@ -74,9 +76,11 @@ struct live_log {
     _Atomic bool wants_release; /* another process may have the folder, once all is written */
     bool is_released;
     bool has_told_channel;
-    uint64_t told_epoch, told_init; /* what the journal knows already */
-    uint64_t drop_below;            /* segments that nobody needs any more */
-    int error;                      /* of the last writing, since its publisher began */
+    uint64_t told_epoch, told_init; /* what the journal knows already, */
+    uint64_t parts_of;              /* with so many parts of this segment: */
+    unsigned parts_told;
+    uint64_t drop_below; /* segments that nobody needs any more */
+    int error;           /* of the last writing, since its publisher began */
     struct offload_job job;
 
     /* The job's own. */
@@ -99,6 +103,8 @@ struct live_log *live_log_create(struct live_store *store, struct live_channel *
 void live_log_destroy(struct live_log *log);
 /* A publisher begins. -EBUSY: what there is is being removed. */
 int live_log_reopen(struct live_log *log);
+/* It has another part. */
+void live_log_part(struct live_log *log, const struct live_record *record);
 /* The record is whole. */
 void live_log_segment(struct live_log *log, struct live_record *record);
 /* Its publisher has gone. */
@@ -123,8 +129,8 @@ bool live_store_is_busy(struct live_store *store, const char *name);
 int live_folder_open(const struct live_store *store, const char *name, bool may_make);
 int live_write_all(const struct backend_sys *sys, int fd, const void *data, size_t size,
                    uint64_t offset);
-int live_copy_all(const struct backend_sys *sys, int in_fd, int out_fd, uint64_t out_offset,
-                  uint64_t size);
+int live_copy_all(const struct backend_sys *sys, int in_fd, struct live_range range, int out_fd,
+                  uint64_t out_offset);
 /* The whole of a file; free() it. -LEAT_E_LIMIT. */
 int live_read_whole(const struct backend_sys *sys, int directory_fd, const char *name,
                     char **ret_data, size_t *ret_size);

@@ -4,8 +4,9 @@
  * those who still have them need is let go on the way, so that the memory this takes is that of a
  * running channel.
  *
- * Numbers: the process that died may have shown parts of a segment that nobody has any more. Its
- * number, and one more, are never used again: they become a gap when a publisher goes on.
+ * Numbers: the segment in work ends with the parts that were written. Where there is none, the
+ * process that died may have shown a part of the next one that nobody has any more: its number is
+ * never used again, and becomes a gap when a publisher goes on.
  */
 #include "media/live_recover.h"
 
@@ -31,6 +32,7 @@ struct recovery {
     uint64_t last_number;
     unsigned since_trim;
     bool is_filmed;
+    struct live_line open; /* the segment in work when the journal ends; part_count 0: none */
 };
 
 /* ---- Epochs ---------------------------------------------------------------------------------- */
@@ -213,7 +215,66 @@ static int take_segment(struct recovery *recovery, const struct live_line *line)
     return 0;
 }
 
+/* Viewers have seen parts of it: it is whole now, with what was written. */
+static int adopt_open(struct recovery *recovery)
+{
+    const struct backend_sys *sys = recovery->store->sys;
+    struct live_log *log = recovery->log;
+    const struct live_line *open = &recovery->open;
+    struct text text = {0};
+    char path[LIVE_PATH_SIZE];
+    if (open->part_count == 0 || !recovery->epoch)
+        return 0;
+    live_segment_path(open->number, path);
+    const int fd = sys->open_write(sys, log->fd, path, false);
+    struct backend_stat stat;
+    int error = fd < 0 ? fd : sys->stat(sys, fd, &stat);
+    if (!error && stat.size > open->size)
+        error = sys->resize(sys, fd, open->size);
+    if (fd >= 0)
+        sys->close(sys, fd);
+    if (!error)
+        error = take_segment(recovery, open);
+    const struct live_record *last = live_last_record(recovery->channel);
+    if (error || !last || last->number != open->number)
+        return error;
+    recovery->channel->next_number = open->number + 1;
+    live_journal_segment(&text, last);
+    error = text.has_failed
+                ? -ENOMEM
+                : live_write_all(sys, log->journal_fd, text.data, text.size, log->journal_size);
+    log->journal_size += error ? 0 : text.size;
+    text_fini(&text);
+    return error;
+}
+
 /* ---- Lines ----------------------------------------------------------------------------------- */
+
+static void begin_open(struct recovery *recovery, const struct live_line *line)
+{
+    const struct live_epoch *epoch = recovery->epoch;
+    recovery->open = *line;
+    recovery->open.kind = LIVE_LINE_SEGMENT;
+    recovery->open.part_count = 0;
+    recovery->open.size = 0;
+    recovery->open.duration_us = 0;
+    for (unsigned kind = 0; kind < 2; kind++)
+        recovery->open.bits_per_s[kind] = epoch ? epoch->tracks[kind].bits_per_s : 0;
+    recovery->open.frame_rate_milli = epoch ? epoch->tracks[0].frame_rate_milli : 0;
+}
+
+static int add_open(struct recovery *recovery, const struct live_line *line)
+{
+    struct live_line *open = &recovery->open;
+    if (open->number == 0 || open->part_count == LIVE_PARTS_MAX)
+        return -LEAT_E_MALFORMED;
+    struct live_part *part = &open->parts[open->part_count++];
+    *part = line->parts[0];
+    part->offset = open->size;
+    open->size += line->size;
+    open->duration_us += part->duration_us;
+    return 0;
+}
 
 static void take_channel(struct live_channel *channel, const struct live_line *line)
 {
@@ -228,7 +289,13 @@ static int take_line(struct live_line *line, void *user)
 {
     struct recovery *recovery = user;
     struct live_channel *channel = recovery->channel;
+    if (line->kind == LIVE_LINE_PART)
+        return add_open(recovery, line);
+    recovery->open.part_count = 0;
+    recovery->open.number = 0;
     switch (line->kind) {
+    case LIVE_LINE_PART: break;
+    case LIVE_LINE_BEGIN: begin_open(recovery, line); break;
     case LIVE_LINE_CHANNEL: take_channel(channel, line); break;
     case LIVE_LINE_GONE: channel->discontinuities_gone += line->discontinuities; break;
     case LIVE_LINE_EPOCH: return take_epoch(recovery, line);
@@ -275,6 +342,8 @@ static int read_journal(struct recovery *recovery, char *ret_reason)
     else if (used < size)
         error = sys->resize(sys, log->journal_fd, used);
     log->journal_size = used;
+    if (!error)
+        error = adopt_open(recovery);
     if (error)
         snprintf(ret_reason, LIVE_REASON_SIZE, "its journal cannot be written: %s",
                  leat_error_text(error));

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Where live channels keep their segments beyond the seconds that are in memory: a folder for each
- * channel, with a file for each whole segment and a journal that says what they are. So a playlist
- * can reach back for hours, and whatever becomes of the process, its successor goes on with what
- * was whole. When a channel ends its segments may become films.
+ * channel, with a file for each segment, which grows with its parts, and a journal that says what
+ * they are. So a playlist can reach back for hours, and whatever becomes of the process, its
+ * successor goes on with what was there. When a channel ends its segments may become films.
  *
  *     FOLDER/NAME/journal         media/live_journal.h
  *     FOLDER/NAME/init-INIT.mp4   init segments

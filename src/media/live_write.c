@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See live_log.h: how things are written, in a channel's job. A segment's file is whole before the
- * journal has a line of it; so what the journal says is there. Nothing waits for the disk itself
- * (fdatasync): what is written survives the process, and of a host that loses power what the kernel
- * had written back.
+ * See live_log.h: how things are written, in a channel's job. Bytes are in a segment's file before
+ * the journal has a line of them; so what the journal says is there. Nothing waits for the disk
+ * itself (fdatasync): what is written survives the process, and of a host that loses power what the
+ * kernel had written back.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -37,15 +37,17 @@ int live_write_all(const struct backend_sys *sys, int fd, const void *data, size
     return 0;
 }
 
-int live_copy_all(const struct backend_sys *sys, int in_fd, int out_fd, uint64_t out_offset,
-                  uint64_t size)
+int live_copy_all(const struct backend_sys *sys, int in_fd, struct live_range range, int out_fd,
+                  uint64_t out_offset)
 {
-    for (uint64_t offset = 0; offset < size;) {
+    while (range.size > 0) {
         const ssize_t copied =
-            sys->copy(sys, in_fd, offset, out_fd, out_offset + offset, (size_t)(size - offset));
+            sys->copy(sys, in_fd, range.offset, out_fd, out_offset, (size_t)range.size);
         if (copied <= 0)
             return copied < 0 ? (int)copied : -EIO;
-        offset += (uint64_t)copied;
+        range.offset += (uint64_t)copied;
+        range.size -= (uint64_t)copied;
+        out_offset += (uint64_t)copied;
     }
     return 0;
 }
@@ -163,18 +165,19 @@ static int add_lines(struct live_log *log, const struct text *lines)
     return error;
 }
 
-static int write_segment(struct live_log *log, const struct live_entry *entry)
+/* A part behind those before it, or all of a segment. */
+static int write_bytes(struct live_log *log, const struct live_entry *entry)
 {
     const struct backend_sys *sys = log->store->sys;
     char path[LIVE_PATH_SIZE];
     live_segment_path(entry->number, path);
-    const int fd = sys->open_write(sys, log->fd, path, true);
+    const int fd = sys->open_write(sys, log->fd, path, entry->range.offset == 0);
     if (fd < 0)
         return fd;
-    const int error = live_copy_all(sys, entry->segment->fd, fd, 0, entry->size);
-    sys->close(sys, fd);
+    const int error = live_copy_all(sys, entry->segment->fd, entry->range, fd, entry->range.offset);
     if (error)
-        (void)sys->remove(sys, log->fd, path, false);
+        (void)sys->resize(sys, fd, entry->range.offset);
+    sys->close(sys, fd);
     return error;
 }
 
@@ -188,7 +191,7 @@ int live_log_write(struct live_log *log, const struct live_entry *entry)
         error = write_file(sys, log->fd, path, entry->init_data, entry->init_size);
     }
     if (!error && entry->segment) {
-        error = write_segment(log, entry);
+        error = write_bytes(log, entry);
         if (log->first_kept == 0)
             log->first_kept = log->filmed_below = entry->number;
     }
@@ -201,7 +204,8 @@ int live_log_write(struct live_log *log, const struct live_entry *entry)
 struct shorter {
     uint64_t first_kept, discontinuities;
     bool has_kept;
-    struct text head, epoch, rest; /* the epoch's line waits for a segment of it */
+    struct text head, epoch, rest; /* the epoch's line waits for a segment of it; */
+    struct text open;              /* and what of one is said again when it is whole */
 };
 
 static int shorten_line(struct live_line *line, void *user)
@@ -223,11 +227,18 @@ static int shorten_line(struct live_line *line, void *user)
             break;
         }
         shorter->has_kept = true;
+        shorter->open.size = 0;
         text_add(&shorter->rest, slice_of(shorter->epoch.data, shorter->epoch.size));
         shorter->epoch.size = 0;
         text_add(&shorter->rest, line->text);
         break;
+    case LIVE_LINE_BEGIN:
+        shorter->open.size = 0;
+        text_add(&shorter->open, line->text);
+        break;
+    case LIVE_LINE_PART: text_add(&shorter->open, line->text); break;
     default:
+        shorter->open.size = 0;
         if (shorter->has_kept)
             text_add(&shorter->rest, line->text);
     }
@@ -244,8 +255,10 @@ static int write_shorter(struct live_log *log, struct shorter *shorter)
     text_add(&text, slice_of(shorter->rest.data, shorter->rest.size));
     /* The channel goes on with the epoch that it told of last. */
     text_add(&text, slice_of(shorter->epoch.data, shorter->epoch.size));
+    text_add(&text, slice_of(shorter->open.data, shorter->open.size));
     const bool has_failed = text.has_failed || shorter->head.has_failed ||
-                            shorter->epoch.has_failed || shorter->rest.has_failed;
+                            shorter->epoch.has_failed || shorter->rest.has_failed ||
+                            shorter->open.has_failed;
     int error =
         has_failed ? -ENOMEM : write_file(sys, log->fd, "journal.new", text.data, text.size);
     if (!error)
@@ -277,6 +290,7 @@ static void compact(struct live_log *log)
     text_fini(&shorter.head);
     text_fini(&shorter.epoch);
     text_fini(&shorter.rest);
+    text_fini(&shorter.open);
     free(data);
 }
 

@@ -81,34 +81,71 @@ static void what_was_whole_is_there_again(void)
     drop(&kept);
 }
 
-static unsigned count_segments(const char *journal, size_t size)
+/* Whole lines that begin so. */
+static unsigned count_lines(const char *text, const char *end, const char *word)
 {
     unsigned count = 0;
-    for (const char *at = journal;
-         (at = memmem(at, (size_t)(journal + size - at), "\nsegment ", 9)); at++)
-        count += memchr(at + 1, '\n', (size_t)(journal + size - at - 1)) != NULL;
+    for (const char *at = text; (at = memmem(at, (size_t)(end - at), word, strlen(word))); at++)
+        count += memchr(at + 1, '\n', (size_t)(end - at - 1)) != NULL;
     return count;
 }
 
-static void go_on_behind_a_gap(struct live_channel *channel, uint64_t first, unsigned count)
+/* What a journal that was cut off says. */
+struct said {
+    unsigned segments, parts; /* whole ones, and parts of the one behind them */
+};
+
+static struct said read_journal(const char *journal, size_t size)
+{
+    const char *const end = journal + size, *last = journal;
+    struct said said = {.segments = count_lines(journal, end, "\nsegment ")};
+    for (unsigned index = 0; index < said.segments; index++)
+        last = (const char *)memmem(last, (size_t)(end - last), "\nsegment ", 9) + 1;
+    said.parts = count_lines(last, end, "\npart ");
+    return said;
+}
+
+/* A publisher comes: whom nothing was lost to but what nobody can have seen finds no gap. */
+static void go_on(struct live_channel *channel, uint64_t first, const struct said *said)
 {
     struct camera camera = {0};
     struct live_piece piece;
+    const unsigned next = said->segments + 1;
     wall_ns += 10 * LEAT_NS_PER_S;
     broadcast(&camera, 2);
     struct live_view *view = live_look(channel);
-    assert_true(view->segments[count].is_gap && view->segments[count + 1].is_gap);
-    assert_false(view->segments[count + 2].is_gap);
-    assert_true(view->segments[count + 2].is_discontinuity);
+    assert_int_equal(view->segments[said->segments].is_gap, said->parts == 0);
+    assert_false(view->segments[next].is_gap);
+    assert_true(view->segments[next].is_discontinuity);
     for (unsigned index = 0; index + 1 < view->segment_count; index++) {
         assert_int_equal(view->segments[index].number, first + index);
         assert_true(view->segments[index].begin_us + view->segments[index].duration_us <=
                     view->segments[index + 1].begin_us);
     }
-    assert_int_equal(live_read_segment(channel, LIVE_MUXED, first + count, &piece), -ENOENT);
-    assert_int_equal(live_read_part(channel, LIVE_MUXED, first + count, 0, &piece), -ENOENT);
+    const uint64_t lost = first + said->segments;
+    const int error = said->parts == 0 ? -ENOENT : 0;
+    assert_int_equal(live_read_segment(channel, LIVE_MUXED, lost, &piece), error);
+    assert_int_equal(live_read_part(channel, LIVE_MUXED, lost, 0, &piece), error);
+    assert_int_equal(live_read_part(channel, LIVE_MUXED, lost, said->parts, &piece), -ENOENT);
     free(view);
     leave(&camera, false);
+}
+
+/* The segment that was in work has ended with the parts that were written. */
+static void check_open(const struct kept *kept, const struct said *said)
+{
+    struct live_channel *channel = must_find();
+    struct live_view *view = live_look(channel);
+    static char data[SEGMENT_MAX];
+    assert_int_equal(view->segment_count, said->segments + (said->parts > 0));
+    if (said->parts > 0 && said->segments < kept->count) {
+        const size_t size = read_segment(channel, kept->first + said->segments, data);
+        assert_int_equal(view->segments[said->segments].duration_us, said->parts * 200000);
+        assert_true(size > 0 && size <= kept->sizes[said->segments]);
+        assert_memory_equal(data, kept->bytes[said->segments], size);
+    }
+    free(view);
+    live_channel_unref(channel);
 }
 
 /* As if the process had died between any two bytes of the journal: what it says is there, nothing
@@ -117,6 +154,7 @@ static void cut_off_anywhere_it_goes_on(void)
 {
     struct camera camera = {0};
     struct kept kept;
+    struct said seen = {0};
     static char journal[64 * 1024];
     char path[PATH_SIZE];
     open_store();
@@ -128,27 +166,28 @@ static void cut_off_anywhere_it_goes_on(void)
     (void)read_file(path, journal, sizeof journal);
     const char *end = strstr(journal, "left ");
     assert_non_null(end);
-    unsigned seen = 0;
     /* From the end, for what goes on overwrites what stood behind. */
     for (size_t cut = (size_t)(end - journal); cut > strlen("leat-live 1\n"); cut -= 3) {
-        const unsigned lines = count_segments(journal, cut);
+        const struct said said = read_journal(journal, cut);
         write_journal(journal, cut);
         open_store();
         struct live_channel *channel = live_find(hub, "cam");
-        assert_true((channel != NULL) == (lines > 0));
-        if (lines > 0 && lines != seen && lines <= kept.count) {
-            seen = lines;
-            check(&kept, lines);
-            go_on_behind_a_gap(channel, kept.first, lines);
+        assert_true((channel != NULL) == (said.segments > 0));
+        if (channel) {
+            check(&kept, said.segments < kept.count ? said.segments : kept.count);
+            check_open(&kept, &said);
         }
+        if (channel && (said.segments != seen.segments || (said.parts > 0) != (seen.parts > 0)))
+            go_on(channel, kept.first, &said);
+        seen = said;
         live_channel_unref(channel);
         close_store();
-        if (lines == 0)
+        if (!channel)
             break; /* nothing was stored: the folder has gone */
     }
     path_of("journal", path);
     assert_int_equal(access(path, F_OK), -1);
-    assert_int_equal(seen, 1);
+    assert_int_equal(seen.segments, 0);
     drop(&kept);
 }
 
