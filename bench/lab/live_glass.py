@@ -19,6 +19,7 @@ from players import browser, camera  # noqa: E402, after the path
 
 SETTLE_S, START_LIMIT_S = 10, 20
 PICTURES_PER_S = 25
+SEGMENTS_FIRST = 3
 
 # name: (player, page, options, the median that is wanted in seconds; None: it has but to play)
 PLAYERS = {
@@ -32,12 +33,14 @@ TITLES = {"ll-hls": "low-latency HLS, hls.js", "ll-dash": "low-latency DASH, das
 
 
 def await_channel(driver, url):
+    """Until it has segments enough for everybody: Chromium's own HLS gives up on fewer."""
     until = time.monotonic() + START_LIMIT_S
     while time.monotonic() < until:
-        if driver.execute_async_script(
-                "const [url, done] = arguments;"
-                "fetch(url).then(answer => done(answer.ok)).catch(() => done(false))",
-                f"{url}/master.m3u8"):
+        playlist = driver.execute_async_script(
+            "const [url, done] = arguments;"
+            "fetch(url).then(answer => answer.text()).then(done).catch(() => done(''))",
+            f"{url}/muxed/index.m3u8")
+        if playlist.count("#EXTINF:") >= SEGMENTS_FIRST:
             return
         time.sleep(0.2)
     raise laboratory.Fault(f"{url}: there is no such channel after {START_LIMIT_S} s")
