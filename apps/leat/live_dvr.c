@@ -37,9 +37,10 @@ int live_dvr_check(const struct live_dvr *dvr, bool has_live, const char *films,
                    size_t ret_error_size)
 {
     const char *problem = NULL;
-    if (!has_live && (dvr->directory || dvr->window_ms > 0 || dvr->keep))
+    const bool has_window = dvr->window_ms > LIVE_WINDOW_MS; /* else memory has it */
+    if (!has_live && (dvr->directory || has_window || dvr->keep))
         problem = "--dvr, --live-dir and --keep are of live channels: --live on";
-    else if (dvr->window_ms > 0 && !dvr->directory)
+    else if (has_window && !dvr->directory)
         problem = "--dvr needs a folder to keep segments in: --live-dir DIR";
     else if (dvr->keep && !dvr->directory)
         problem = "--keep needs a folder to keep segments in until the end: --live-dir DIR";

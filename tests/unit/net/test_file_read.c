@@ -185,10 +185,15 @@ static void what_is_hinted_at_is_read(void)
     for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
         const uint64_t offset = cases[index].offset, left = FILM_SIZE - offset;
         const uint64_t size = cases[index].size < left ? cases[index].size : left;
-        if (!folder_make_cold(&folder, "film", FILM_SIZE))
+        bool is_cold = true;
+        /* What others read of the disk meanwhile may bring a page back. */
+        for (unsigned attempt = 0; is_cold && film->fills == 0 && attempt < 5; attempt++) {
+            is_cold = folder_make_cold(&folder, "film", FILM_SIZE);
+            forget_verdicts(film);
+            leat_file_read_ahead(film, offset, cases[index].size);
+        }
+        if (!is_cold)
             break;
-        forget_verdicts(film);
-        leat_file_read_ahead(film, offset, cases[index].size);
         assert_int_equal(film->fills, 1);
         await_hints(film);
         assert_true(is_warm(film, offset, size));
