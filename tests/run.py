@@ -169,13 +169,15 @@ def meson_suite(suite, options):
     """The tests that meson.build registers in a suite; cmocka programs are read test by test."""
     labels = suite.arguments.get("labels", (suite.name,))
     exclude = suite.arguments.get("exclude", ())
-    tests = []
+    tests, skipped = [], []
     for test in introspect(options, "tests") + introspect(options, "benchmarks"):
         found = {label.split(":")[-1] for label in test["suite"]}
         known = {label for other in SUITES for label in other.arguments.get("labels", ())}
         stray = suite.arguments.get("strays") and not found & known
         if found & set(labels) or stray:
-            if not any(pathlib.Path(part).name in exclude for part in test["cmd"][:1]):
+            if "long" in found and not options.long:
+                skipped.append(Result(test["name"], SKIPPED, "long: make test-all runs it"))
+            elif not any(pathlib.Path(part).name in exclude for part in test["cmd"][:1]):
                 tests.append(test)
 
     def job(test):
@@ -189,7 +191,7 @@ def meson_suite(suite, options):
 
     alone = [test for test in tests if not test["is_parallel"] or suite.arguments.get("serial")]
     together = [test for test in tests if test not in alone]
-    return (in_parallel([lambda test=test: job(test) for test in together])
+    return (skipped + in_parallel([lambda test=test: job(test) for test in together])
             + in_parallel([lambda test=test: job(test) for test in alone], 1))
 
 
