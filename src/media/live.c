@@ -72,17 +72,10 @@ void live_record_free(struct live_record *record)
 
 struct live_record *live_last_record(const struct live_channel *channel)
 {
-    return list_is_empty(&channel->records)
-               ? NULL
-               : CONTAINER_OF(channel->records.previous, struct live_record, node);
+    return list_is_empty(&channel->records) ? NULL : live_record_of(channel->records.previous);
 }
 
 /* ---- What leaves ----------------------------------------------------------------------------- */
-
-static struct live_record *record_of(struct list_node *node)
-{
-    return CONTAINER_OF(node, struct live_record, node);
-}
 
 static int64_t end_of(const struct live_record *record)
 {
@@ -102,8 +95,8 @@ static void unlist_until(struct live_channel *channel, const struct live_record 
 {
     for (struct list_node *node = channel->records.next;
          channel->first_listed < last->number && node != &channel->records; node = node->next)
-        if (record_of(node)->number == channel->first_listed)
-            unlist(channel, record_of(node));
+        if (live_record_of(node)->number == channel->first_listed)
+            unlist(channel, live_record_of(node));
     if (channel->first_listed == last->number)
         unlist(channel, last);
 }
@@ -149,7 +142,7 @@ void live_trim(struct live_channel *channel)
     const int64_t window_us = options->window_ms * 1000, memory_us = options->memory_ms * 1000;
     for (struct list_node *node = channel->records.next, *next; node != &channel->records;
          node = next) {
-        struct live_record *record = record_of(node);
+        struct live_record *record = live_record_of(node);
         const int64_t behind_us = channel->end_us - end_of(record);
         const bool is_crowded =
             channel->memory > LIVE_MEMORY_MAX || channel->held > LIVE_SEGMENTS_MAX;
@@ -222,7 +215,7 @@ static void free_channel(struct live_channel *channel)
 {
     live_log_destroy(channel->log);
     while (!list_is_empty(&channel->records))
-        live_record_free(record_of(channel->records.next));
+        live_record_free(live_record_of(channel->records.next));
     ASSERT(list_is_empty(&channel->watches) && list_is_empty(&channel->epochs));
     pthread_mutex_destroy(&channel->lock);
     free(channel);

@@ -157,9 +157,7 @@ struct live_view_segment {
     unsigned first_part, part_count; /* of the view's; none where they are old */
 };
 struct live_view_epoch {
-    uint64_t init;            /* the number of the segment it came with */
-    int64_t begin_us, end_us; /* -1: it goes on */
-    uint64_t first_number;
+    uint64_t init; /* the number of the segment it came with */
     struct live_track_info video, audio;
 };
 /* All there is to say of a channel at a moment; one piece of memory, free() it. */

@@ -233,21 +233,6 @@ static size_t describe_samples(struct live_input *input, size_t count,
     return size;
 }
 
-static int write_all(const struct live_segment *segment, const void *data, size_t size,
-                     uint64_t offset)
-{
-    const char *at = data;
-    while (size > 0) {
-        const ssize_t written = segment->sys->write(segment->sys, segment->fd, at, size, offset);
-        if (written <= 0)
-            return written < 0 ? (int)written : -EIO;
-        at += written;
-        offset += (uint64_t)written;
-        size -= (size_t)written;
-    }
-    return 0;
-}
-
 /* Writes the fragment of one track to the segment's file, and takes its samples away. The file is
  * memory: no disk is waited for. */
 static int write_fragment(struct live_publisher *publisher, unsigned kind, size_t count,
@@ -279,9 +264,10 @@ static int write_fragment(struct live_publisher *publisher, unsigned kind, size_
     struct writer writer = writer_over(head, fragment.head_size);
     mp4_write_fragment(&writer, &fragment);
     ASSERT(!writer.failed);
-    error = write_all(segment, head, fragment.head_size, offset);
+    error = live_write_all(segment->sys, segment->fd, head, fragment.head_size, offset);
     if (!error)
-        error = write_all(segment, input->bytes, size, offset + fragment.head_size);
+        error = live_write_all(segment->sys, segment->fd, input->bytes, size,
+                               offset + fragment.head_size);
     *ret_size = (uint32_t)(fragment.head_size + size);
     publisher->segment_bytes[kind] += size;
     take_away(input, count, size);

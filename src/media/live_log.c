@@ -29,7 +29,7 @@ static struct live_record *find_record(const struct live_channel *channel, uint6
 {
     for (struct list_node *node = channel->records.previous; node != &channel->records;
          node = node->previous) {
-        struct live_record *record = CONTAINER_OF(node, struct live_record, node);
+        struct live_record *record = live_record_of(node);
         if (record->number <= number)
             return record->number == number ? record : NULL;
     }

@@ -36,7 +36,7 @@ struct live_epoch {
     struct list_node node; /* of the channel, the oldest first */
     unsigned segments;     /* that are of it; with the publisher's own */
     uint64_t init;
-    int64_t begin_us, end_us; /* -1: it goes on */
+    int64_t begin_us;
     uint64_t first_number;
     struct live_track_info tracks[2]; /* by video, audio */
     struct {
@@ -68,6 +68,11 @@ struct live_record {
     unsigned part_count, part_capacity;
     struct live_part *parts;
 };
+
+static inline struct live_record *live_record_of(struct list_node *node)
+{
+    return CONTAINER_OF(node, struct live_record, node);
+}
 
 struct live_log;
 

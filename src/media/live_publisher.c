@@ -205,27 +205,20 @@ static void describe(struct live_track_info *info, const struct live_input *inpu
     memcpy(info->language, input->mp4.language, sizeof info->language);
 }
 
-static void free_epoch(struct live_epoch *epoch)
-{
-    for (unsigned stream = 0; stream < LIVE_STREAMS; stream++)
-        free(epoch->inits[stream].data);
-    free(epoch);
-}
-
 static struct live_epoch *make_epoch(struct live_publisher *publisher)
 {
     struct live_epoch *epoch = calloc(1, sizeof *epoch);
     if (!epoch)
         return NULL;
+    list_init(&epoch->node);
+    epoch->segments = 1; /* the publisher's */
     for (unsigned kind = 0; kind < 2; kind++)
         describe(&epoch->tracks[kind], &publisher->inputs[kind]);
     for (unsigned stream = 0; stream < LIVE_STREAMS; stream++)
         if (write_init(publisher, epoch, (enum live_stream)stream) != 0) {
-            free_epoch(epoch);
+            live_epoch_drop(epoch);
             return NULL;
         }
-    epoch->segments = 1; /* the publisher's */
-    epoch->end_us = -1;
     return epoch;
 }
 
@@ -275,7 +268,7 @@ static int begin_epoch(struct live_publisher *publisher, int64_t origin_us)
     epoch->begin_us = place_epoch(channel);
     if (epoch->begin_us > LINE_MAX_S * 1000000) {
         pthread_mutex_unlock(&channel->lock);
-        free_epoch(epoch);
+        live_epoch_drop(epoch);
         return live_refuse(publisher, -LEAT_E_LIMIT, "the channel's time has come to its end");
     }
     epoch->first_number = channel->next_number;
@@ -310,12 +303,7 @@ static int end_epoch(struct live_publisher *publisher)
         return error;
     live_seal(publisher, false);
     pthread_mutex_lock(&channel->lock);
-    struct live_epoch *epoch = publisher->epoch;
-    epoch->end_us = channel->end_us;
-    if (--epoch->segments == 0) {
-        list_remove(&epoch->node);
-        free_epoch(epoch);
-    }
+    live_epoch_drop(publisher->epoch);
     pthread_mutex_unlock(&channel->lock);
     publisher->epoch = NULL;
     for (unsigned kind = 0; kind < 2; kind++) {
@@ -531,10 +519,8 @@ void live_publisher_end(struct live_publisher *publisher, bool is_over)
     if (publisher->epoch && is_ours)
         (void)end_epoch(publisher);
     pthread_mutex_lock(&channel->lock);
-    if (publisher->epoch && --publisher->epoch->segments == 0) { /* it could not be ended */
-        list_remove(&publisher->epoch->node);
-        free_epoch(publisher->epoch);
-    }
+    if (publisher->epoch) /* it could not be ended */
+        live_epoch_drop(publisher->epoch);
     if (channel->publisher == publisher) {
         channel->publisher = NULL;
         channel->gone_ns = leat_now_ns();

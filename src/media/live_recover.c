@@ -71,7 +71,6 @@ static void end_epoch(struct recovery *recovery)
 {
     if (!recovery->epoch)
         return;
-    recovery->epoch->end_us = recovery->channel->end_us;
     live_epoch_drop(recovery->epoch);
     recovery->epoch = NULL;
 }
@@ -114,7 +113,6 @@ static int take_epoch(struct recovery *recovery, const struct live_line *line)
     epoch->segments = 1;
     epoch->init = line->init;
     epoch->begin_us = line->begin_us;
-    epoch->end_us = -1;
     epoch->first_number = line->number;
     live_init_path(line->init, path);
     int error = live_read_whole(recovery->store->sys, recovery->log->fd, path, &data, &size);

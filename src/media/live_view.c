@@ -13,11 +13,6 @@
 
 enum { TARGETS_WITH_PARTS = 3 }; /* from the end: rfc8216bis, section 4.4.4.9 */
 
-static struct live_record *record_of(struct list_node *node)
-{
-    return CONTAINER_OF(node, struct live_record, node);
-}
-
 /* ---- Which channels -------------------------------------------------------------------------- */
 
 static void tell_of(struct live_channel *channel, struct live_info *info)
@@ -103,7 +98,7 @@ static struct counts count(const struct live_channel *channel)
     struct counts counts = {0};
     const struct live_epoch *epoch = NULL;
     LIST_FOR_EACH (node, &channel->records) {
-        const struct live_record *record = record_of(node);
+        const struct live_record *record = live_record_of(node);
         if (record->number < channel->first_listed)
             continue;
         counts.segments++;
@@ -168,18 +163,13 @@ static void fill(struct live_view *view, const struct live_channel *channel)
     view->next_begins_segment = channel->next_begins_segment;
     view->discontinuity_sequence = channel->discontinuities_gone;
     LIST_FOR_EACH (node, &channel->records) {
-        const struct live_record *record = record_of(node);
+        const struct live_record *record = live_record_of(node);
         if (record->number < channel->first_listed)
             continue;
         if (record->epoch != epoch) {
             epoch = record->epoch;
-            view->epochs[view->epoch_count++] =
-                (struct live_view_epoch){.init = epoch->init,
-                                         .begin_us = epoch->begin_us,
-                                         .end_us = epoch->end_us,
-                                         .first_number = epoch->first_number,
-                                         .video = epoch->tracks[0],
-                                         .audio = epoch->tracks[1]};
+            view->epochs[view->epoch_count++] = (struct live_view_epoch){
+                .init = epoch->init, .video = epoch->tracks[0], .audio = epoch->tracks[1]};
         }
         add_record(view, channel, record, &part_count);
     }
@@ -229,7 +219,7 @@ static const struct live_record *find(const struct live_channel *channel, uint64
     /* Viewers want the newest: from the end. */
     for (struct list_node *node = channel->records.previous; node != &channel->records;
          node = node->previous) {
-        const struct live_record *record = record_of(node);
+        const struct live_record *record = live_record_of(node);
         if (record->number == number)
             return record;
         if (record->number < number)
