@@ -139,7 +139,7 @@ uint64_t leat_feed_commit(struct leat_feed_publisher *publisher);
 int leat_feed_publish(struct leat_feed_publisher *publisher, struct leat_slice message,
                       uint64_t *ret_sequence);
 /* As many of the messages in `blocks` (checked by leat_feed_blocks_check) as there is room for:
- * their count, of which *ret_size says the bytes; or an error as above when there is room for none. */
+ * their count, of which *ret_size says the bytes; or an error as above when there is no room. */
 int leat_feed_publish_blocks(struct leat_feed_publisher *publisher, struct leat_slice blocks,
                              size_t *ret_size);
 

@@ -52,7 +52,7 @@ struct feed_transport_ops {
     /* Up to `count` frames, borrowed until the next call of `receive` or `destroy`. -EAGAIN: there
      * are none. -ENOTSUP: this one only sends. */
     int (*receive)(struct feed_transport *transport, struct feed_frame *ret_frames, unsigned count);
-    /* What poll(2) tells readiness of; -ENOTSUP: nothing does, it has to be asked time and again. */
+    /* What poll(2) tells readiness of; -ENOTSUP: nothing does, it has to be asked all the time. */
     int (*fd)(const struct feed_transport *transport);
     void (*stats)(struct feed_transport *transport, struct feed_transport_stats *ret_stats);
     void (*destroy)(struct feed_transport *transport);
