@@ -43,6 +43,7 @@ struct mold_packet {
 enum mold_fault {
     MOLD_FINE,
     MOLD_SHORT,    /* no header */
+    MOLD_LONG,     /* a request, and something behind it */
     MOLD_CUT,      /* a length or the count reaches beyond the packet's end */
     MOLD_SEQUENCE, /* 0, or the sequence wraps */
 };
