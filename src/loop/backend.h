@@ -40,6 +40,30 @@ enum backend_open {
     BACKEND_OPEN_BENEATH = 2,
 };
 
+enum { BACKEND_DATAGRAMS_MAX = 64 };
+
+/* A datagram, or several of one size that the kernel takes apart (UDP_SEGMENT) or has put together
+ * (UDP_GRO). */
+struct backend_datagram {
+    struct iovec *vectors; /* out: its bytes; in: room for them */
+    unsigned vector_count;
+    uint16_t segment_size; /* 0: it is one; else each has so many bytes, the last may have fewer */
+    bool is_truncated;     /* in: it was longer than its room */
+    size_t size;           /* in: bytes that came, and have their place in the room */
+    int64_t stamp_ns;      /* in: when the kernel had it, on the wall clock; 0: it did not say */
+    struct sockaddr_storage *peer; /* out: to whom, NULL: as connected; in: who it is from, NULL:
+                                      nobody asks */
+    socklen_t peer_size;
+    uint32_t drops; /* in: how many found no room before it, of all times, where the socket has
+                       SO_RXQ_OVFL set; else, and as long as there were none, 0 */
+};
+
+/* When a datagram left; `key` counts those that were sent with stamps, from 0. */
+struct backend_stamp {
+    uint32_t key;
+    int64_t ns; /* on the wall clock */
+};
+
 /* Plain calls. "now" calls never block; "may block" calls belong into an offload job. */
 struct backend_sys {
     /* the wall clock, ns since 1970: now */
@@ -64,6 +88,19 @@ struct backend_sys {
     /* as sendmsg(2) with MSG_DONTWAIT | MSG_NOSIGNAL, and MSG_MORE when `more`; may be short */
     ssize_t (*send)(const struct backend_sys *sys, int fd, const struct iovec *vectors, int count,
                     bool more);
+    /* 1..BACKEND_DATAGRAMS_MAX datagrams, as sendmmsg(2) and recvmmsg(2) with MSG_DONTWAIT: how
+     * many, 1 or more, or -errno of the first. What a call costs besides what it moves grows with
+     * `count`. A connected socket tells once, in either call, of an earlier datagram that was
+     * refused: -ECONNREFUSED. */
+    int (*send_datagrams)(const struct backend_sys *sys, int fd,
+                          const struct backend_datagram *datagrams, unsigned count);
+    int (*receive_datagrams)(const struct backend_sys *sys, int fd,
+                             struct backend_datagram *datagrams, unsigned count);
+    /* When datagrams left, of a socket with SO_TIMESTAMPING's TX_SOFTWARE, OPT_ID and OPT_TSONLY,
+     * oldest first: how many, 1..BACKEND_DATAGRAMS_MAX; -EAGAIN: none. As long as there are any,
+     * OP_POLL tells POLLERR. */
+    int (*sent_stamps)(const struct backend_sys *sys, int fd, struct backend_stamp *ret_stamps,
+                       unsigned count);
     /* a pipe, non-blocking at both ends, of `size` bytes or as near as the host allows;
      * returns its capacity */
     ssize_t (*pipe)(const struct backend_sys *sys, int ret_fds[2], size_t size);
@@ -116,6 +153,25 @@ struct backend_sys {
     /* Of a file or directory, for this descriptor alone, until it is closed. -EAGAIN: another, of
      * whatever process, has it. */
     int (*lock)(const struct backend_sys *sys, int fd);
+
+    /* Files that are memory. Touching a page of a mapping that lies beyond the file's end, that the
+     * disk has no room for, or that cannot be read from it kills the process (SIGBUS): so a file is
+     * allocated before it is written through a mapping, nobody makes it shorter meanwhile, and who
+     * maps what others made reads it first, or prefaults it. */
+
+    /* Room on the disk for its first `size` bytes, and at least this size; new bytes are 0. When it
+     * fails (-ENOSPC, -EFBIG) the file is as it was. */
+    int (*allocate)(const struct backend_sys *sys, int fd, uint64_t size);
+    /* The file from its start, shared with all who map or read it; `is_writable` needs a descriptor
+     * of open_write. `fd` -1: memory of no file. Let go of by unmap. */
+    int (*map_shared)(const struct backend_sys *sys, int fd, size_t size, bool is_writable,
+                      void **ret_data);
+    /* Whole pages of a mapping: present afterwards, without a change to their bytes, and
+     * writable without a page fault when `is_writable`. -EFAULT: touching them would be SIGBUS
+     * (before Linux 5.14 it is). */
+    int (*prefault)(const struct backend_sys *sys, void *data, size_t size, bool is_writable);
+    /* The bytes of a file, or the entries of a directory, are on the disk (fdatasync). */
+    int (*sync)(const struct backend_sys *sys, int fd);
     void (*close)(const struct backend_sys *sys, int fd); /* a file; sockets: backend_ops.close */
 };
 
@@ -169,7 +225,7 @@ extern const struct backend_ops backend_uring_ops;
 extern const struct backend_ops backend_epoll_ops;
 extern const struct backend_ops backend_sim_ops;
 
-/* The kernel's plain calls, shared by uring and epoll (loop/sys_linux.c). */
+/* The kernel's plain calls, shared by uring and epoll (loop/sys_linux*.c). */
 extern const struct backend_sys backend_sys_linux;
 
 #endif

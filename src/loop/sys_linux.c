@@ -415,6 +415,66 @@ static int sys_lock(const struct backend_sys *sys, int fd)
     return outcome(TEMP_FAILURE_RETRY(flock(fd, LOCK_EX | LOCK_NB)));
 }
 
+/* ---- Files that are memory ------------------------------------------------------------------- */
+
+/* glibc's call does by itself what a file system cannot: it then writes a byte into each block that
+ * has none. */
+static int sys_allocate(const struct backend_sys *sys, int fd, uint64_t size)
+{
+    ASSERT(size > 0 && size <= INT64_MAX);
+    struct stat before;
+    if (fstat(fd, &before))
+        return -errno;
+    int error;
+    do
+        error = posix_fallocate(fd, 0, (off_t)size);
+    while (error == EINTR);
+    /* What was allocated before the disk was full goes back; a failure has no more to tell. */
+    if (error == ENOSPC && ftruncate(fd, before.st_size))
+        return -ENOSPC;
+    return -error;
+}
+
+static int sys_map_shared(const struct backend_sys *sys, int fd, size_t size, bool is_writable,
+                          void **ret_data)
+{
+    ASSERT(size > 0);
+    /* Private, as nobody else can have it: shared memory of no file has no large pages. */
+    const int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+    void *data = mmap(NULL, size, is_writable ? PROT_READ | PROT_WRITE : PROT_READ, flags, fd, 0);
+    if (data == MAP_FAILED)
+        return -errno;
+    *ret_data = data;
+    return 0;
+}
+
+/* Adding 0 writes a page without a change to what another thread may be writing there. */
+static void touch_pages(char *data, size_t size, bool is_writable)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    for (size_t offset = 0; offset < size; offset += page)
+        if (is_writable)
+            __atomic_fetch_add(data + offset, 0, __ATOMIC_RELAXED);
+        else
+            (void)__atomic_load_n(data + offset, __ATOMIC_RELAXED);
+}
+
+static int sys_prefault(const struct backend_sys *sys, void *data, size_t size, bool is_writable)
+{
+    ASSERT((uintptr_t)data % (uintptr_t)sysconf(_SC_PAGESIZE) == 0);
+    const int advice = is_writable ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
+    const int error = outcome(TEMP_FAILURE_RETRY(madvise(data, size, advice)));
+    if (error != -EINVAL)
+        return error;
+    touch_pages(data, size, is_writable); /* a kernel before 5.14 */
+    return 0;
+}
+
+static int sys_sync(const struct backend_sys *sys, int fd)
+{
+    return outcome(TEMP_FAILURE_RETRY(fdatasync(fd)));
+}
+
 /* Not made again when interrupted: Linux has freed the descriptor by then, and another thread may
  * have got it. */
 static void sys_close(const struct backend_sys *sys, int fd)
@@ -451,6 +511,9 @@ const struct backend_sys backend_sys_linux = {
     .shutdown = sys_shutdown,
     .recv = sys_recv,
     .send = sys_send,
+    .send_datagrams = sys_linux_send_datagrams,
+    .receive_datagrams = sys_linux_receive_datagrams,
+    .sent_stamps = sys_linux_sent_stamps,
     .pipe = sys_pipe,
     .read_now = sys_read_now,
     .resident = sys_resident,
@@ -474,5 +537,9 @@ const struct backend_sys backend_sys_linux = {
     .rename = sys_rename,
     .remove = sys_remove,
     .lock = sys_lock,
+    .allocate = sys_allocate,
+    .map_shared = sys_map_shared,
+    .prefault = sys_prefault,
+    .sync = sys_sync,
     .close = sys_close,
 };
