@@ -23,6 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "leat/address.h"
 #include "leat/slice.h"
 
 #ifdef __cplusplus
@@ -96,10 +97,14 @@ struct leat_feed_publisher_options {
     unsigned segments_kept; /* 0: all; else the oldest are recycled beyond so many (2 or more) */
     bool is_durable;        /* on the disk (fdatasync) before it is on the wire */
     enum leat_feed_mode mode;
-    size_t packet_size;      /* 0: LEAT_FEED_PACKET_SIZE */
-    unsigned flush_messages; /* a packet leaves with so many, 1..65534; 0: when it is full, */
-    unsigned flush_us;       /* or so long after its first; 0: 100 */
-    unsigned heartbeat_ms;   /* 0: 1000 */
+    size_t packet_size; /* 0: LEAT_FEED_PACKET_SIZE */
+    /* What is in the log leaves with so many bytes (0: 64 KiB), so many messages (0: any number), or
+     * so long after the first of them (0: 100 us), whichever comes first. */
+    size_t flush_bytes;
+    unsigned flush_messages, flush_us;
+    /* So often a heartbeat tells, to who lost the last packet, that there was one; the first few
+     * follow it sooner, after 1, 10 and 100 ms. 0: 1000. */
+    unsigned heartbeat_ms;
     /* Limits of the answers, each 0 for its default. A request's 20 bytes bring request_packets
      * packets at most (32): an amplification of 32 x 1400 / 20 at the defaults. An address is
      * answered with so many bytes a second (64 MiB), and all together with so many (256 MiB). */
@@ -117,6 +122,7 @@ struct leat_feed_publisher_stats {
     uint64_t answers;                    /* packets */
     uint64_t refused_malformed, refused_session, refused_future, refused_past, refused_rate;
     uint64_t log_waits; /* publishing waited for the log's next segment */
+    bool is_ended;
 };
 
 /* In a fiber: it may wait for a disk. 0, or -errno and a line in ret_reason (of `reason_size`,
@@ -158,6 +164,10 @@ void leat_feed_publisher_turn(struct leat_feed_publisher *publisher);
 /* Nothing more is published. In a fiber: flushes, then says "end of session" once a heartbeat_ms
  * and answers requests until the deadline. 0 or -ECANCELED. */
 int leat_feed_publisher_end(struct leat_feed_publisher *publisher, int64_t deadline_ns);
+
+/* Where it answers requests (port 0 was asked for); -ENOTSUP: nowhere. */
+int leat_feed_publisher_request_address(const struct leat_feed_publisher *publisher,
+                                        struct leat_address *ret_address);
 
 void leat_feed_publisher_stats(const struct leat_feed_publisher *publisher,
                                struct leat_feed_publisher_stats *ret_stats);

@@ -43,6 +43,9 @@ int fiber_park(int64_t deadline_ns, void (*interrupt)(void *user), void *user);
 /* Makes it run soon; a fiber that is not parked is not affected by a second wake. */
 void fiber_wake(struct fiber *fiber);
 
+/* As fiber_park, but nothing interrupts it: for ends that have been asked for and will come. */
+void fiber_park_sealed(void);
+
 /* 0, or why the calling fiber may not wait: -ECANCELED, -ETIMEDOUT. For calls that start something
  * they must then wait for to the end: asked first, fiber_park does park. */
 int fiber_interruption(int64_t deadline_ns);

@@ -120,9 +120,6 @@ static inline int fiber_reason(const struct fiber *fiber, int64_t deadline_ns)
     return 0;
 }
 
-/* As fiber_park, but nothing interrupts it. */
-void fiber_park_sealed(void);
-
 /* Steps back in line. */
 void fiber_yield(void);
 
