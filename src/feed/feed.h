@@ -98,8 +98,8 @@ struct leat_feed_publisher_options {
     bool is_durable;        /* on the disk (fdatasync) before it is on the wire */
     enum leat_feed_mode mode;
     size_t packet_size; /* 0: LEAT_FEED_PACKET_SIZE */
-    /* What is in the log leaves with so many bytes (0: 64 KiB), so many messages (0: any number), or
-     * so long after the first of them (0: 100 us), whichever comes first. */
+    /* What is in the log leaves with so many bytes (0: 64 KiB), so many messages (0: any number),
+     * or so long after the first of them (0: 100 us), whichever comes first. */
     size_t flush_bytes;
     unsigned flush_messages, flush_us;
     /* So often a heartbeat tells, to who lost the last packet, that there was one; the first few

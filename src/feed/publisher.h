@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The publisher, as its two halves share it: publisher.c appends to the log's open record, closes it
- * when it is full, and decides when what is closed leaves; publisher_life.c opens and closes the
+ * The publisher, as its two halves share it: publisher.c appends to the log's open record, closes
+ * it when it is full, and decides when what is closed leaves; publisher_life.c opens and closes the
  * whole. Three sequences say how far messages have come:
  *
  *     sendable <= closed <= next        next: in the log; closed: in a packet that is whole;
