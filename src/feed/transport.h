@@ -37,6 +37,7 @@ struct feed_transport_stats {
     uint64_t lost;                /* out: taken, and refused by the kernel for another reason than
                                     that it is busy */
     uint64_t dropped;             /* in: they came, and there was no room, or they were too long */
+    uint64_t foreign;             /* in: of another source than the one asked for */
     uint64_t calls_out, calls_in; /* system calls */
     uint64_t stamps;              /* out: frames whose time of leaving is known, */
     int64_t stamp_sum_ns;         /* and how long after the call they left, all together */
@@ -54,6 +55,8 @@ struct feed_transport_ops {
     int (*receive)(struct feed_transport *transport, struct feed_frame *ret_frames, unsigned count);
     /* What poll(2) tells readiness of; -ENOTSUP: nothing does, it has to be asked all the time. */
     int (*fd)(const struct feed_transport *transport);
+    /* Its own, where it has one; NULL: it never does. */
+    int (*address)(const struct feed_transport *transport, struct leat_address *ret_address);
     void (*stats)(struct feed_transport *transport, struct feed_transport_stats *ret_stats);
     void (*destroy)(struct feed_transport *transport);
 };
@@ -85,6 +88,10 @@ int feed_transport_open(struct leat_loop *loop, const struct feed_transport_opti
 /* The socket's own address (port 0 was asked for, or ASK); -ENOTSUP for what has none. */
 int feed_transport_address(const struct feed_transport *transport,
                            struct leat_address *ret_address);
+
+/* Writes the line to ret_reason (of `reason_size`, which may be 0) and returns the error. */
+int feed_refuse(int error, char *ret_reason, size_t reason_size, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
 /* ---- A transport that cannot be trusted ------------------------------------------------------ */
 
