@@ -73,6 +73,9 @@ struct backend_sys {
     int (*socket)(const struct backend_sys *sys, int domain, int type, int protocol);
     int (*bind)(const struct backend_sys *sys, int fd, const struct sockaddr *address,
                 socklen_t size);
+    /* of a datagram socket, which takes no time; others: OP_CONNECT */
+    int (*connect)(const struct backend_sys *sys, int fd, const struct sockaddr *address,
+                   socklen_t size);
     int (*listen)(const struct backend_sys *sys, int fd, int backlog);
     int (*setsockopt)(const struct backend_sys *sys, int fd, int level, int name, const void *value,
                       socklen_t size);
@@ -141,6 +144,9 @@ struct backend_sys {
     /* To read and write, made when it is not there; emptied where `is_emptied`. */
     int (*open_write)(const struct backend_sys *sys, int directory_fd, const char *name,
                       bool is_emptied);
+    /* The same, for its owner and the owner's group alone when it is made here. */
+    int (*open_private)(const struct backend_sys *sys, int directory_fd, const char *name,
+                        bool is_emptied);
     /* From one file to another, within the kernel; may be short, 0 at the end of `in_fd`. */
     ssize_t (*copy)(const struct backend_sys *sys, int in_fd, uint64_t in_offset, int out_fd,
                     uint64_t out_offset, size_t size);

@@ -59,6 +59,12 @@ static int sys_bind(const struct backend_sys *sys, int fd, const struct sockaddr
     return outcome(TEMP_FAILURE_RETRY(bind(fd, address, size)));
 }
 
+static int sys_connect(const struct backend_sys *sys, int fd, const struct sockaddr *address,
+                       socklen_t size)
+{
+    return outcome(TEMP_FAILURE_RETRY(connect(fd, address, size)));
+}
+
 static int sys_listen(const struct backend_sys *sys, int fd, int backlog)
 {
     return outcome(TEMP_FAILURE_RETRY(listen(fd, backlog)));
@@ -360,11 +366,22 @@ static int sys_make_directory(const struct backend_sys *sys, int directory_fd, c
     return outcome(mkdirat(directory_fd, name, 0755));
 }
 
+static int open_to_write(int directory_fd, const char *name, bool is_emptied, mode_t mode)
+{
+    const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (is_emptied ? O_TRUNC : 0);
+    return outcome(TEMP_FAILURE_RETRY(openat(directory_fd, name, flags, mode)));
+}
+
 static int sys_open_write(const struct backend_sys *sys, int directory_fd, const char *name,
                           bool is_emptied)
 {
-    const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (is_emptied ? O_TRUNC : 0);
-    return outcome(TEMP_FAILURE_RETRY(openat(directory_fd, name, flags, 0644)));
+    return open_to_write(directory_fd, name, is_emptied, 0644);
+}
+
+static int sys_open_private(const struct backend_sys *sys, int directory_fd, const char *name,
+                            bool is_emptied)
+{
+    return open_to_write(directory_fd, name, is_emptied, 0640);
 }
 
 /* copy_file_range(2) shares blocks where the file system can; between two file systems it is EXDEV,
@@ -503,6 +520,7 @@ const struct backend_sys backend_sys_linux = {
     .wall_ns = sys_wall_ns,
     .socket = sys_socket,
     .bind = sys_bind,
+    .connect = sys_connect,
     .listen = sys_listen,
     .setsockopt = sys_setsockopt,
     .getsockopt = sys_getsockopt,
@@ -532,6 +550,7 @@ const struct backend_sys backend_sys_linux = {
     .seal = sys_seal,
     .make_directory = sys_make_directory,
     .open_write = sys_open_write,
+    .open_private = sys_open_private,
     .copy = sys_copy,
     .resize = sys_resize,
     .rename = sys_rename,
