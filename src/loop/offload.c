@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 
 #include "base/assert.h"
@@ -24,6 +25,10 @@ static struct {
     unsigned threads_count;
     pthread_t threads[OFFLOAD_THREADS_MAX];
     bool is_ending;
+    /* Where its threads run: where the first loop's thread was allowed to when that was made. A
+     * thread that pins itself to a core afterwards, to have it to itself, does not take them along. */
+    cpu_set_t cpus;
+    bool has_cpus;
 } pool = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
     .wanted = PTHREAD_COND_INITIALIZER,
@@ -80,13 +85,29 @@ static void *work(void *unused)
     return NULL;
 }
 
+/* On the pool's CPUs from its first instruction; wherever it may when the host has taken those away
+ * meanwhile. */
+static int create_thread(pthread_t *ret_thread)
+{
+    if (pool.has_cpus) {
+        pthread_attr_t attributes;
+        pthread_attr_init(&attributes);
+        pthread_attr_setaffinity_np(&attributes, sizeof pool.cpus, &pool.cpus);
+        const int error = pthread_create(ret_thread, &attributes, work, NULL);
+        pthread_attr_destroy(&attributes);
+        if (error != EINVAL)
+            return error;
+    }
+    return pthread_create(ret_thread, NULL, work, NULL);
+}
+
 /* With the lock held. Threads take no signals: those are the program's own threads' affair. */
 static int add_thread(void)
 {
     sigset_t all, old;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    int error = pthread_create(&pool.threads[pool.threads_count], NULL, work, NULL);
+    const int error = create_thread(&pool.threads[pool.threads_count]);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (!error)
         pool.threads_count++;
@@ -158,7 +179,8 @@ void offload_attach(void)
     pthread_mutex_lock(&pool.lock);
     while (pool.is_ending)
         pthread_cond_wait(&pool.ended, &pool.lock);
-    pool.loops++;
+    if (pool.loops++ == 0) /* more than 1,024 CPUs are EINVAL, and inherited */
+        pool.has_cpus = sched_getaffinity(0, sizeof pool.cpus, &pool.cpus) == 0;
     pthread_mutex_unlock(&pool.lock);
 }
 

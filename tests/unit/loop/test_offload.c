@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -28,6 +29,7 @@ struct work {
     struct offload_job job;
     pthread_t loop_thread;
     bool was_elsewhere, has_run, is_done;
+    int cpu_count;
     unsigned *left;
 };
 
@@ -211,6 +213,34 @@ static void jobs_of_many_loops_body(enum leat_engine engine)
 }
 ENGINE_TEST(jobs_of_many_loops)
 
+static void note_cpus(struct offload_job *job, const struct backend_sys *sys)
+{
+    struct work *work = CONTAINER_OF(job, struct work, job);
+    cpu_set_t cpus;
+    ASSERT(sched_getaffinity(0, sizeof cpus, &cpus) == 0);
+    work->cpu_count = CPU_COUNT(&cpus);
+    note_run(job, sys);
+}
+
+/* A thread that has a core to itself does not share it with what it offloads. */
+static void jobs_leave_a_core_alone_body(enum leat_engine engine)
+{
+    cpu_set_t all, one;
+    struct work work;
+    struct leat_loop *loop = make_loop(engine);
+    assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+    CPU_ZERO(&one);
+    CPU_SET((size_t)sched_getcpu(), &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    work_init(&work, note_cpus);
+    assert_int_equal(offload_submit(loop, &work.job), 0);
+    assert_int_equal(leat_loop_run(loop), 0);
+    assert_int_equal(work.cpu_count, CPU_COUNT(&all));
+    assert_int_equal(sched_setaffinity(0, sizeof all, &all), 0);
+    leat_loop_destroy(loop);
+}
+ENGINE_TEST(jobs_leave_a_core_alone)
+
 static void *do_nothing(void *arg)
 {
     return NULL;
@@ -228,6 +258,7 @@ int main(void)
         cmocka_unit_test(test_the_queue_has_a_limit),
         cmocka_unit_test(test_cancelled_before_it_began),
         cmocka_unit_test(test_jobs_of_many_loops),
+        cmocka_unit_test(test_jobs_leave_a_core_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
