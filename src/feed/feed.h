@@ -134,9 +134,9 @@ int leat_feed_publisher_open(const struct leat_feed_publisher_options *options,
                              size_t reason_size);
 
 /* Room of `size` bytes (1 or more) for one message, in its packet: written by the caller, then
- * committed, before anything else is called. 0, or -EMSGSIZE, -EAGAIN (the log's next segment is
- * not ready, or what is unsent is too much: leat_feed_publisher_wait), -ENOSPC (the same, and the
- * disk is full), -EIO, -EPIPE (the session was ended). */
+ * committed, before anything else is called. 0, or -EINVAL (0 bytes), -EMSGSIZE, -EAGAIN (the log's
+ * next segment is not ready, or what is unsent is too much: leat_feed_publisher_wait), -ENOSPC (the
+ * same, and the disk is full), -EIO, -EPIPE (the session was ended). */
 int leat_feed_reserve(struct leat_feed_publisher *publisher, size_t size, void **ret_message);
 /* It is in the log: kill -9 does not take it away. Its sequence number. */
 uint64_t leat_feed_commit(struct leat_feed_publisher *publisher);

@@ -188,6 +188,8 @@ static int open_record(struct leat_feed_publisher *publisher, size_t size)
 {
     if (publisher->state != PUBLISHER_OPEN)
         return -EPIPE;
+    if (size == 0)
+        return -EINVAL;
     if (publisher->sync_error)
         return publisher->sync_error;
     if (size + LEAT_FEED_OVERHEAD > publisher->packet_size)
@@ -210,12 +212,12 @@ static int open_record(struct leat_feed_publisher *publisher, size_t size)
 
 static inline bool has_room(const struct feed_log_tail *tail, size_t size)
 {
-    return tail->at && size + 2 <= (size_t)(tail->end - tail->at) && tail->count < MOLD_COUNT_MAX;
+    return tail->at && size > 0 && size + 2 <= (size_t)(tail->end - tail->at) &&
+           tail->count < MOLD_COUNT_MAX;
 }
 
 int leat_feed_reserve(struct leat_feed_publisher *publisher, size_t size, void **ret_message)
 {
-    ASSERT(size > 0);
     struct feed_log_tail *tail = publisher->tail;
     if (__builtin_expect(!has_room(tail, size), false)) {
         const int error = open_record(publisher, size);
