@@ -25,8 +25,8 @@ static struct {
     unsigned threads_count;
     pthread_t threads[OFFLOAD_THREADS_MAX];
     bool is_ending;
-    /* Where its threads run: where the first loop's thread was allowed to when that was made. A
-     * thread that pins itself to a core afterwards, to have it to itself, does not take them along. */
+    /* Where its threads run: where the first loop's thread was allowed to when that was made. Who
+     * pins itself to a core afterwards, to have it to itself, does not take them along. */
     cpu_set_t cpus;
     bool has_cpus;
 } pool = {

@@ -10,6 +10,7 @@
  */
 #include "conformance.h"
 #include "conformance_cancel.h"
+#include "conformance_datagrams.h"
 #include "conformance_files.h"
 #include "conformance_network.h"
 
@@ -368,6 +369,15 @@ static const struct scenario scenarios[] = {
     {"sends files", sends_files, 0, USUAL},
     {"operations wait after sendfile", operations_wait_after_sendfile, 0, USUAL},
     {"splices", splices, 0, USUAL},
+    {"bursts arrive", bursts_arrive, REAL, USUAL},
+    {"datagrams are cut to their room", datagrams_are_cut_to_their_room, REAL, USUAL},
+    {"trains come apart and together", trains_come_apart_and_together, REAL, USUAL},
+    {"datagrams know their peers", datagrams_know_their_peers, REAL, USUAL},
+    {"datagrams to nobody are refused once", datagrams_to_nobody_are_refused_once, REAL, USUAL},
+    {"groups hear what they joined", groups_hear_what_they_joined, REAL, USUAL},
+    {"stamps are of the wall clock", stamps_are_of_the_wall_clock, REAL, USUAL},
+    {"a full queue drops and counts", a_full_queue_drops_and_counts, REAL, USUAL},
+    {"mapped files are shared", mapped_files_are_shared, REAL, USUAL},
     {"waits until the deadline", waits_until_the_deadline, 0, USUAL},
     {"wakes from another thread", wakes_from_another_thread, REAL, USUAL},
     {"descriptor tells of completions", descriptor_tells_of_completions, REAL, USUAL},
