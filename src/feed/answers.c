@@ -196,9 +196,11 @@ static void take_requests(struct feed_answers *answers)
         refuse_or_queue(answers, &frames[i], now_ns);
 }
 
-/* As many as there is memory for. */
+/* As many as there is memory for. What was allowed when it came may be too much by now: jobs are
+ * what bounds by how much an allowance can be overdrawn. */
 static void start_job(struct feed_answers *answers)
 {
+    const int64_t now_ns = answers->loop->ops->now_ns(answers->loop->backend);
     answers->taken_count = 0;
     answers->frame_count = 0;
     const unsigned room = FEED_BURST_MAX / answers->packets_max;
@@ -207,10 +209,12 @@ static void start_job(struct feed_answers *answers)
         *request = answers->queue[answers->queue_first];
         answers->queue_first = (answers->queue_first + 1) % FEED_ANSWERS_QUEUE;
         answers->queue_count--;
-        if (feed_log_hold(answers->log, request->sequence, &request->cursor) == 0)
-            answers->taken_count++;
-        else
+        if (!feed_allowance_ask(&answers->allowance, &request->peer, now_ns))
+            answers->refused_rate++;
+        else if (feed_log_hold(answers->log, request->sequence, &request->cursor))
             answers->refused_past++;
+        else
+            answers->taken_count++;
     }
     if (answers->taken_count == 0)
         return;
