@@ -14,7 +14,7 @@
 #include "loop/offload.h"
 #include "loop/sim_world.h"
 
-enum { LATE_TURN_MAX_US = 20000 };
+enum { LATE_TURN_MAX_US = 20000, DATAGRAM_QUEUE_DEFAULT = 4 << 20 };
 
 static _Thread_local const struct sim_options *wanted_options;
 
@@ -324,6 +324,11 @@ int64_t sim_now_ns(const struct sim *sim)
     return sim->now_ns;
 }
 
+int64_t sim_wall_ns(const struct sim *sim)
+{
+    return INT64_C(1000000000) * LEAT_NS_PER_S + sim->now_ns;
+}
+
 int64_t sim_lateness_ns(const struct sim *sim)
 {
     return sim->lateness_ns;
@@ -423,6 +428,18 @@ static void sim_close(struct backend *backend, int fd)
 
 /* ---- Birth and end --------------------------------------------------------------------------- */
 
+/* By a generator of their own: worlds without datagrams stay what they were without it. */
+static void draw_datagrams(struct sim *sim)
+{
+    struct random random;
+    random_init(&random, sim->options.seed ^ UINT64_C(0x6461746167726d73));
+    sim->has_gso = !random_chance(&random, sim->profile.no_gso);
+    sim->datagram_queue =
+        random_between(&random, sim->profile.datagram_queue_min, sim->profile.datagram_queue_max);
+    if (sim->profile.datagram_queue_max == 0)
+        sim->datagram_queue = DATAGRAM_QUEUE_DEFAULT;
+}
+
 static int sim_create(struct leat_loop *loop, const struct backend_options *options,
                       struct backend **ret_backend)
 {
@@ -447,10 +464,12 @@ static int sim_create(struct leat_loop *loop, const struct backend_options *opti
                                                sim->profile.latency_max_us);
     sim->queue_size =
         (uint32_t)random_between(&sim->random, sim->profile.queue_min, sim->profile.queue_max);
+    draw_datagrams(sim);
     sim->next_port = 40000;
     list_init(&sim->objects);
     list_init(&sim->connections);
     list_init(&sim->bound);
+    list_init(&sim->flights);
     const size_t size =
         options && options->receive_buffer_size ? options->receive_buffer_size : 4096;
     int error = sim_ops_init(sim, size);
@@ -460,6 +479,7 @@ static int sim_create(struct leat_loop *loop, const struct backend_options *opti
     }
     sim_disk_init(sim);
     sim_socket_sys(&sim->sys);
+    sim_datagram_sys(&sim->sys);
     sim_disk_sys(&sim->sys);
     sim_files_sys(&sim->sys);
     *ret_backend = (struct backend *)(void *)sim;

@@ -42,6 +42,13 @@ struct sim_profile {
     uint32_t spurious_poll;      /* OP_POLL reports what is not there */
     uint32_t small_pipe;         /* a pipe gets one page, whatever was asked for */
     uint32_t no_pipe;            /* no pipe at all: EMFILE */
+    /* datagrams */
+    uint32_t datagram_loss;      /* at each receiver: it never arrives there */
+    uint32_t datagram_duplicate; /* it arrives twice */
+    uint32_t datagram_reorder;   /* it is overtaken by what was sent after it */
+    uint32_t datagram_refused;   /* EPERM, as of a packet filter */
+    uint32_t no_gso;             /* EIO for trains of segments, decided once a world */
+    uint32_t no_gro;             /* a segment is not put together with the one before it */
     /* operations */
     uint32_t submit_error; /* ENOMEM */
     uint32_t delayed;      /* a completion comes late; a cancel no longer stops it */
@@ -56,7 +63,9 @@ struct sim_profile {
     uint32_t offload_full; /* the pool's queue is full */
     /* sizes and times; each world draws its own between the two */
     uint32_t latency_min_us, latency_max_us;
-    uint32_t queue_min, queue_max; /* bytes a socket holds, each way, each side */
+    uint32_t queue_min, queue_max;                   /* bytes a socket holds, each way, each side */
+    uint32_t datagram_queue_min, datagram_queue_max; /* SO_RCVBUF, SO_SNDBUF: what the host grants
+                                                         at most; both 0: 4 MiB */
     uint32_t stall_max_ms;
     uint32_t disk_latency_us, disk_bytes_per_ms;
 };
@@ -71,7 +80,10 @@ struct sim_report {
     uint64_t trace; /* a hash of every turn and completion: when, what, descriptor, result, bytes */
     uint64_t turns, completions, failures;
     uint64_t connections, resets, stalls, accept_errors, cancels_too_late, loads, read_errors;
-    int64_t lived_ns; /* virtual */
+    uint64_t datagrams;         /* sent; segments count one each, and so do duplicates */
+    uint64_t datagrams_lost;    /* on their way to one receiver */
+    uint64_t datagrams_dropped; /* arrived where there was no room */
+    int64_t lived_ns;           /* virtual */
 };
 
 struct sim_options {

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
-#include "loop/sim_world.h"
+#include "loop/sim_datagram.h"
 
 enum {
     SEGMENT_SIZE = 1460,
@@ -24,7 +24,7 @@ enum {
     SCARCE_ACCEPTS_MAX = 64, /* accepts refused in one shortage: whoever asks more often spins */
 };
 
-static int64_t draw_latency_ns(struct sim *sim)
+int64_t sim_draw_latency_ns(struct sim *sim)
 {
     return sim_draw_us(sim, sim->latency_us, sim->latency_us + sim->latency_us / 2 + 1);
 }
@@ -85,7 +85,7 @@ static void flow_move(struct sim *sim, struct sim_flow *flow)
     const bool is_end = flow->is_ended && !flow->has_end_arrived && bytes == 0;
     if (flow->is_moving || ((bytes == 0 || !has_window) && !is_end))
         return;
-    int64_t at_ns = sim->now_ns + draw_latency_ns(sim);
+    int64_t at_ns = sim->now_ns + sim_draw_latency_ns(sim);
     if (flow->is_corked && bytes < SEGMENT_SIZE && !flow->is_ended)
         at_ns += CORK_MS * LEAT_NS_PER_MS;
     if (at_ns < flow->held_until_ns)
@@ -179,7 +179,7 @@ static void reset_arrives(struct sim *sim, void *target, uint64_t drops)
 static void send_reset(struct sim *sim, struct sim_object *to)
 {
     if (to)
-        sim_schedule(sim, sim->now_ns + draw_latency_ns(sim), reset_arrives, to,
+        sim_schedule(sim, sim->now_ns + sim_draw_latency_ns(sim), reset_arrives, to,
                      sim_chance(sim, sim->profile.reset_drops));
 }
 
@@ -296,6 +296,8 @@ void sim_net_close(struct sim *sim, struct sim_object *object)
         }
     } else if (kind == SIM_PIPE_IN || kind == SIM_PIPE_OUT) {
         close_pipe_end(sim, object);
+    } else if (kind == SIM_DATAGRAM) {
+        sim_datagram_close(object);
     }
     object->kind = SIM_CLOSED;
 }
@@ -309,8 +311,12 @@ void sim_net_fini(struct sim *sim)
         release_ring(&connection->flows[1]);
         free(connection);
     }
-    while ((node = list_take_front(&sim->objects)))
-        free(CONTAINER_OF(node, struct sim_object, node));
+    sim_datagram_fini(sim);
+    while ((node = list_take_front(&sim->objects))) {
+        struct sim_object *object = CONTAINER_OF(node, struct sim_object, node);
+        sim_datagram_close(object);
+        free(object);
+    }
 }
 
 /* ---- Connecting ------------------------------------------------------------------------------ */
@@ -330,7 +336,7 @@ static void connect_answers(struct sim *sim, void *target, uint64_t result)
 
 static void answer_connect(struct sim *sim, struct sim_object *object, int32_t result)
 {
-    sim_schedule(sim, sim->now_ns + draw_latency_ns(sim), connect_answers, object,
+    sim_schedule(sim, sim->now_ns + sim_draw_latency_ns(sim), connect_answers, object,
                  (uint64_t)(int64_t)result);
 }
 
@@ -408,7 +414,7 @@ void sim_net_begin_connect(struct sim *sim, struct sim_object *object,
     }
     object->attempts = 0;
     object->connect_token = token;
-    sim_schedule(sim, sim->now_ns + draw_latency_ns(sim), connect_arrives, object, 0);
+    sim_schedule(sim, sim->now_ns + sim_draw_latency_ns(sim), connect_arrives, object, 0);
 }
 
 void sim_net_connect(struct sim *sim, struct sim_record *record)
@@ -417,6 +423,9 @@ void sim_net_connect(struct sim *sim, struct sim_record *record)
     const struct sockaddr *address = record->data;
     if (object->kind == SIM_STREAM)
         sim_decide(sim, sim_token(record), -EISCONN);
+    else if (object->kind == SIM_DATAGRAM)
+        sim_decide(sim, sim_token(record),
+                   sim_datagram_connect(sim, object, address, (socklen_t)record->size));
     else if (object->kind != SIM_SOCKET)
         sim_decide(sim, sim_token(record), -ENOTSOCK);
     else if (!sim_is_known_address(address, (socklen_t)record->size))
@@ -466,6 +475,8 @@ static size_t draw_part(struct sim *sim, size_t size, uint32_t chance)
 
 ssize_t sim_net_recv(struct sim *sim, struct sim_object *object, void *data, size_t size, bool peek)
 {
+    if (object->kind == SIM_DATAGRAM)
+        return sim_datagram_recv(object, data, size, peek);
     const int state = size > 0 ? may_recv(object) : 0;
     if (state <= 0)
         return state;
@@ -487,6 +498,8 @@ void sim_net_end(struct sim *sim, struct sim_object *object)
 ssize_t sim_net_send(struct sim *sim, struct sim_object *object, const struct iovec *vectors,
                      int count, bool more)
 {
+    if (object->kind == SIM_DATAGRAM)
+        return sim_datagram_send(sim, object, vectors, count);
     const int error = may_send(object);
     if (error)
         return error;
@@ -519,6 +532,8 @@ static short poll_events(const struct sim_object *object)
 {
     if (object->kind == SIM_LISTENER)
         return object->queued > 0 ? POLLIN : 0;
+    if (object->kind == SIM_DATAGRAM)
+        return sim_datagram_events(object);
     if (object->kind == SIM_SOCKET)
         return object->error     ? POLLOUT | POLLERR | POLLHUP
                : object->is_peer ? 0
@@ -551,6 +566,9 @@ static bool is_scarce(const struct sim *sim, const struct sim_object *listener)
 bool sim_net_is_ready(struct sim *sim, const struct sim_record *record)
 {
     struct sim_object *object = record->object;
+    if (object->kind == SIM_DATAGRAM && record->kind != OP_POLL && record->kind != OP_ACCEPT)
+        return sim_datagram_events(object) & (record->kind == OP_SEND ? POLLOUT : POLLIN) ||
+               object->error;
     switch (record->kind) {
     case OP_ACCEPT:
         return object->kind != SIM_LISTENER || object->queued > 0 || is_scarce(sim, object);
@@ -614,6 +632,10 @@ static int32_t perform_accept(struct sim *sim, struct sim_object *listener)
 static int32_t perform_send(struct sim *sim, struct sim_record *record)
 {
     struct sim_object *object = record->object;
+    if (object->kind == SIM_DATAGRAM) {
+        const struct iovec vector = {.iov_base = record->data, .iov_len = record->size};
+        return (int32_t)sim_datagram_send(sim, object, &vector, 1);
+    }
     while (record->offset < record->size) {
         const int error = may_send(object);
         if (error)

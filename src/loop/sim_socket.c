@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Addresses, the plain calls on simulated sockets and pipes, and peers: connections' other ends,
- * played by a test. Options are remembered and told back; none has an effect, save SO_REUSEPORT and
- * SO_LINGER. TCP_INFO tells what the other side's kernel has acknowledged, and nothing else.
+ * played by a test. Options are remembered and told back; none has an effect, save SO_REUSEPORT,
+ * SO_LINGER, and what sim_group.c has for datagram sockets. TCP_INFO tells what the other side's
+ * kernel has acknowledged, and nothing else.
  */
 #include <linux/tcp.h> /* the C library's lacks tcpi_bytes_acked */
 #include <netinet/in.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
-#include "loop/sim_world.h"
+#include "loop/sim_datagram.h"
 
 /* ---- Addresses ------------------------------------------------------------------------------- */
 
-static uint16_t port_of(const struct sockaddr_storage *address)
+uint16_t sim_port_of(const struct sockaddr_storage *address)
 {
     /* The port lies at the same place in both families. */
     static_assert(offsetof(struct sockaddr_in, sin_port) ==
@@ -27,7 +28,7 @@ void sim_set_free_port(struct sim *sim, struct sockaddr_storage *address)
     ((struct sockaddr_in *)(void *)address)->sin_port = htons(sim->next_port++);
 }
 
-static bool is_any(const struct sockaddr_storage *address)
+bool sim_is_any(const struct sockaddr_storage *address)
 {
     if (address->ss_family == AF_INET)
         return ((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr == 0;
@@ -35,7 +36,7 @@ static bool is_any(const struct sockaddr_storage *address)
     return IN6_IS_ADDR_UNSPECIFIED(&wide->sin6_addr);
 }
 
-static bool is_same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+bool sim_is_same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 {
     if (a->ss_family != b->ss_family)
         return false;
@@ -47,14 +48,18 @@ static bool is_same_host(const struct sockaddr_storage *a, const struct sockaddr
                   sizeof(struct in6_addr)) == 0;
 }
 
-/* Would a connection to `to` reach a listener bound to `at`? [::] takes both families. */
-static bool reaches(const struct sockaddr_storage *to, const struct sockaddr_storage *at)
+bool sim_reaches(const struct sockaddr_storage *to, const struct sockaddr_storage *at)
 {
-    if (port_of(to) != port_of(at))
+    if (sim_port_of(to) != sim_port_of(at))
         return false;
-    if (is_any(at))
+    if (sim_is_any(at))
         return at->ss_family == to->ss_family || at->ss_family == AF_INET6;
-    return is_same_host(to, at);
+    return sim_is_same_host(to, at);
+}
+
+bool sim_is_same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+    return sim_port_of(a) == sim_port_of(b) && sim_is_same_host(a, b);
 }
 
 bool sim_is_known_address(const struct sockaddr *address, socklen_t size)
@@ -65,12 +70,30 @@ bool sim_is_known_address(const struct sockaddr *address, socklen_t size)
            (address->sa_family == AF_INET6 && size >= sizeof(struct sockaddr_in6));
 }
 
-static bool has_option(const struct sim_object *object, int level, int name)
+int sim_option_int(const struct sim_object *object, int level, int name, int otherwise)
 {
-    for (unsigned index = 0; index < object->option_count; index++)
-        if (object->options[index].level == level && object->options[index].name == name)
-            return object->options[index].value[0] != 0;
-    return false;
+    for (unsigned index = 0; index < object->option_count; index++) {
+        const struct sim_option *option = &object->options[index];
+        if (option->level == level && option->name == name) {
+            int value = 0;
+            memcpy(&value, option->value, sizeof value);
+            return value;
+        }
+    }
+    return otherwise;
+}
+
+static bool has_both(const struct sim_object *a, const struct sim_object *b, int name)
+{
+    return sim_option_int(a, SOL_SOCKET, name, 0) && sim_option_int(b, SOL_SOCKET, name, 0);
+}
+
+/* Streams and datagrams have ports of their own. Two datagram sockets share one if both agree. */
+static bool may_share(const struct sim_object *a, const struct sim_object *b)
+{
+    const bool is_datagram = a->kind == SIM_DATAGRAM;
+    return is_datagram != (b->kind == SIM_DATAGRAM) || has_both(a, b, SO_REUSEPORT) ||
+           (is_datagram && has_both(a, b, SO_REUSEADDR));
 }
 
 int sim_net_bind(struct sim *sim, struct sim_object *object, const struct sockaddr *address,
@@ -80,13 +103,13 @@ int sim_net_bind(struct sim *sim, struct sim_object *object, const struct sockad
         return -EAFNOSUPPORT;
     struct sockaddr_storage wanted = {0};
     memcpy(&wanted, address, size);
-    if (port_of(&wanted) == 0)
+    if (sim_port_of(&wanted) == 0)
         sim_set_free_port(sim, &wanted);
     LIST_FOR_EACH (node, &sim->bound) {
         const struct sim_object *other = CONTAINER_OF(node, struct sim_object, accept_node);
-        const bool clashes = reaches(&wanted, &other->local) || reaches(&other->local, &wanted);
-        if (clashes && !(has_option(object, SOL_SOCKET, SO_REUSEPORT) &&
-                         has_option(other, SOL_SOCKET, SO_REUSEPORT)))
+        const bool clashes =
+            sim_reaches(&wanted, &other->local) || sim_reaches(&other->local, &wanted);
+        if (clashes && !may_share(object, other))
             return -EADDRINUSE;
     }
     object->local = wanted;
@@ -101,7 +124,7 @@ struct sim_object *sim_find_listener(struct sim *sim, const struct sockaddr_stor
     unsigned count = 0;
     LIST_FOR_EACH (node, &sim->bound) {
         struct sim_object *object = CONTAINER_OF(node, struct sim_object, accept_node);
-        if (object->kind == SIM_LISTENER && reaches(to, &object->local) &&
+        if (object->kind == SIM_LISTENER && sim_reaches(to, &object->local) &&
             random_below(&sim->random, ++count) == 0)
             found = object;
     }
@@ -115,12 +138,15 @@ static int sys_socket(const struct backend_sys *sys, int domain, int type, int p
     struct sim *sim = sim_of_sys(sys);
     if (domain != AF_INET && domain != AF_INET6)
         return -EAFNOSUPPORT;
-    if ((type & 0xf) != SOCK_STREAM)
+    if ((type & 0xf) != SOCK_STREAM && (type & 0xf) != SOCK_DGRAM)
         return -EPROTONOSUPPORT;
     if (sim_chance(sim, sim->profile.accept_error))
         return -EMFILE;
-    struct sim_object *object = sim_object_new(sim, SIM_SOCKET);
+    const bool is_datagram = (type & 0xf) == SOCK_DGRAM;
+    struct sim_object *object = sim_object_new(sim, is_datagram ? SIM_DATAGRAM : SIM_SOCKET);
     object->local.ss_family = (sa_family_t)domain;
+    if (is_datagram)
+        sim_datagram_open(sim, object);
     return sim_fd_open(sim, object);
 }
 
@@ -130,9 +156,22 @@ static int sys_bind(const struct backend_sys *sys, int fd, const struct sockaddr
     struct sim_object *object = sim_object(sim_of_sys(sys), fd, "bind");
     if (!object)
         return -EBADF;
-    if (object->kind != SIM_SOCKET || object->local_size > 0)
+    if ((object->kind != SIM_SOCKET && object->kind != SIM_DATAGRAM) || object->local_size > 0)
         return -EINVAL;
     return sim_net_bind(sim_of_sys(sys), object, address, size);
+}
+
+static int sys_connect(const struct backend_sys *sys, int fd, const struct sockaddr *address,
+                       socklen_t size)
+{
+    struct sim *sim = sim_of_sys(sys);
+    struct sim_object *object = sim_object(sim, fd, "connect");
+    if (!object)
+        return -EBADF;
+    if (object->kind == SIM_DATAGRAM)
+        return sim_datagram_connect(sim, object, address, size);
+    sim_fail(sim, "descriptor %d is no datagram socket: OP_CONNECT is for it", fd - SIM_FD_BASE);
+    return -EINVAL;
 }
 
 static int sys_listen(const struct backend_sys *sys, int fd, int backlog)
@@ -149,7 +188,8 @@ static int sys_listen(const struct backend_sys *sys, int fd, int backlog)
 
 static bool is_socket(const struct sim_object *object)
 {
-    return object->kind == SIM_SOCKET || object->kind == SIM_LISTENER || object->kind == SIM_STREAM;
+    return object->kind == SIM_SOCKET || object->kind == SIM_LISTENER ||
+           object->kind == SIM_STREAM || object->kind == SIM_DATAGRAM;
 }
 
 static struct sim_option *find_option(struct sim_object *object, int level, int name)
@@ -168,6 +208,12 @@ static int sys_setsockopt(const struct backend_sys *sys, int fd, int level, int 
         return -EBADF;
     if (!is_socket(object))
         return -ENOTSOCK;
+    if (object->kind == SIM_DATAGRAM) {
+        const int answer =
+            sim_datagram_set_option(sim_of_sys(sys), object, level, name, value, size);
+        if (answer <= 0)
+            return answer;
+    }
     struct sim_option *option = find_option(object, level, name);
     if (!option) {
         if (object->option_count == SIM_OPTIONS_MAX)
@@ -202,7 +248,11 @@ static int sys_getsockopt(const struct backend_sys *sys, int fd, int level, int 
         number = object->error;
         object->error = 0;
     } else if (level == SOL_SOCKET && name == SO_TYPE) {
-        number = SOCK_STREAM;
+        number = object->kind == SIM_DATAGRAM ? SOCK_DGRAM : SOCK_STREAM;
+    } else if (object->kind == SIM_DATAGRAM && level == SOL_SOCKET &&
+               (name == SO_RCVBUF || name == SO_SNDBUF)) {
+        number =
+            (int)(name == SO_RCVBUF ? object->mailbox->receive_room : object->mailbox->send_room);
     } else if (option) {
         answer = option->value;
         length = option->size;
@@ -241,7 +291,10 @@ static int sys_getpeername(const struct backend_sys *sys, int fd, struct sockadd
         return -EBADF;
     if (!is_socket(object))
         return -ENOTSOCK;
-    if (object->kind != SIM_STREAM || object->is_reset)
+    const bool is_connected = object->kind == SIM_DATAGRAM
+                                  ? object->mailbox->is_connected
+                                  : object->kind == SIM_STREAM && !object->is_reset;
+    if (!is_connected)
         return -ENOTCONN;
     return copy_address(&object->peer, object->peer_size, address, size);
 }
@@ -322,6 +375,7 @@ void sim_socket_sys(struct backend_sys *sys)
 {
     sys->socket = sys_socket;
     sys->bind = sys_bind;
+    sys->connect = sys_connect;
     sys->listen = sys_listen;
     sys->setsockopt = sys_setsockopt;
     sys->getsockopt = sys_getsockopt;

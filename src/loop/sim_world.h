@@ -2,7 +2,8 @@
 /*
  * The simulator's inside, shared by its parts: backend_sim.c (clock, events, turns), sim_ops.c
  * (the register of BUSY ops), sim_net.c (what sockets and pipes do), sim_socket.c (their plain
- * calls; peers) and sim_disk.c (files, page cache, disk).
+ * calls; peers), sim_datagram.c and sim_group.c (datagrams) and sim_disk.c (files, page cache,
+ * disk).
  *
  * Nothing here may depend on an address: order comes from lists, indices and sequence numbers, so
  * that a seed replays exactly.
@@ -78,6 +79,7 @@ enum sim_kind {
     SIM_SOCKET, /* neither connected nor listening */
     SIM_LISTENER,
     SIM_STREAM,
+    SIM_DATAGRAM,
     SIM_PIPE_IN,  /* the end that is read */
     SIM_PIPE_OUT, /* the end that is written */
     SIM_FILE,
@@ -111,6 +113,8 @@ struct sim_option {
     char value[32];
 };
 
+struct sim_mailbox; /* sim_datagram.h */
+
 struct sim_object {
     enum sim_kind kind;
     int fd;                /* the latest; -1: a peer, or not accepted yet */
@@ -125,6 +129,7 @@ struct sim_object {
     struct sim_option options[SIM_OPTIONS_MAX];
     unsigned option_count;
     bool is_read_shut, is_reset;
+    struct sim_mailbox *mailbox; /* of a SIM_DATAGRAM */
     /* listeners */
     unsigned backlog, queued;
     struct list_node accept_queue; /* of objects, by accept_node */
@@ -185,6 +190,10 @@ struct sim {
     size_t receive_buffer_size;
     bool has_cachestat;
     uint32_t latency_us, queue_size;
+    struct list_node flights; /* datagrams on their way */
+    uint64_t trains;          /* sends so far */
+    size_t datagram_queue;    /* the most that this host grants a socket */
+    bool has_gso;
 
     struct sim_node *root;
     struct list_node nodes, mappings;
@@ -203,6 +212,8 @@ uint64_t sim_hash(const void *data, size_t size);
 void sim_schedule(struct sim *sim, int64_t at_ns, sim_event_fn fire, void *target, uint64_t word);
 /* False, and a failure, when the loop would be stalled by this call. */
 bool sim_may_block(struct sim *sim, const char *call);
+/* ns since 1970. The world began on 9 September 2001, at 01:46:40. */
+int64_t sim_wall_ns(const struct sim *sim);
 bool sim_chance(struct sim *sim, uint32_t millionths);
 /* low .. high microseconds, in nanoseconds. */
 int64_t sim_draw_us(struct sim *sim, uint64_t low, uint64_t high);
@@ -237,6 +248,8 @@ const char *sim_kind_name(enum op_kind kind);
 
 /* ---- sim_net.c ------------------------------------------------------------------------------- */
 
+/* How long something is on its way. */
+int64_t sim_draw_latency_ns(struct sim *sim);
 void sim_net_fini(struct sim *sim);
 void sim_net_close(struct sim *sim, struct sim_object *object);
 /* An op's attempt: its result, or -EAGAIN: not yet. */
@@ -260,12 +273,22 @@ void sim_net_abort(struct sim *sim, struct sim_object *object);
 /* ---- sim_socket.c ---------------------------------------------------------------------------- */
 
 bool sim_is_known_address(const struct sockaddr *address, socklen_t size);
+uint16_t sim_port_of(const struct sockaddr_storage *address); /* in network order */
+bool sim_is_any(const struct sockaddr_storage *address);
+bool sim_is_same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
+bool sim_is_same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
+/* Would what is sent to `to` reach a socket bound to `at`? [::] takes both families. */
+bool sim_reaches(const struct sockaddr_storage *to, const struct sockaddr_storage *at);
+/* An option's value as it was set, or `otherwise`. */
+int sim_option_int(const struct sim_object *object, int level, int name, int otherwise);
 void sim_set_free_port(struct sim *sim, struct sockaddr_storage *address);
 int sim_net_bind(struct sim *sim, struct sim_object *object, const struct sockaddr *address,
                  socklen_t size);
 /* One of the listeners that the address reaches; with SO_REUSEPORT chance decides. NULL: none. */
 struct sim_object *sim_find_listener(struct sim *sim, const struct sockaddr_storage *to);
 void sim_socket_sys(struct backend_sys *sys);
+void sim_datagram_sys(struct backend_sys *sys); /* sim_datagram.c */
+void sim_datagram_fini(struct sim *sim);
 
 static inline struct sim *sim_of_sys(const struct backend_sys *sys)
 {
