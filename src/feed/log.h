@@ -8,13 +8,15 @@
  *     segment:  header (4096 bytes), record, record, …
  *     record:   u64 word   i64 time_ns   packet (MoldUDP64's header, messages)   padding
  *                |                                                                       up to 8
- *                +- crc32c of the messages (0: still open) | bytes of messages << 32 | count << 48
+ *                +- crc32c (0: still open) | bytes of messages << 32 | count << 48
  *
- * All integers but the packet's are little-endian. The word is stored last, in one piece: with it a
- * message is there, without it it never was (kill -9 at any instruction). A record that is closed
- * has its checksum, seeded by the segment's own number and the record's sequence, so that neither
- * what a recycled file held before nor a page that a power cut took is ever taken for a record. The
- * open one at the end has none: it is believed only when the host has not been down since.
+ * All integers but the packet's are little-endian; the header is in log_parts.h. The word is stored
+ * last, in one piece: with it a message is there, without it it never was (kill -9 at any
+ * instruction). A record that is closed has its checksum, of time and packet, sequence included,
+ * seeded by a number that each life of a segment draws anew, so that neither what a recycled file
+ * held before nor a page that a power cut took is ever taken for a record. Before it is closed, the
+ * word behind it is emptied. The open one at the end has no sum: it is believed only when the host
+ * has not been down since.
  *
  *     reserve, commit ... close         the loop's thread
  *     next segment: made, mapped, touched by a job, before it is needed
@@ -23,6 +25,7 @@
 #ifndef FEED_LOG_H
 #define FEED_LOG_H
 
+#include <endian.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,11 +49,13 @@ struct feed_segment;
 struct feed_log_options {
     const char *path; /* a folder, made when it is not there; NULL: memory, of no file */
     uint8_t session[MOLD_SESSION_SIZE];
-    size_t segment_size;    /* 0: FEED_LOG_SEGMENT_SIZE; an existing log keeps its own */
-    unsigned segments_kept; /* 0: all (memory: 2); else the oldest are used again */
-    size_t packet_size;     /* the longest packet that will be written */
-    bool is_durable;        /* noted in the segments: what -ESTALE depends on */
-    bool is_read_only;      /* of any session, nothing is locked or written: for replay */
+    size_t segment_size; /* 0: FEED_LOG_SEGMENT_SIZE; an existing log keeps its own */
+    /* 0: all (memory: 2); else the oldest are used again once so many, 2 or more, hold messages. One
+     * more is being made ready; and up to 8 more are made while readers hold the oldest. */
+    unsigned segments_kept;
+    size_t packet_size; /* the longest packet that will be written */
+    bool is_durable;    /* noted in the segments: what -ESTALE depends on */
+    bool is_read_only;  /* of any session, nothing is locked or written: for replay */
 };
 
 /* The open record, for the inline half of appending. `at` is NULL while none is open. */
@@ -81,7 +86,8 @@ struct feed_record {
  * neither durable nor ended; -ENOSPC. */
 int feed_log_open(struct leat_loop *loop, const struct feed_log_options *options,
                   struct feed_log **ret_log, char *ret_reason, size_t reason_size);
-/* May block; waits for a job that is under way; all cursors must have been released. */
+/* On the loop's thread, or in a job: it may block, and waits for a segment that is being made. All
+ * cursors have been released, and no sync is under way. NULL is fine. */
 void feed_log_close(struct feed_log *log);
 
 /* ---- Appending (the loop's thread) ----------------------------------------------------------- */
@@ -89,10 +95,11 @@ void feed_log_close(struct feed_log *log);
 struct feed_log_tail *feed_log_tail(struct feed_log *log);
 
 /* Begins a record, with its packet's header (count 0 for now). 0; -EAGAIN: the next segment is
- * being made (feed_log_on_ready); -ENOSPC, -EIO and the like: it could not be made: each further
- * call tries again, and returns that until it succeeds. */
+ * being made (feed_log_on_ready), or readers hold all old ones; -ENOSPC, -EIO and the like: it
+ * could not be made. That is tried again, a few times a second, and returned until it succeeds. */
 int feed_log_begin(struct feed_log *log, int64_t wall_ns);
-/* Called on the loop, once, when feed_log_begin should be tried again. NULL: nobody waits. */
+/* Called on the loop, once, when feed_log_begin should be tried again: the next segment is there,
+ * or another try has failed. NULL: nobody waits. */
 void feed_log_on_ready(struct feed_log *log, void (*ready)(void *user), void *user);
 
 /* The tail has a record open with room for 2 + size bytes: the message is there already, from
@@ -136,7 +143,8 @@ void feed_log_end(struct feed_log *log);
 bool feed_log_is_ended(const struct feed_log *log);
 
 /* What was closed before the call is on the disk when `done` is called on the loop, with 0 or
- * -errno; one at a time. Memory: at once. */
+ * -errno; one at a time. Memory: within the call. What could not be written once is lost: from then
+ * on the same error is returned, and `done` is not called. */
 int feed_log_sync(struct feed_log *log, void (*done)(int error, void *user), void *user);
 
 /* ---- Reading --------------------------------------------------------------------------------- */
@@ -152,10 +160,12 @@ void feed_log_hold_end(struct feed_log *log, struct feed_log_cursor *ret_cursor)
 
 /* The cursor's record, and the cursor behind it. 1; 0: it is at `closed_sequence`, the first that
  * the caller does not know to be closed, or nothing is there; 2: the segment ends here
- * (feed_log_step). May fault pages in: not on a loop, for what is old. */
+ * (feed_log_step); -EBADMSG: the file is damaged here (what this process wrote is not looked at
+ * again). May fault pages in: not on a loop, for what is old. */
 int feed_log_next(struct feed_log_cursor *cursor, uint64_t closed_sequence,
                   struct feed_record *ret_record);
-/* On, within the segment, to the record that has `sequence`: results as above. */
+/* On, within the segment, to the record that has `sequence`: results as above. A few microseconds;
+ * the first time in a segment that an earlier process left, some milliseconds. */
 int feed_log_find(struct feed_log_cursor *cursor, uint64_t sequence, uint64_t closed_sequence,
                   struct feed_record *ret_record);
 /* On the loop's thread, at a segment's end: into the next one. 0; -EAGAIN: there is none yet. */
