@@ -98,9 +98,10 @@ void recovery_miss(struct recovery *recovery, struct recovery_span span, int64_t
     if (recovery->count > 0) {
         struct recovery_range *last = range_at(recovery, recovery->count - 1);
         ASSERT(last->span.end <= span.first);
-        if (last->span.end == span.first && last->tries == 0 && !last->is_lost) {
+        /* A little earlier than it had to be: or each packet that is dropped would be a range. */
+        if (last->span.end == span.first && last->tries == 0 && !last->is_counted &&
+            due_ns - last->due_ns <= recovery->options.window_ns / 4) {
             last->span.end = span.end;
-            recovery->missed += last->is_counted ? span_size(span) : 0;
             return;
         }
     }
@@ -246,9 +247,13 @@ static void take_off(struct flight *flight, const struct recovery *recovery,
     flight->messages += size < recovery->piece ? size : recovery->piece;
 }
 
-static struct flight count_flight(const struct recovery *recovery, int64_t now_ns)
+static struct flight count_flight(const struct recovery *recovery, int64_t now_ns,
+                                  struct recovery_room room)
 {
+    const uint64_t room_messages = (uint64_t)room.packets * room.messages_a_packet;
     struct flight flight = {.messages_max = (uint64_t)recovery->piece * RECOVERY_PIECES};
+    if (flight.messages_max > room_messages)
+        flight.messages_max = room_messages;
     for (unsigned index = 0; index < recovery->count; index++) {
         const struct recovery_range *range = range_at(recovery, index);
         if (range->tries > 0 && !range->is_lost && range->due_ns > now_ns)
@@ -257,28 +262,42 @@ static struct flight count_flight(const struct recovery *recovery, int64_t now_n
     return flight;
 }
 
-/* Nobody has it, or nobody is there. Neighbours in this are one range. */
-static void give_up(struct recovery *recovery, unsigned index)
+/* Nobody has it, or nobody is there. */
+static void give_up(struct recovery *recovery, struct recovery_range *range)
 {
-    struct recovery_range *range = range_at(recovery, index);
     range->is_lost = true;
     recovery->given_up += span_size(range->span);
     if (recovery->given_up > UINT64_MAX / 4)
         recovery->given_up = UINT64_MAX / 4;
 }
 
-static void join_lost(struct recovery *recovery)
+static bool is_fresh_and_due(const struct recovery_range *range, int64_t now_ns)
+{
+    return range->tries == 0 && !range->is_lost && range->due_ns <= now_ns;
+}
+
+/* Neighbours that are both lost, or both to be asked for, are one range. */
+static void join(struct recovery *recovery, int64_t now_ns)
 {
     unsigned kept = 0;
     for (unsigned index = 1; index < recovery->count; index++) {
         struct recovery_range *last = range_at(recovery, kept);
         const struct recovery_range *range = range_at(recovery, index);
-        if (last->is_lost && range->is_lost && last->span.end == range->span.first)
-            last->span.end = range->span.end;
-        else
-            *range_at(recovery, ++kept) = *range;
+        const bool are_alike = (last->is_lost && range->is_lost) ||
+                               (is_fresh_and_due(last, now_ns) && is_fresh_and_due(range, now_ns));
+        if (!are_alike || last->span.end != range->span.first) {
+            kept++;
+            if (kept < index)
+                *range_at(recovery, kept) = *range;
+            continue;
+        }
+        if (last->is_counted != range->is_counted) {
+            recovery->missed += span_size(last->is_counted ? range->span : last->span);
+            last->is_counted = true;
+        }
+        last->span.end = range->span.end;
     }
-    recovery->count = kept + 1;
+    recovery->count = recovery->count > 0 ? kept + 1 : 0;
 }
 
 static void count_gap(struct recovery *recovery, struct recovery_range *range)
@@ -326,33 +345,39 @@ static void ask_for(struct recovery *recovery, struct recovery_range *range, int
     look_at(recovery, range->due_ns);
 }
 
-void recovery_ask(struct recovery *recovery, int64_t now_ns, uint32_t messages_a_packet,
+static bool is_full(const struct flight *flight)
+{
+    return flight->requests >= RECOVERY_REQUESTS_MAX || flight->messages >= flight->messages_max;
+}
+
+void recovery_ask(struct recovery *recovery, int64_t now_ns, struct recovery_room room,
                   struct recovery_requests *ret_requests)
 {
-    ASSERT(messages_a_packet > 0);
-    const uint64_t piece = (uint64_t)messages_a_packet * RECOVERY_PIECE_PACKETS;
-    bool has_given_up = false;
+    ASSERT(room.messages_a_packet > 0);
+    const uint64_t piece = (uint64_t)room.messages_a_packet * RECOVERY_PIECE_PACKETS;
+    bool is_first = true;
     recovery->piece = piece < MOLD_COUNT_MAX ? (uint32_t)piece : MOLD_COUNT_MAX;
     recovery->next_ns = INT64_MAX;
     recovery->is_waiting = false;
     ret_requests->count = 0;
-    struct flight flight = count_flight(recovery, now_ns);
+    join(recovery, now_ns);
+    struct flight flight = count_flight(recovery, now_ns, room);
     for (unsigned index = 0; index < recovery->count; index++) {
         struct recovery_range *range = range_at(recovery, index);
         if (range->is_lost)
             continue;
         if (range->due_ns > now_ns) {
             look_at(recovery, range->due_ns);
+            is_first = false;
             continue;
         }
         count_gap(recovery, range);
         if (range->tries >= recovery->options.request_max) {
-            give_up(recovery, index);
-            has_given_up = true;
-        } else if (flight.requests >= RECOVERY_REQUESTS_MAX ||
-                   flight.messages >= flight.messages_max) {
+            give_up(recovery, range);
+        } else if (is_full(&flight) && !(is_first && ret_requests->count == 0)) {
             recovery->is_waiting = true;
         } else {
+            is_first = false;
             if (range->tries == 0)
                 cut_piece(recovery, index);
             range = range_at(recovery, index); /* they may have moved */
@@ -360,8 +385,6 @@ void recovery_ask(struct recovery *recovery, int64_t now_ns, uint32_t messages_a
             take_off(&flight, recovery, range);
         }
     }
-    if (has_given_up)
-        join_lost(recovery);
     ASSERT(!recovery->is_waiting || recovery->next_ns < INT64_MAX);
 }
 
@@ -371,6 +394,13 @@ bool recovery_take_lost(struct recovery *recovery, struct recovery_span *ret_spa
         return false;
     *ret_span = range_at(recovery, 0)->span;
     erase(recovery, 0);
+    while (recovery->count > 0) {
+        const struct recovery_range *next = range_at(recovery, 0);
+        if (!next->is_lost || next->span.first != ret_span->end)
+            break;
+        ret_span->end = next->span.end;
+        erase(recovery, 0);
+    }
     return true;
 }
 

@@ -10,8 +10,9 @@
  *                                v  recovery_have, recovery_answered: it is here
  *
  * What is asked for at once is limited: a request names about as many messages as fit the packets
- * that a server sends for one, and a few such requests are under way. So who joins late gets ten
- * million messages piece by piece, as fast as they come. A piece that was answered in part is
+ * that a server sends for one, and a few such requests are under way, no more than can wait for what
+ * is missing first. So who joins late gets ten million messages piece by piece, as fast as they
+ * come. A piece that was answered in part is
  * asked for again, as new: its tries begin again. One that a later request overtook is asked for
  * at once. When nothing at all is answered, what is given up at a time grows with what was given up
  * before, so that a server that has forgotten all of it, or is not there, is known to be in good
@@ -97,8 +98,14 @@ bool recovery_misses(const struct recovery *recovery, struct recovery_span span)
 uint64_t recovery_have(struct recovery *recovery, struct recovery_span span);
 uint64_t recovery_answered(struct recovery *recovery, struct recovery_span span, int64_t now_ns);
 
+/* How much of an answer there is room for. */
+struct recovery_room {
+    uint32_t packets;           /* that may come early; what is missing first needs no place */
+    uint32_t messages_a_packet; /* 1 or more */
+};
+
 /* What is to be asked for now. A request is taken to be sent. */
-void recovery_ask(struct recovery *recovery, int64_t now_ns, uint32_t messages_a_packet,
+void recovery_ask(struct recovery *recovery, int64_t now_ns, struct recovery_room room,
                   struct recovery_requests *ret_requests);
 
 /* Are the first that are missing lost? Then they are missed no more. */

@@ -66,7 +66,11 @@ static int ask(struct leat_feed_subscriber *subscriber, int64_t now_ns)
     struct recovery_requests requests;
     uint8_t packets[RECOVERY_REQUESTS_MAX][MOLD_HEADER_SIZE];
     struct feed_frame frames[RECOVERY_REQUESTS_MAX];
-    recovery_ask(&subscriber->recovery, now_ns, messages_a_packet(subscriber), &requests);
+    const struct recovery_room room = {
+        .packets = subscriber->window.places - subscriber->window.count,
+        .messages_a_packet = messages_a_packet(subscriber),
+    };
+    recovery_ask(&subscriber->recovery, now_ns, room, &requests);
     for (unsigned index = 0; index < requests.count; index++) {
         mold_write_header(packets[index], subscriber->session, requests.list[index].sequence,
                           requests.list[index].count);

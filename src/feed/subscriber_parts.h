@@ -23,6 +23,7 @@
 enum {
     SUBSCRIBER_ANSWERS = LEAT_FEED_LINES_MAX, /* in `lines` */
     SUBSCRIBER_LINES = LEAT_FEED_LINES_MAX + 1,
+    SUBSCRIBER_OTHERS = 4, /* foreign sessions that are known again */
 };
 
 /* Where frames come from: line A, line B, or the answers. */
@@ -47,8 +48,10 @@ struct leat_feed_subscriber {
     struct leat_feed_subscriber_options options; /* without its texts */
     int64_t silence_ns;
     uint8_t session[MOLD_SESSION_SIZE];
-    uint8_t other_session[MOLD_SESSION_SIZE]; /* the last foreign one, once there was one */
-    bool has_session, has_other_session;
+    /* Foreign ones, the last that began: `others` have been counted. */
+    uint8_t other_sessions[SUBSCRIBER_OTHERS][MOLD_SESSION_SIZE];
+    unsigned others;
+    bool has_session;
     bool has_begun; /* something was heard: the numbers count */
     bool is_ended;
     uint64_t next, edge;

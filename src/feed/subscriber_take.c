@@ -251,11 +251,12 @@ static void count_other_session(struct leat_feed_subscriber *subscriber,
                                 struct subscriber_line *line, const uint8_t *session)
 {
     line->stats.foreign_session++;
-    if (subscriber->has_other_session &&
-        memcmp(session, subscriber->other_session, MOLD_SESSION_SIZE) == 0)
-        return;
-    memcpy(subscriber->other_session, session, MOLD_SESSION_SIZE);
-    subscriber->has_other_session = true;
+    for (unsigned index = 0; index < SUBSCRIBER_OTHERS && index < subscriber->others; index++) {
+        if (memcmp(session, subscriber->other_sessions[index], MOLD_SESSION_SIZE) == 0)
+            return;
+    }
+    memcpy(subscriber->other_sessions[subscriber->others++ % SUBSCRIBER_OTHERS], session,
+           MOLD_SESSION_SIZE);
     subscriber->stats.session_changes += subscriber->has_begun;
 }
 

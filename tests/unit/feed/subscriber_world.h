@@ -79,7 +79,6 @@ struct scripted {
     struct list_node frames;  /* to come, by time */
     struct list_node outside; /* lent to the subscriber */
     uint64_t received;
-    bool is_static; /* frames are lent once, and kept: nothing is allocated or freed */
 };
 
 struct world {
@@ -93,7 +92,7 @@ struct world {
     unsigned losses;
     struct {
         uint64_t first, last;
-    } lost[64];
+    } lost[8]; /* the first ones */
     int on_batch_result, on_lost_result;
     /* the request server: has messages server_first .. server_last, `server_packets` a request,
      * `packet_messages` in each, answers after `server_ns`; loses `server_loss` millionths */
@@ -103,6 +102,7 @@ struct world {
     uint32_t server_loss;
     struct random random;
     uint64_t requests, requested;
+    uint16_t port;
     struct {
         uint64_t sequence;
         unsigned count;
@@ -124,8 +124,7 @@ static inline int scripted_receive(struct feed_transport *transport, struct feed
                                    unsigned count)
 {
     struct scripted *scripted = CONTAINER_OF(transport, struct scripted, base);
-    if (!scripted->is_static)
-        frames_free(&scripted->outside);
+    frames_free(&scripted->outside);
     unsigned taken = 0;
     while (taken < count && !list_is_empty(&scripted->frames)) {
         struct scripted_frame *frame =
@@ -174,7 +173,7 @@ static inline void say_bytes(struct world *world, unsigned line, int64_t at_ns, 
     frame->peer.size = sizeof frame->peer.v4;
     frame->peer.v4.sin_family = AF_INET;
     frame->peer.v4.sin_addr.s_addr = htonl(0x0a000000u | host);
-    frame->peer.v4.sin_port = htons((uint16_t)(world->requests + 1)); /* of no importance */
+    frame->peer.v4.sin_port = (in_port_t)world->port++; /* of no importance */
     frame->size = (uint32_t)size;
     memcpy(frame->data, data, size);
     struct list_node *place = &world->lines[line].frames;
@@ -288,11 +287,14 @@ static inline int world_on_batch(const struct leat_feed_batch *batch, void *user
 static inline int world_on_lost(uint64_t first, uint64_t last, void *user)
 {
     struct world *world = user;
-    assert_true(first <= last && world->losses < 64);
+    assert_true(first <= last);
     if (world->next != 0)
         assert_int_equal(first, world->next);
-    world->lost[world->losses].first = first;
-    world->lost[world->losses++].last = last;
+    if (world->losses < sizeof world->lost / sizeof *world->lost) {
+        world->lost[world->losses].first = first;
+        world->lost[world->losses].last = last;
+    }
+    world->losses++;
     world->lost_messages += last - first + 1;
     world->next = last + 1;
     return world->on_lost_result;
@@ -311,7 +313,8 @@ static inline void world_open(struct world *world,
 {
     const struct sim_options sim = {.seed = 1};
     char reason[100] = "";
-    assert_int_equal(sim_loop_create(&sim, &world->loop), 0);
+    if (!world->loop) /* kept by world_reset */
+        assert_int_equal(sim_loop_create(&sim, &world->loop), 0);
     world->now_ns = world->loop->ops->now_ns(world->loop->backend);
     world->server_packets = world->server_packets ? world->server_packets : 32;
     world->packet_messages = world->packet_messages ? world->packet_messages : 10;
@@ -333,11 +336,20 @@ static inline void world_open(struct world *world,
         fail_msg("%s", reason);
 }
 
+/* All but the loop goes: another subscriber may be opened. */
+static inline void world_reset(struct world *world)
+{
+    struct leat_loop *loop = world->loop;
+    leat_feed_subscriber_close(world->subscriber);
+    frames_free(&world->lines[WORLD_ANSWERS].frames); /* where it was not the subscriber's */
+    *world = (struct world){.loop = loop};
+}
+
 static inline void world_close(struct world *world)
 {
-    leat_feed_subscriber_close(world->subscriber);
-    frames_free(&world->lines[WORLD_ANSWERS].frames);
+    world_reset(world);
     leat_loop_destroy(world->loop);
+    world->loop = NULL;
 }
 
 static inline struct leat_feed_subscriber_stats world_stats(const struct world *world)
@@ -381,9 +393,7 @@ static inline int world_run_us(struct world *world, int64_t us)
 /* To the end of all that is scripted and due, which has to come within ten minutes. */
 static inline int world_run(struct world *world)
 {
-    const int64_t begin_ns = world->now_ns;
-    const int result = world_run_to(world, begin_ns + 600 * LEAT_NS_PER_S);
-    return result;
+    return world_run_to(world, world->now_ns + 600 * LEAT_NS_PER_S);
 }
 
 #endif

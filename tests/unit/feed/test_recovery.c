@@ -34,6 +34,12 @@ static struct recovery_span span(uint64_t first, uint64_t end)
     return (struct recovery_span){first, end};
 }
 
+static void ask(int64_t now_ns, unsigned messages_a_packet)
+{
+    const struct recovery_room room = {.packets = 4096, .messages_a_packet = messages_a_packet};
+    recovery_ask(&recovery, now_ns, room, &requests);
+}
+
 static void check_request(unsigned index, uint64_t sequence, unsigned count)
 {
     assert_true(index < requests.count);
@@ -47,20 +53,20 @@ static void asked_when_due_and_not_before(void **state)
     recovery_miss(&recovery, span(10, 13), 1000);
     recovery_miss(&recovery, span(20, 21), 2000);
     assert_int_equal(recovery.next_ns, 1000);
-    recovery_ask(&recovery, 999, 10, &requests);
+    ask(999, 10);
     assert_int_equal(requests.count, 0);
     assert_int_equal(recovery.next_ns, 1000);
-    recovery_ask(&recovery, 1000, 10, &requests);
+    ask(1000, 10);
     assert_int_equal(requests.count, 1);
     check_request(0, 10, 3);
     assert_int_equal(recovery.next_ns, 2000);
     assert_int_equal(recovery.gaps, 1);
     assert_int_equal(recovery.missed, 3);
-    recovery_ask(&recovery, 2000, 10, &requests);
+    ask(2000, 10);
     check_request(0, 20, 1);
     assert_int_equal(recovery.next_ns, 1000 + REQUEST);
     assert_int_equal(recovery_have(&recovery, span(1, 30)), 4);
-    recovery_ask(&recovery, 1000 + REQUEST, 10, &requests);
+    ask(1000 + REQUEST, 10);
     assert_int_equal(requests.count, 0);
     assert_int_equal(recovery.next_ns, INT64_MAX);
     recovery_fini(&recovery);
@@ -74,15 +80,15 @@ static void asked_again_later_and_later_then_lost(void **state)
     recovery_miss(&recovery, span(5, 6), 0);
     int64_t now_ns = 0;
     for (unsigned try = 0; try < TRIES; try++) {
-        recovery_ask(&recovery, now_ns, 10, &requests);
+        ask(now_ns, 10);
         check_request(0, 5, 1);
-        recovery_ask(&recovery, now_ns + delays[try] * MS - 1, 10, &requests);
+        ask(now_ns + delays[try] * MS - 1, 10);
         assert_int_equal(requests.count, 0);
         assert_false(recovery_take_lost(&recovery, &lost));
         now_ns += delays[try] * MS;
         assert_int_equal(recovery.next_ns, now_ns);
     }
-    recovery_ask(&recovery, now_ns, 10, &requests);
+    ask(now_ns, 10);
     assert_int_equal(requests.count, 0);
     assert_true(recovery_take_lost(&recovery, &lost));
     assert_memory_equal(&lost, &((struct recovery_span){5, 6}), sizeof lost);
@@ -97,9 +103,9 @@ static void with_nobody_to_ask_it_is_lost_at_once(void **state)
     open_recovery(0);
     recovery_miss(&recovery, span(5, 1000000000), WINDOW);
     recovery_miss(&recovery, span(1000000005, 1000000006), WINDOW);
-    recovery_ask(&recovery, WINDOW - 1, 10, &requests);
+    ask(WINDOW - 1, 10);
     assert_false(recovery_take_lost(&recovery, &lost));
-    recovery_ask(&recovery, WINDOW, 10, &requests);
+    ask(WINDOW, 10);
     assert_int_equal(requests.count, 0);
     assert_true(recovery_take_lost(&recovery, &lost));
     assert_memory_equal(&lost, &((struct recovery_span){5, 1000000000}), sizeof lost);
@@ -115,7 +121,7 @@ static void a_long_gap_is_asked_for_piece_by_piece(void **state)
     recovery_miss(&recovery, span(1, ALL + 1), 0);
     uint64_t next = 1, asked = 0;
     int64_t now_ns = 0;
-    recovery_ask(&recovery, now_ns, 10, &requests);
+    ask(now_ns, 10);
     assert_int_equal(requests.count, RECOVERY_PIECES);
     for (unsigned index = 0; index < RECOVERY_PIECES; index++)
         check_request(index, 1 + index * PIECE, PIECE);
@@ -127,7 +133,7 @@ static void a_long_gap_is_asked_for_piece_by_piece(void **state)
         next = end;
         if (recovery.next_ns > now_ns)
             continue;
-        recovery_ask(&recovery, now_ns, 10, &requests);
+        ask(now_ns, 10);
         for (unsigned index = 0; index < requests.count; index++)
             assert_int_equal(requests.list[index].sequence, 1 + asked++ * PIECE);
     }
@@ -138,22 +144,44 @@ static void a_long_gap_is_asked_for_piece_by_piece(void **state)
     recovery_fini(&recovery);
 }
 
+/* What cannot wait for the first need not come yet; the first has to. */
+static void no_more_than_there_is_room_for(void **state)
+{
+    struct recovery_room room = {.packets = 0, .messages_a_packet = 1};
+    open_recovery(TRIES);
+    for (uint64_t first = 10; first < 60; first += 10)
+        recovery_miss(&recovery, span(first, first + 1), 0);
+    recovery_ask(&recovery, 0, room, &requests);
+    assert_int_equal(requests.count, 1);
+    check_request(0, 10, 1);
+    room.packets = 3;
+    recovery_ask(&recovery, 0, room, &requests);
+    assert_int_equal(requests.count, 2);
+    assert_int_equal(recovery.next_ns, REQUEST);
+    assert_int_equal(recovery_have(&recovery, span(10, 11)), 1);
+    assert_int_equal(recovery.next_ns, 0);
+    recovery_ask(&recovery, 0, room, &requests);
+    assert_int_equal(requests.count, 1);
+    check_request(0, 40, 1);
+    recovery_fini(&recovery);
+}
+
 static void what_was_overtaken_is_asked_for_soon(void **state)
 {
     open_recovery(TRIES);
     for (uint64_t first = 10; first < 60; first += 10)
         recovery_miss(&recovery, span(first, first + 1), 0);
-    recovery_ask(&recovery, 0, 1, &requests);
+    ask(0, 1);
     assert_int_equal(requests.count, 5);
     assert_int_equal(recovery_answered(&recovery, span(30, 31), MS), 1);
     assert_int_equal(recovery.next_ns, MS + WINDOW);
-    recovery_ask(&recovery, MS + WINDOW, 1, &requests);
+    ask(MS + WINDOW, 1);
     assert_int_equal(requests.count, 2);
     check_request(0, 10, 1);
     check_request(1, 20, 1);
     /* Once: from the second try on it is patient. */
     assert_int_equal(recovery_answered(&recovery, span(50, 51), 2 * MS), 1);
-    recovery_ask(&recovery, 2 * MS + WINDOW, 1, &requests);
+    ask(2 * MS + WINDOW, 1);
     assert_int_equal(requests.count, 1);
     check_request(0, 40, 1);
     recovery_fini(&recovery);
@@ -167,7 +195,7 @@ static void answered_in_part_it_is_asked_for_as_new(void **state)
     recovery_miss(&recovery, span(1, 101), 0);
     int64_t now_ns = 0;
     for (uint64_t first = 1; first < 101; first += 5) {
-        recovery_ask(&recovery, now_ns, 10, &requests);
+        ask(now_ns, 10);
         check_request(0, first, 101 - first);
         assert_int_equal(recovery_answered(&recovery, span(first, first + 5), now_ns), 5);
         now_ns = recovery.next_ns < INT64_MAX ? recovery.next_ns : now_ns;
@@ -188,7 +216,7 @@ static void silence_is_given_up_in_good_time(void **state)
         open_recovery(TRIES);
         recovery_miss(&recovery, span(1, 2 * FORGOTTEN + 1), 0);
         for (;;) {
-            recovery_ask(&recovery, now_ns, 40, &requests);
+            ask(now_ns, 40);
             for (unsigned index = 0; has_rest && index < requests.count; index++) {
                 const uint64_t first = requests.list[index].sequence;
                 uint64_t end = first + requests.list[index].count;
@@ -219,9 +247,9 @@ static void a_pause_postpones(void **state)
     open_recovery(TRIES);
     recovery_miss(&recovery, span(1, 2), 100);
     recovery_postpone(&recovery, 1000);
-    recovery_ask(&recovery, 1099, 1, &requests);
+    ask(1099, 1);
     assert_int_equal(requests.count, 0);
-    recovery_ask(&recovery, 1100, 1, &requests);
+    ask(1100, 1);
     assert_int_equal(requests.count, 1);
     recovery_fini(&recovery);
 }
@@ -260,7 +288,7 @@ static void the_ranges_are_what_is_missing(void **state)
                 memset(is_missing + first, 0, end - first);
             }
             struct recovery_span lost;
-            recovery_ask(&recovery, now_ns, 1 + step % 3, &requests);
+            ask(now_ns, 1 + step % 3);
             for (unsigned index = 0; index < requests.count; index++)
                 assert_int_equal(is_missing[requests.list[index].sequence], 1);
             while (random_chance(&random, 500000) && recovery_take_lost(&recovery, &lost)) {
@@ -287,10 +315,10 @@ static void up_to_the_last_number(void **state)
     struct recovery_span lost;
     open_recovery(1);
     recovery_miss(&recovery, span(UINT64_MAX - 10, UINT64_MAX), 0);
-    recovery_ask(&recovery, 0, 10, &requests);
+    ask(0, 10);
     check_request(0, UINT64_MAX - 10, 10);
     assert_int_equal(recovery_answered(&recovery, span(UINT64_MAX - 3, UINT64_MAX), 0), 3);
-    recovery_ask(&recovery, REQUEST, 10, &requests);
+    ask(REQUEST, 10);
     assert_true(recovery_take_lost(&recovery, &lost));
     assert_memory_equal(&lost, &((struct recovery_span){UINT64_MAX - 10, UINT64_MAX - 3}),
                         sizeof lost);
@@ -298,7 +326,7 @@ static void up_to_the_last_number(void **state)
     recovery_fini(&recovery);
     open_recovery(TRIES);
     recovery_miss(&recovery, span(1, UINT64_MAX), 0);
-    recovery_ask(&recovery, 0, 1000000, &requests);
+    ask(0, 1000000);
     check_request(0, 1, 65534);
     recovery_fini(&recovery);
 }
@@ -310,6 +338,7 @@ int main(void)
         cmocka_unit_test(asked_again_later_and_later_then_lost),
         cmocka_unit_test(with_nobody_to_ask_it_is_lost_at_once),
         cmocka_unit_test(a_long_gap_is_asked_for_piece_by_piece),
+        cmocka_unit_test(no_more_than_there_is_room_for),
         cmocka_unit_test(what_was_overtaken_is_asked_for_soon),
         cmocka_unit_test(answered_in_part_it_is_asked_for_as_new),
         cmocka_unit_test(silence_is_given_up_in_good_time),
