@@ -299,12 +299,16 @@ static int search(struct shm_transport *shm)
     return error;
 }
 
-/* There was nothing to read. */
+/* There was nothing to read. A new generation is looked for as soon as it is made. */
 static void search_when_due(struct shm_transport *shm)
 {
     struct shm_reader *reader = &shm->reader;
-    if (reader->header && !is_current(reader))
+    if (reader->header && !is_current(reader) &&
+        atomic_load_explicit(&reader->header->generation, memory_order_relaxed) != 0) {
         let_go(shm);
+        (void)search(shm);
+        return;
+    }
     if (++reader->idle_looks < IDLE_LOOKS)
         return;
     reader->idle_looks = 0;
@@ -324,17 +328,20 @@ static enum reading read_frame(struct shm_transport *shm, uint64_t *copy,
     const uint64_t whole = 2 * reader->next + 2;
     const struct ring_slot *slot = ring_slot_of(reader->header, reader->shape, reader->next);
     const uint64_t sequence = atomic_load_explicit(&slot->sequence, memory_order_acquire);
+    if ((int64_t)(sequence - whole) < 0)
+        return READ_NOTHING;
     if (sequence != whole)
-        return (int64_t)(sequence - whole) > 0 ? READ_LAPPED : READ_NOTHING;
+        return is_current(reader) ? READ_LAPPED : READ_CHANGED;
     const uint64_t size = atomic_load_explicit(&slot->size, memory_order_acquire);
     const int64_t stamp_ns = atomic_load_explicit(&slot->stamp_ns, memory_order_acquire);
     const bool fits = size <= reader->shape.slot_size && size <= reader->packet_size_max;
     if (fits)
         ring_load_bytes(slot, copy, (uint32_t)size);
-    if (atomic_load_explicit(&slot->sequence, memory_order_acquire) != whole)
-        return READ_LAPPED;
+    const bool is_whole = atomic_load_explicit(&slot->sequence, memory_order_acquire) == whole;
     if (!is_current(reader))
         return READ_CHANGED;
+    if (!is_whole)
+        return READ_LAPPED;
     reader->next++;
     if (!fits)
         return READ_SKIPPED;

@@ -28,7 +28,8 @@ enum {
 
 struct held {
     struct feed_frame frame; /* its memory is `data`, its peer `peer` */
-    uint64_t due;            /* when so many frames have passed */
+    uint64_t due;            /* when so many frames have passed, */
+    uint64_t order;          /* the one held first before the others */
     bool is_free, is_lent;
     size_t room;
     uint8_t *data;
@@ -44,7 +45,7 @@ struct fate {
 /* One way, in or out. */
 struct way {
     struct random random;
-    uint64_t passed;
+    uint64_t passed, held_count;
     struct held held[HELD_MAX];
 };
 
@@ -108,6 +109,7 @@ static bool hold(struct way *way, const struct feed_frame *frame, uint64_t due)
         held->frame.peer = &held->peer;
     }
     held->due = due;
+    held->order = way->held_count++;
     held->is_free = false;
     return true;
 }
@@ -120,7 +122,8 @@ static struct held *find_due(struct way *way)
         struct held *held = &way->held[index];
         if (held->is_free || held->is_lent || held->due > way->passed)
             continue;
-        if (!first || held->due < first->due)
+        if (!first || held->due < first->due ||
+            (held->due == first->due && held->order < first->order))
             first = held;
     }
     return first;
