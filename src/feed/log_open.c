@@ -266,15 +266,14 @@ static int clear_away(struct opening *opening)
     const struct feed_log *log = opening->log;
     const uint64_t first = log->count > 0 ? log->segments[0]->number : 0;
     int error = sys->remove(sys, log->directory_fd, FEED_LOG_NEW_NAME, false);
-    error = error == -ENOENT ? 0 : error;
-    for (size_t i = 0; !error && i < opening->count; i++) {
+    for (size_t i = 0; (!error || error == -ENOENT) && i < opening->count; i++) {
         char name[FEED_LOG_NAME_SIZE];
         const uint64_t number = opening->found[i].name;
         feed_segment_name(number, name);
         if (number < first || number >= first + log->count)
             error = sys->remove(sys, log->directory_fd, name, false);
     }
-    return error;
+    return error == -ENOENT ? 0 : error;
 }
 
 /* ---- How far it goes ------------------------------------------------------------------------- */
@@ -488,6 +487,11 @@ static int recover(struct opening *opening)
         error = scan_end(opening, &state);
     if (error)
         return error;
+    if (!log->is_read_only && log->closed_sequence < opening->synced_sequence)
+        return REFUSE(opening, -EBADMSG,
+                      "messages up to %" PRIu64 " were on the disk, and only those before %" PRIu64
+                      " are there",
+                      opening->synced_sequence - 1, log->closed_sequence);
     struct feed_segment *tail = log->segments[log->count - 1];
     if (log->is_ended || log->is_read_only)
         tail->end_offset = log->offset; /* there is no more, whatever the file has behind it */

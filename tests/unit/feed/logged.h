@@ -75,8 +75,8 @@ static inline void check_record(const struct feed_record *record, uint64_t seque
 
 static inline void init_logged(struct logged *logged, bool has_folder)
 {
-    *logged = (struct logged){.options = {.segment_size = SMALL_SEGMENT,
-                                          .packet_size = PACKET_SIZE}};
+    *logged =
+        (struct logged){.options = {.segment_size = SMALL_SEGMENT, .packet_size = PACKET_SIZE}};
     memcpy(logged->options.session, "SESSION   ", MOLD_SESSION_SIZE);
     logged->loop = make_loop(LEAT_ENGINE_EPOLL);
     if (has_folder) {
