@@ -14,6 +14,7 @@
 #include "leat/file.h"
 #include "leat/form.h"
 #include "leat/http.h"
+#include "leat/itch.h"
 #include "leat/listener.h"
 #include "leat/log.h"
 #include "leat/loop.h"
