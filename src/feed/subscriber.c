@@ -302,6 +302,9 @@ static void take_defaults(struct leat_feed_subscriber_options *options)
 /* What is wrong with them, or NULL. */
 static const char *find_fault(const struct leat_feed_subscriber_options *options)
 {
+    uint8_t session[MOLD_SESSION_SIZE];
+    if (options->session && mold_session_from_text(options->session, session) != 0)
+        return "a session's name has 1 to 10 printable characters";
     if (!options->on_batch)
         return "nobody takes the messages: on_batch is missing";
     if (options->from == MOLD_SEQUENCE_END)
@@ -368,11 +371,6 @@ int subscriber_open_on(struct leat_loop *loop, const struct leat_feed_subscriber
     subscriber->options = *options;
     take_defaults(&subscriber->options);
     const char *fault = find_fault(&subscriber->options);
-    if (!fault && options->session) {
-        subscriber->has_session = true;
-        if (mold_session_from_text(options->session, subscriber->session) != 0)
-            fault = "a session's name has 1 to 10 printable characters";
-    }
     if (fault) {
         destroy(subscriber);
         return feed_refuse(-EINVAL, ret_reason, reason_size, "%s", fault);
@@ -382,6 +380,11 @@ int subscriber_open_on(struct leat_loop *loop, const struct leat_feed_subscriber
         destroy(subscriber);
         return feed_refuse(error, ret_reason, reason_size, "no memory for a window of %u packets",
                            options->window_packets ? options->window_packets : WINDOW_PACKETS);
+    }
+    if (options->session) {
+        subscriber->has_session = true;
+        const int named = mold_session_from_text(options->session, subscriber->session);
+        ASSERT(named == 0);
     }
     subscriber->silence_ns = subscriber->options.silence_ms * LEAT_NS_PER_MS;
     subscriber->next = options->from;
@@ -439,6 +442,9 @@ int leat_feed_subscriber_open(const struct leat_feed_subscriber_options *options
     struct leat_feed_subscriber_options complete = *options;
     struct subscriber_transports transports = {0};
     take_defaults(&complete);
+    const char *fault = find_fault(&complete);
+    if (fault)
+        return feed_refuse(-EINVAL, ret_reason, reason_size, "%s", fault);
     int error = open_transports(loop, &complete, &transports, ret_reason, reason_size);
     if (!error)
         error = subscriber_open_on(loop, &complete, &transports, ret_subscriber, ret_reason,
