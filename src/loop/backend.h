@@ -139,7 +139,8 @@ struct backend_sys {
     ssize_t (*append)(const struct backend_sys *sys, int fd, const void *data, size_t size,
                       int wait_ms);
     int (*seal)(const struct backend_sys *sys, int fd); /* no shrinking, growing, writing more */
-    /* Files of our own making, below a directory; `name` is one of its entries. */
+    /* Files of our own making, below a directory; `name` is one of its entries. What makes or opens
+     * one may have a path instead, and -1 for the directory. */
     int (*make_directory)(const struct backend_sys *sys, int directory_fd, const char *name);
     /* To read and write, made when it is not there; emptied where `is_emptied`. */
     int (*open_write)(const struct backend_sys *sys, int directory_fd, const char *name,

@@ -357,6 +357,7 @@ struct sim_object *sim_object_new(struct sim *sim, enum sim_kind kind)
     ASSERT(object != NULL);
     object->kind = kind;
     object->fd = -1;
+    object->process = sim->process;
     object->sim = sim;
     list_init(&object->waiting);
     list_init(&object->accept_queue);
@@ -395,7 +396,7 @@ struct sim_object *sim_object(struct sim *sim, int fd, const char *call)
 {
     const unsigned slot = (unsigned)(fd - SIM_FD_BASE);
     if (fd >= SIM_FD_BASE && slot < sim->fds_used && sim->fds[slot])
-        return sim->fds[slot];
+        return sim->fds[slot] == sim->buried ? NULL : sim->fds[slot];
     sim_fail(sim, "%s of descriptor %d, which is not open", call,
              fd >= SIM_FD_BASE ? fd - SIM_FD_BASE : fd);
     return NULL;
@@ -408,6 +409,17 @@ bool sim_fd_close(struct sim *sim, struct sim_object *object, int fd)
     sim->fds[fd - SIM_FD_BASE] = NULL;
     sim->fds_open--;
     sim_trace(sim, "close", fd, 0, NULL, 0);
+    return --object->open_count == 0;
+}
+
+/* The number stays taken: what is left of its process must not hit somebody else's. */
+bool sim_fd_bury(struct sim *sim, int fd)
+{
+    struct sim_object *object = sim->fds[fd - SIM_FD_BASE];
+    ASSERT(object && object != sim->buried && object->open_count > 0);
+    sim_ops_end(sim, fd);
+    sim->fds[fd - SIM_FD_BASE] = sim->buried;
+    sim->fds_open--;
     return --object->open_count == 0;
 }
 
@@ -478,10 +490,12 @@ static int sim_create(struct leat_loop *loop, const struct backend_options *opti
         return error;
     }
     sim_disk_init(sim);
+    sim->buried = sim_object_new(sim, SIM_CLOSED);
     sim_socket_sys(&sim->sys);
     sim_datagram_sys(&sim->sys);
     sim_disk_sys(&sim->sys);
     sim_files_sys(&sim->sys);
+    sim_memory_sys(&sim->sys);
     *ret_backend = (struct backend *)(void *)sim;
     return 0;
 }
@@ -502,7 +516,7 @@ int sim_loop_create(const struct sim_options *options, struct leat_loop **ret_lo
 static void check_left_over(struct sim *sim)
 {
     for (unsigned slot = 0; slot < sim->fds_used; slot++)
-        if (sim->fds[slot])
+        if (sim->fds[slot] && sim->fds[slot] != sim->buried)
             sim_fail(sim, "descriptor %u was never closed", slot);
     if (sim->jobs_waiting > 0)
         sim_fail(sim, "%u jobs wait when their world ends", sim->jobs_waiting);

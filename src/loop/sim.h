@@ -133,15 +133,32 @@ int sim_file_touch(struct sim *sim, const char *path, int64_t mtime_ns);
 /* Out of the page cache, as if it had never been read. */
 int sim_file_cool(struct sim *sim, const char *path);
 
-/* What was appended to a file that was opened for it; valid until the next append. NULL: there is
- * no such file. */
+/* What was written or appended to a file that was opened for it; valid until the next time. NULL:
+ * there is no such file. */
 const char *sim_file_bytes(struct sim *sim, const char *path, size_t *ret_size);
-/* So many bytes more may be appended to files; then the disk is full. */
+/* So many bytes more may be appended, written or allocated; then the disk is full. What is removed
+ * makes room. */
 void sim_disk_bound(struct sim *sim, size_t room);
+/* What was not synced may be lost: the kernel has written some pages of it, and changes of some
+ * folders. The page cache is empty, the boot id another one. Who had files of it open should have
+ * been killed before. */
+void sim_power_cut(struct sim *sim);
 
 /* Byte `offset` and on of content number `content`; the same compared with what was received. */
 void sim_content(uint64_t content, uint64_t offset, void *ret_data, size_t size);
 bool sim_content_equal(uint64_t content, uint64_t offset, const void *data, size_t size);
+
+/* ---- Processes that die ---------------------------------------------------------------------- */
+
+/* What is opened from now on belongs to this process; 0, as at first: to one that is never killed.
+ * What is opened below a folder, mapped of a file or accepted on a socket belongs to whom that
+ * does, whenever it is. */
+void sim_set_process(struct sim *sim, unsigned process);
+/* kill -9: its descriptors are closed, its locks are free, and nothing that it does reaches the
+ * world any more. Its ops end with -ECANCELED, each call on one of its descriptors is -EBADF, what
+ * it writes to a mapping is seen by nobody else. So a test lets it go as it would let go of any
+ * other: it closes and frees what it has, and that has no effect. */
+void sim_kill(struct sim *sim, unsigned process);
 
 /* ---- Peers ----------------------------------------------------------------------------------- */
 

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
-#include "loop/sim_world.h"
+#include "loop/sim_disk.h"
 
 enum {
     CONTENT_BLOCK = 1 << 16,
@@ -22,36 +22,6 @@ enum {
     EXTENT_PAGES_COARSE = 256, /* and where only probes can tell: they are sparse */
     READAHEAD_PAGES = 32,      /* what a failed read_now at a file's start begins to read */
     LINKS_MAX = 8,
-    NAME_SIZE_MAX = 256,
-};
-
-enum page_state { PAGE_WARM, PAGE_COLD, PAGE_LOADING, PAGE_EVICTED };
-
-enum node_kind { NODE_FILE, NODE_DIRECTORY, NODE_LINK };
-
-struct sim_node {
-    enum node_kind kind;
-    char *name;
-    struct list_node node; /* in sim->nodes */
-    struct list_node siblings, children;
-    struct sim_node *parent;
-    char *target; /* of a link */
-    uint64_t content;
-    char *bytes; /* instead of a content number */
-    size_t bytes_room;
-    uint64_t size, inode;
-    int64_t mtime_ns;
-    uint8_t *pages;
-    size_t page_count;
-    struct list_node opens; /* objects, by accept_node */
-    bool is_sealed, is_memory, is_appended;
-};
-
-/* A mapping is a copy, so that ASan sees who uses it after its end. */
-struct mapping {
-    struct list_node node;
-    size_t size;
-    char data[];
 };
 
 /* ---- Content --------------------------------------------------------------------------------- */
@@ -98,7 +68,7 @@ bool sim_content_equal(uint64_t content, uint64_t offset, const void *data, size
     return true;
 }
 
-static void node_copy(const struct sim_node *node, uint64_t offset, void *data, size_t size)
+void sim_node_copy(const struct sim_node *node, uint64_t offset, void *data, size_t size)
 {
     if (size == 0) /* at the end, or beyond it */
         return;
@@ -111,12 +81,13 @@ static void node_copy(const struct sim_node *node, uint64_t offset, void *data, 
 
 /* ---- The tree -------------------------------------------------------------------------------- */
 
-static struct sim_node *node_new(struct sim *sim, enum node_kind kind, struct sim_node *parent,
-                                 const char *name, size_t name_size)
+struct sim_node *sim_node_new(struct sim *sim, enum node_kind kind, struct sim_node *parent,
+                              const char *name, size_t name_size)
 {
     struct sim_node *node = calloc(1, sizeof *node);
     ASSERT(node != NULL);
     node->kind = kind;
+    node->memory_fd = -1;
     node->name = strndup(name, name_size);
     ASSERT(node->name != NULL);
     node->parent = parent ? parent : node;
@@ -131,7 +102,7 @@ static struct sim_node *node_new(struct sim *sim, enum node_kind kind, struct si
     return node;
 }
 
-static struct sim_node *child_of(struct sim_node *directory, const char *name, size_t size)
+struct sim_node *sim_node_child(struct sim_node *directory, const char *name, size_t size)
 {
     LIST_FOR_EACH (link, &directory->children) {
         struct sim_node *child = CONTAINER_OF(link, struct sim_node, siblings);
@@ -141,15 +112,9 @@ static struct sim_node *child_of(struct sim_node *directory, const char *name, s
     return NULL;
 }
 
-struct walk {
-    struct sim *sim;
-    struct sim_node *top; /* what RESOLVE_BENEATH must not leave; NULL: anything goes */
-    unsigned links;
-};
-
 /* 0 and where the path leads to, or -errno as openat2(2) with RESOLVE_BENEATH. */
-static int walk(struct walk *walking, struct sim_node *from, const char *path,
-                struct sim_node **ret_node)
+int sim_walk(struct sim_walk *walking, struct sim_node *from, const char *path,
+             struct sim_node **ret_node)
 {
     if (path[0] == '/' && walking->top)
         return -EXDEV;
@@ -162,7 +127,7 @@ static int walk(struct walk *walking, struct sim_node *from, const char *path,
             continue;
         if (node->kind != NODE_DIRECTORY)
             return -ENOTDIR;
-        if (size >= NAME_SIZE_MAX)
+        if (size >= SIM_NAME_SIZE_MAX)
             return -ENAMETOOLONG;
         if (size == 2 && name[0] == '.' && name[1] == '.') {
             if (node == walking->top)
@@ -170,13 +135,13 @@ static int walk(struct walk *walking, struct sim_node *from, const char *path,
             node = node->parent;
             continue;
         }
-        struct sim_node *child = child_of(node, name, size);
+        struct sim_node *child = sim_node_child(node, name, size);
         if (!child)
             return -ENOENT;
         if (child->kind == NODE_LINK) {
             if (++walking->links > LINKS_MAX)
                 return -ELOOP;
-            int error = walk(walking, node, child->target, &child);
+            int error = sim_walk(walking, node, child->target, &child);
             if (error)
                 return error;
         }
@@ -192,14 +157,18 @@ static struct sim_node *make_way(struct sim *sim, const char *path, const char *
     struct sim_node *node = sim->root;
     for (const char *slash; (slash = strchr(path, '/')); path = slash + 1) {
         const size_t size = (size_t)(slash - path);
-        struct sim_node *child = child_of(node, path, size);
-        node = child ? child : node_new(sim, NODE_DIRECTORY, node, path, size);
+        struct sim_node *child = sim_node_child(node, path, size);
+        if (!child) {
+            child = sim_node_new(sim, NODE_DIRECTORY, node, path, size);
+            sim_node_keep_name(child);
+        }
+        node = child;
     }
     *ret_name = path;
     return node;
 }
 
-static void set_pages(struct sim *sim, struct sim_node *node, uint64_t size, bool may_be_cold)
+void sim_node_set_pages(struct sim *sim, struct sim_node *node, uint64_t size, bool may_be_cold)
 {
     const size_t count = (size_t)((size + SIM_PAGE - 1) / SIM_PAGE);
     if (count > node->page_count || !node->pages) {
@@ -222,9 +191,11 @@ static struct sim_node *add_node(struct sim *sim, enum node_kind kind, const cha
 {
     const char *name;
     struct sim_node *directory = make_way(sim, path, &name);
-    return child_of(directory, name, strlen(name))
-               ? NULL
-               : node_new(sim, kind, directory, name, strlen(name));
+    if (sim_node_child(directory, name, strlen(name)))
+        return NULL;
+    struct sim_node *node = sim_node_new(sim, kind, directory, name, strlen(name));
+    sim_node_keep_name(node);
+    return node;
 }
 
 int sim_file_add(struct sim *sim, const char *path, uint64_t content, uint64_t size)
@@ -233,7 +204,7 @@ int sim_file_add(struct sim *sim, const char *path, uint64_t content, uint64_t s
     if (!node)
         return -EEXIST;
     node->content = content;
-    set_pages(sim, node, size, true);
+    sim_node_set_pages(sim, node, size, true);
     return 0;
 }
 
@@ -254,9 +225,9 @@ int sim_symlink_add(struct sim *sim, const char *path, const char *target)
 
 static int find_file(struct sim *sim, const char *path, struct sim_node **ret_node)
 {
-    struct walk walking = {.sim = sim};
+    struct sim_walk walking = {.sim = sim};
     struct sim_node *node;
-    int error = walk(&walking, sim->root, path, &node);
+    int error = sim_walk(&walking, sim->root, path, &node);
     if (!error && node->kind != NODE_FILE)
         error = -EISDIR;
     if (!error)
@@ -270,9 +241,10 @@ int sim_file_resize(struct sim *sim, const char *path, uint64_t size)
     int error = find_file(sim, path, &node);
     if (error)
         return error;
-    if (node->bytes && size > node->bytes_room)
-        return -EINVAL;
-    set_pages(sim, node, size, false);
+    if (node->bytes)
+        sim_node_set_size(sim, node, size);
+    else
+        sim_node_set_pages(sim, node, size, false);
     node->mtime_ns += LEAT_NS_PER_S;
     return 0;
 }
@@ -281,8 +253,10 @@ int sim_file_remove(struct sim *sim, const char *path)
 {
     struct sim_node *node;
     int error = find_file(sim, path, &node);
-    if (!error)
+    if (!error) {
         list_remove(&node->siblings); /* whoever has it open keeps it; it ends with the world */
+        node->parent = node->kept.parent = NULL;
+    }
     return error;
 }
 
@@ -298,7 +272,7 @@ int sim_file_touch(struct sim *sim, const char *path, int64_t mtime_ns)
 const char *sim_file_bytes(struct sim *sim, const char *path, size_t *ret_size)
 {
     struct sim_node *node;
-    if (find_file(sim, path, &node) != 0 || !node->is_appended)
+    if (find_file(sim, path, &node) != 0 || (!node->is_appended && !node->is_written))
         return NULL;
     *ret_size = (size_t)node->size;
     return node->bytes ? node->bytes : "";
@@ -411,7 +385,7 @@ ssize_t sim_disk_copy(struct sim *sim, struct sim_object *object, uint64_t offse
             node->pages[page] = PAGE_WARM;
         }
     }
-    node_copy(node, offset, data, count);
+    sim_node_copy(node, offset, data, count);
     return (ssize_t)count;
 }
 
@@ -449,13 +423,23 @@ int32_t sim_disk_perform(struct sim *sim, struct sim_record *record)
     size_t count = sim_disk_left(object, record->offset, record->size);
     if (count > 1 && sim_chance(sim, sim->profile.short_read))
         count = random_between(&sim->random, 1, count);
-    node_copy(node, record->offset, record->data, count);
+    sim_node_copy(node, record->offset, record->data, count);
     return (int32_t)count;
+}
+
+/* The range is read, which takes the job its time. */
+void sim_node_load(struct sim *sim, struct sim_node *node, uint64_t offset, size_t size)
+{
+    size_t first, end;
+    pages_of(node, offset, size, &first, &end);
+    load(sim, node, first, end);
+    if (warm_until(node, first, end) < end && sim->disk_free_ns > sim->now_ns)
+        sim->job_cost_ns += sim->disk_free_ns - sim->now_ns;
 }
 
 /* ---- The plain calls ------------------------------------------------------------------------- */
 
-static struct sim_object *file_object(const struct backend_sys *sys, int fd, const char *call)
+struct sim_object *sim_file_object(const struct backend_sys *sys, int fd, const char *call)
 {
     struct sim_object *object = sim_object(sim_of_sys(sys), fd, call);
     return object && object->kind == SIM_FILE ? object : NULL;
@@ -465,7 +449,7 @@ static ssize_t sys_read_now(const struct backend_sys *sys, int fd, void *data, s
                             uint64_t offset)
 {
     struct sim *sim = sim_of_sys(sys);
-    struct sim_object *object = file_object(sys, fd, "read_now");
+    struct sim_object *object = sim_file_object(sys, fd, "read_now");
     if (!object)
         return -EBADF;
     struct sim_node *node = object->file;
@@ -481,7 +465,7 @@ static ssize_t sys_read_now(const struct backend_sys *sys, int fd, void *data, s
     else if (warm < end)
         result = (ssize_t)(warm * SIM_PAGE - offset);
     if (result > 0)
-        node_copy(node, offset, data, (size_t)result);
+        sim_node_copy(node, offset, data, (size_t)result);
     sim_trace(sim, "read-now", fd, result, NULL, 0);
     return result;
 }
@@ -489,7 +473,7 @@ static ssize_t sys_read_now(const struct backend_sys *sys, int fd, void *data, s
 static ssize_t sys_resident(const struct backend_sys *sys, int fd, uint64_t offset, size_t size)
 {
     struct sim *sim = sim_of_sys(sys);
-    struct sim_object *object = file_object(sys, fd, "resident");
+    struct sim_object *object = sim_file_object(sys, fd, "resident");
     if (!object)
         return -EBADF;
     if (!sim->has_cachestat)
@@ -509,11 +493,12 @@ static ssize_t sys_resident(const struct backend_sys *sys, int fd, uint64_t offs
     return (ssize_t)resident;
 }
 
-static int open_node(struct sim *sim, struct sim_node *node)
+int sim_node_open(struct sim *sim, struct sim_node *node, unsigned process)
 {
     struct sim_object *object =
         sim_object_new(sim, node->kind == NODE_DIRECTORY ? SIM_DIRECTORY : SIM_FILE);
     object->file = node;
+    object->process = process;
     list_push_back(&node->opens, &object->accept_node);
     const int fd = sim_fd_open(sim, object);
     if (fd < 0)
@@ -526,21 +511,23 @@ static int sys_open(const struct backend_sys *sys, int directory_fd, const char 
 {
     struct sim *sim = sim_of_sys(sys);
     sim_may_block(sim, "open");
-    struct sim_node *from = sim->root, *node;
-    if (directory_fd >= 0) {
-        struct sim_object *directory = sim_object(sim, directory_fd, "open");
-        if (!directory || directory->kind != SIM_DIRECTORY)
-            return directory ? -ENOTDIR : -EBADF;
-        from = directory->file;
+    struct sim_node *from, *node;
+    unsigned process;
+    int result = sim_directory_of(sim, directory_fd, "open", &from, &process);
+    if (result)
+        return result;
+    struct sim_walk walking = {.sim = sim, .top = flags & BACKEND_OPEN_BENEATH ? from : NULL};
+    result = path[0] ? sim_walk(&walking, from, path, &node) : -ENOENT;
+    if (result == -ENOENT && strcmp(path, SIM_BOOT_ID_PATH) == 0) {
+        node = sim_boot_id(sim);
+        result = 0;
     }
-    struct walk walking = {.sim = sim, .top = flags & BACKEND_OPEN_BENEATH ? from : NULL};
-    int result = path[0] ? walk(&walking, from, path, &node) : -ENOENT;
     if (result == 0 && (flags & BACKEND_OPEN_DIRECTORY) && node->kind != NODE_DIRECTORY)
         result = -ENOTDIR;
     if (result == 0 && sim_chance(sim, sim->profile.accept_error))
         result = -EMFILE;
     if (result == 0)
-        result = open_node(sim, node);
+        result = sim_node_open(sim, node, process);
     sim_trace(sim, "open", -1, result, path, strlen(path));
     return result;
 }
@@ -576,7 +563,7 @@ static int sys_stat_at(const struct backend_sys *sys, int directory_fd, const ch
     const struct sim_object *object = sim_object(sim, directory_fd, "stat");
     if (!object || object->kind != SIM_DIRECTORY)
         return object ? -ENOTDIR : -EBADF;
-    const struct sim_node *child = child_of(object->file, name, strlen(name));
+    const struct sim_node *child = sim_node_child(object->file, name, strlen(name));
     if (!child)
         return -ENOENT;
     *ret_stat = stat_of(child);
@@ -589,19 +576,16 @@ static ssize_t sys_read(const struct backend_sys *sys, int fd, void *data, size_
 {
     struct sim *sim = sim_of_sys(sys);
     sim_may_block(sim, "read");
-    struct sim_object *object = file_object(sys, fd, "read");
+    struct sim_object *object = sim_file_object(sys, fd, "read");
     if (!object)
         return -EBADF;
     if (has_read_error(sim))
         return -EIO;
-    size_t first, end, count = sim_disk_left(object, offset, size);
+    size_t count = sim_disk_left(object, offset, size);
     if (count > 1 && sim_chance(sim, sim->profile.short_read))
         count = random_between(&sim->random, 1, count);
-    pages_of(object->file, offset, count, &first, &end);
-    load(sim, object->file, first, end);
-    if (warm_until(object->file, first, end) < end && sim->disk_free_ns > sim->now_ns)
-        sim->job_cost_ns += sim->disk_free_ns - sim->now_ns;
-    node_copy(object->file, offset, data, count);
+    sim_node_load(sim, object->file, offset, count);
+    sim_node_copy(object->file, offset, data, count);
     return (ssize_t)count;
 }
 
@@ -609,7 +593,7 @@ static int sys_readahead(const struct backend_sys *sys, int fd, uint64_t offset,
 {
     struct sim *sim = sim_of_sys(sys);
     sim_may_block(sim, "readahead");
-    struct sim_object *object = file_object(sys, fd, "readahead");
+    struct sim_object *object = sim_file_object(sys, fd, "readahead");
     if (!object)
         return -EBADF;
     size_t first, end;
@@ -637,67 +621,10 @@ static int sys_create(const struct backend_sys *sys, const char *name)
 {
     struct sim *sim = sim_of_sys(sys);
     sim_may_block(sim, "create");
-    struct sim_node *node = node_new(sim, NODE_FILE, NULL, name, strlen(name));
+    struct sim_node *node = sim_node_new(sim, NODE_FILE, NULL, name, strlen(name));
     node->is_memory = true;
-    node->bytes_room = SIM_PAGE;
-    node->bytes = calloc(1, node->bytes_room);
-    ASSERT(node->bytes != NULL);
-    set_pages(sim, node, 0, false);
-    return open_node(sim, node);
-}
-
-static int sys_map(const struct backend_sys *sys, int fd, size_t size, const void **ret_data)
-{
-    struct sim *sim = sim_of_sys(sys);
-    sim_may_block(sim, "map");
-    struct sim_object *object = file_object(sys, fd, "map");
-    if (!object)
-        return -EBADF;
-    if (size == 0)
-        return -EINVAL;
-    struct mapping *mapping = calloc(1, sizeof *mapping + size);
-    if (!mapping)
-        return -ENOMEM;
-    mapping->size = size;
-    node_copy(object->file, 0, mapping->data, sim_disk_left(object, 0, size));
-    list_push_back(&sim->mappings, &mapping->node);
-    *ret_data = mapping->data;
-    return 0;
-}
-
-static void sys_unmap(const struct backend_sys *sys, const void *data, size_t size)
-{
-    struct sim *sim = sim_of_sys(sys);
-    LIST_FOR_EACH (node, &sim->mappings) {
-        struct mapping *mapping = CONTAINER_OF(node, struct mapping, node);
-        if (mapping->data == data && mapping->size == size) {
-            list_remove(&mapping->node);
-            free(mapping);
-            return;
-        }
-    }
-    sim_fail(sim, "unmap of %zu bytes that were never mapped, or not like this", size);
-}
-
-static ssize_t node_write(struct sim *sim, struct sim_node *node, const void *data, size_t size,
-                          uint64_t offset)
-{
-    if (size > 1 && sim_chance(sim, sim->profile.short_send))
-        size = random_between(&sim->random, 1, size);
-    const uint64_t end = offset + size;
-    if (end > node->bytes_room) {
-        const size_t room = (size_t)end * 2;
-        char *bytes = realloc(node->bytes, room);
-        if (!bytes)
-            return -ENOSPC;
-        memset(bytes + node->bytes_room, 0, room - node->bytes_room);
-        node->bytes = bytes;
-        node->bytes_room = room;
-    }
-    memcpy(node->bytes + offset, data, size);
-    if (end > node->size)
-        set_pages(sim, node, end, false);
-    return (ssize_t)size;
+    sim_node_set_size(sim, node, 0);
+    return sim_node_open(sim, node, sim->process);
 }
 
 static ssize_t sys_write(const struct backend_sys *sys, int fd, const void *data, size_t size,
@@ -705,35 +632,35 @@ static ssize_t sys_write(const struct backend_sys *sys, int fd, const void *data
 {
     struct sim *sim = sim_of_sys(sys);
     sim_may_block(sim, "write");
-    struct sim_object *object = file_object(sys, fd, "write");
+    struct sim_object *object = sim_file_object(sys, fd, "write");
     if (!object)
         return -EBADF;
     struct sim_node *node = object->file;
-    if (!node->is_memory)
+    if (!node->is_memory && !object->is_writable)
         return -EBADF; /* open() gives read only descriptors */
     if (node->is_sealed)
         return -EPERM;
-    return node_write(sim, node, data, size, offset);
+    return sim_node_write(sim, node, data, size, offset);
 }
 
 static int sys_open_append(const struct backend_sys *sys, const char *path)
 {
     struct sim *sim = sim_of_sys(sys);
     sim_may_block(sim, "open_append");
-    struct walk walking = {.sim = sim};
+    struct sim_walk walking = {.sim = sim};
     struct sim_node *node;
     if (!path)
         path = "stdout";
-    int result = walk(&walking, sim->root, path, &node);
+    int result = sim_walk(&walking, sim->root, path, &node);
     if (result == -ENOENT && (node = add_node(sim, NODE_FILE, path))) {
-        set_pages(sim, node, 0, false);
+        sim_node_set_size(sim, node, 0);
         node->is_appended = true;
         result = 0;
     }
     if (result == 0 && !node->is_appended) /* its bytes are a function, nobody can add to them */
         result = node->kind == NODE_DIRECTORY ? -EISDIR : -EACCES;
     if (result == 0)
-        result = open_node(sim, node);
+        result = sim_node_open(sim, node, sim->process);
     sim_trace(sim, "open-append", -1, result, path, strlen(path));
     return result;
 }
@@ -743,14 +670,14 @@ static ssize_t sys_append(const struct backend_sys *sys, int fd, const void *dat
 {
     struct sim *sim = sim_of_sys(sys);
     sim_may_block(sim, "append");
-    struct sim_object *object = file_object(sys, fd, "append");
+    struct sim_object *object = sim_file_object(sys, fd, "append");
     if (!object || !object->file->is_appended)
         return -EBADF;
     if (sim->is_disk_bounded && size > sim->disk_room)
         size = sim->disk_room;
     if (size == 0)
         return -ENOSPC;
-    const ssize_t result = node_write(sim, object->file, data, size, object->file->size);
+    const ssize_t result = sim_node_write(sim, object->file, data, size, object->file->size);
     if (sim->is_disk_bounded && result > 0)
         sim->disk_room -= (size_t)result;
     return result;
@@ -764,7 +691,7 @@ static int64_t sys_wall_ns(const struct backend_sys *sys)
 static int sys_seal(const struct backend_sys *sys, int fd)
 {
     sim_may_block(sim_of_sys(sys), "seal");
-    struct sim_object *object = file_object(sys, fd, "seal");
+    struct sim_object *object = sim_file_object(sys, fd, "seal");
     if (!object)
         return -EBADF;
     if (!object->file->is_memory)
@@ -783,8 +710,15 @@ static void sys_close(const struct backend_sys *sys, int fd)
         sim_fail(sim, "descriptor %d is no file; backend_sys.close is for files", fd - SIM_FD_BASE);
         return;
     }
-    if (!sim_fd_close(sim, object, fd))
-        return;
+    if (sim_fd_close(sim, object, fd))
+        sim_disk_close(object);
+}
+
+/* Its last descriptor is gone, and with it its lock. */
+void sim_disk_close(struct sim_object *object)
+{
+    if (object->file->locker == object)
+        object->file->locker = NULL;
     list_remove(&object->accept_node);
     object->kind = SIM_CLOSED;
 }
@@ -800,8 +734,6 @@ void sim_disk_sys(struct backend_sys *sys)
     sys->readahead = sys_readahead;
     sys->list = sys_list;
     sys->create = sys_create;
-    sys->map = sys_map;
-    sys->unmap = sys_unmap;
     sys->write = sys_write;
     sys->open_append = sys_open_append;
     sys->append = sys_append;
@@ -814,21 +746,18 @@ void sim_disk_init(struct sim *sim)
 {
     list_init(&sim->nodes);
     list_init(&sim->mappings);
-    sim->root = node_new(sim, NODE_DIRECTORY, NULL, "", 0);
+    sim->root = sim_node_new(sim, NODE_DIRECTORY, NULL, "", 0);
 }
 
 void sim_disk_fini(struct sim *sim)
 {
-    if (!list_is_empty(&sim->mappings))
-        sim_fail(sim, "a mapping was never unmapped");
+    sim_mappings_fini(sim);
     struct list_node *link;
-    while ((link = list_take_front(&sim->mappings)))
-        free(CONTAINER_OF(link, struct mapping, node));
     while ((link = list_take_front(&sim->nodes))) {
         struct sim_node *node = CONTAINER_OF(link, struct sim_node, node);
+        sim_node_fini(node);
         free(node->name);
         free(node->target);
-        free(node->bytes);
         free(node->pages);
         free(node);
     }

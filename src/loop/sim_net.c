@@ -364,6 +364,7 @@ static struct sim_object *make_connection(struct sim *sim, struct sim_object *ob
     accepted->peer_size = object->local_size;
     memcpy(accepted->options, listener->options, sizeof accepted->options);
     accepted->option_count = listener->option_count;
+    accepted->process = listener->process;
     sim->report.connections++;
     return accepted;
 }

@@ -435,6 +435,22 @@ void sim_ops_check_close(struct sim *sim, int fd)
     }
 }
 
+void sim_ops_end(struct sim *sim, int fd)
+{
+    for (uint32_t slot = 0; slot < sim->record_count; slot++) {
+        struct sim_record *record = sim->records[slot];
+        if (record->state == RECORD_FREE || record->fd != fd)
+            continue;
+        record->is_decided = true;
+        record->result = -ECANCELED;
+        if (record->state == RECORD_READY)
+            continue;
+        list_remove(&record->node);
+        record->state = RECORD_READY;
+        sim_make_ready(sim, sim_token(record), NULL);
+    }
+}
+
 int sim_ops_init(struct sim *sim, size_t receive_buffer_size)
 {
     sim->receive_buffer_size = receive_buffer_size;

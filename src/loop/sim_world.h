@@ -2,8 +2,8 @@
 /*
  * The simulator's inside, shared by its parts: backend_sim.c (clock, events, turns), sim_ops.c
  * (the register of BUSY ops), sim_net.c (what sockets and pipes do), sim_socket.c (their plain
- * calls; peers), sim_datagram.c and sim_group.c (datagrams) and sim_disk.c (files, page cache,
- * disk).
+ * calls; peers), sim_datagram.c and sim_group.c (datagrams), and files: sim_disk.c (page cache,
+ * disk), sim_files.c (those that a program makes), sim_memory.c (their bytes, mappings).
  *
  * Nothing here may depend on an address: order comes from lists, indices and sequence numbers, so
  * that a seed replays exactly.
@@ -146,6 +146,8 @@ struct sim_object {
     bool is_peer, is_event_coming;
     /* files */
     struct sim_node *file;
+    bool is_writable;
+    unsigned process; /* whose it is: sim_set_process */
     struct sim *sim;
 };
 
@@ -181,6 +183,8 @@ struct sim {
     unsigned jobs_waiting;
 
     struct sim_object *fds[SIM_FDS_MAX];
+    struct sim_object *buried;   /* stands for what was killed */
+    unsigned process;            /* of what is opened now */
     unsigned fds_used, fds_open; /* slots ever used; open now */
     bool are_fds_reused;
     struct list_node objects, connections;
@@ -200,7 +204,8 @@ struct sim {
     uint64_t next_inode;
     int64_t disk_free_ns;
     bool is_disk_bounded;
-    size_t disk_room; /* for what is appended */
+    size_t disk_room; /* for what is appended and written */
+    uint64_t boots;
 };
 
 /* ---- backend_sim.c --------------------------------------------------------------------------- */
@@ -226,6 +231,8 @@ int sim_fd_open(struct sim *sim, struct sim_object *object); /* the descriptor, 
 struct sim_object *sim_object(struct sim *sim, int fd, const char *call);
 /* Was it the object's last? */
 bool sim_fd_close(struct sim *sim, struct sim_object *object, int fd);
+/* Taken away from its process: it is -EBADF from now on, and its ops end. Was it the last? */
+bool sim_fd_bury(struct sim *sim, int fd);
 
 /* ---- sim_ops.c ------------------------------------------------------------------------------- */
 
@@ -237,6 +244,8 @@ void sim_ops_deliver(struct sim *sim, uint64_t token);
 /* Every BUSY op is what it was. */
 void sim_ops_check(struct sim *sim);
 void sim_ops_check_close(struct sim *sim, int fd);
+/* Those of the descriptor are cancelled. */
+void sim_ops_end(struct sim *sim, int fd);
 /* What waits, in words. */
 void sim_ops_list(struct sim *sim, char *text, size_t size);
 /* Something may have changed for the ops that wait on the object. */
@@ -299,7 +308,9 @@ static inline struct sim *sim_of_sys(const struct backend_sys *sys)
 
 void sim_disk_init(struct sim *sim);
 void sim_disk_sys(struct backend_sys *sys);
-void sim_files_sys(struct backend_sys *sys); /* sim_files.c */
+void sim_files_sys(struct backend_sys *sys);  /* sim_files.c */
+void sim_memory_sys(struct backend_sys *sys); /* sim_memory.c */
+void sim_disk_close(struct sim_object *object);
 void sim_disk_fini(struct sim *sim);
 bool sim_disk_is_ready(struct sim *sim, const struct sim_record *record);
 int32_t sim_disk_perform(struct sim *sim, struct sim_record *record);

@@ -363,13 +363,14 @@ static int sys_seal(const struct backend_sys *sys, int fd)
 
 static int sys_make_directory(const struct backend_sys *sys, int directory_fd, const char *name)
 {
-    return outcome(mkdirat(directory_fd, name, 0755));
+    return outcome(mkdirat(directory_fd < 0 ? AT_FDCWD : directory_fd, name, 0755));
 }
 
 static int open_to_write(int directory_fd, const char *name, bool is_emptied, mode_t mode)
 {
     const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (is_emptied ? O_TRUNC : 0);
-    return outcome(TEMP_FAILURE_RETRY(openat(directory_fd, name, flags, mode)));
+    const int base_fd = directory_fd < 0 ? AT_FDCWD : directory_fd;
+    return outcome(TEMP_FAILURE_RETRY(openat(base_fd, name, flags, mode)));
 }
 
 static int sys_open_write(const struct backend_sys *sys, int directory_fd, const char *name,
