@@ -10,6 +10,7 @@
 #include "leat/clock.h"
 #include "leat/error.h"
 #include "leat/events.h"
+#include "leat/feed.h"
 #include "leat/fiber.h"
 #include "leat/file.h"
 #include "leat/form.h"

@@ -17,7 +17,7 @@
 
 #include "base/list.h"
 #include "feed/answers.h"
-#include "feed/feed.h"
+#include "leat/feed.h"
 #include "feed/log.h"
 #include "feed/outlet.h"
 #include "fiber/fiber.h"

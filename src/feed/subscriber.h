@@ -6,7 +6,7 @@
 #ifndef FEED_SUBSCRIBER_H
 #define FEED_SUBSCRIBER_H
 
-#include "feed/feed.h"
+#include "leat/feed.h"
 #include "feed/transport.h"
 
 struct subscriber_transports {

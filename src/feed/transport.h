@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 #include "leat/address.h"
-#include "feed/feed.h"
+#include "leat/feed.h"
 #include "loop/loop.h"
 
 struct feed_frame {

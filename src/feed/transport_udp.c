@@ -116,8 +116,8 @@ static void note_sent(struct udp_transport *udp, const struct backend_datagram *
         drain_stamps(udp);
 }
 
-/* Whether a refused datagram had a key depends on where it was refused, and on the kernel: the count
- * begins anew. Also, stamps that nobody fetches would make poll(2) say POLLERR for ever. */
+/* Whether a refused datagram had a key depends on where it was refused, and on the kernel: the
+ * count begins anew. Also, stamps that nobody fetches would make poll(2) say POLLERR for ever. */
 static void note_refused(struct udp_transport *udp)
 {
     drain_stamps(udp);

@@ -4,7 +4,7 @@
  * that a walk, one by one, finds; and however it is cut, it is refused, unless padding alone is
  * missing. The same bytes as a request, and as a session's name.
  */
-#include "feed/feed.h"
+#include "leat/feed.h"
 #include "fuzz.h"
 #include "wire/moldudp64.h"
 

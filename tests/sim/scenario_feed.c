@@ -7,7 +7,7 @@
  */
 #include <stdio.h>
 
-#include "feed/feed.h"
+#include "leat/feed.h"
 #include "fiber/fiber.h"
 #include "harness.h"
 #include "leat/error.h"

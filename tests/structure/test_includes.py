@@ -26,9 +26,10 @@ STANDS_ON = {
     "feed": ("net", "wire", "codec"),
     "http": ("net", "tls", "wire", "codec"),
     "cluster": ("net", "wire", "codec"),
+    "leat": ("http", "feed"),  # leat.h, which includes all of them
 }
 PUBLIC = {
-    "leat.h": "http",  # includes all of them
+    "leat.h": "leat",
     "form.h": "http",
     "slice.h": "base",
     "clock.h": "base",

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "feed/feed.h"
+#include "leat/feed.h"
 #include "leat/loop.h"
 #include "options.h"
 

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "feed/feed.h"
+#include "leat/feed.h"
 #include "feed/transport.h"
 #include "wire/moldudp64.h"
 

@@ -16,8 +16,8 @@
  * subscriber), or "shm:/dev/shm/NAME", a ring in shared memory for subscribers on the same host.
  * Both ends belong to the loop of the thread that opened them; none allocates for a message.
  */
-#ifndef FEED_FEED_H
-#define FEED_FEED_H
+#ifndef LEAT_FEED_H
+#define LEAT_FEED_H
 
 #include <stdbool.h>
 #include <stddef.h>
