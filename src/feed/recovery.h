@@ -12,9 +12,8 @@
  * What is asked for at once is limited: a request names about as many messages as fit the packets
  * that a server sends for one, and a few such requests are under way, no more than can wait for
  * what is missing first. So who joins late gets ten million messages piece by piece, as fast as
- * they  * come. A piece that was answered in part is
- * asked for again, as new: its tries begin again. One that a later request overtook is asked for
- * at once. When nothing at all is answered, what is given up at a time grows with what was given up
+ * they come. A piece that was answered in part is asked for again, as new: its tries begin again.
+ * One that a later request overtook is asked for at once. When nothing at all is answered, what is given up at a time grows with what was given up
  * before, so that a server that has forgotten all of it, or is not there, is known to be in good
  * time.
  */
