@@ -128,9 +128,14 @@ static void start(struct feed_log *log)
 static void on_retry(struct timer *timer)
 {
     struct feed_log *log = CONTAINER_OF(timer, struct feed_log, next.retry);
-    start(log);
-    if (!log->next.is_queued)
-        tell(&log->next);
+    struct feed_log_next *next = &log->next;
+    pthread_mutex_lock(&next->lock); /* feed_log_close may be in a job */
+    const bool is_closing = next->is_closing;
+    if (!is_closing)
+        start(log);
+    pthread_mutex_unlock(&next->lock);
+    if (!is_closing && !next->is_queued)
+        tell(next);
 }
 
 void feed_log_next_init(struct feed_log *log)

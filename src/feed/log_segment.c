@@ -175,7 +175,7 @@ int feed_segment_sync(struct feed_log *log, const struct backend_sys *sys,
 {
     char name[FEED_LOG_NAME_SIZE];
     feed_segment_name(segment->name, name);
-    const int fd = sys->open_write(sys, log->directory_fd, name, false);
+    const int fd = sys->open(sys, log->directory_fd, name, BACKEND_OPEN_BENEATH);
     if (fd < 0)
         return fd;
     const int error = sys->sync(sys, fd);

@@ -158,6 +158,13 @@ static inline int begin_record(struct logged *logged)
     return error;
 }
 
+/* Until no segment is being made. */
+static inline void settle(struct logged *logged)
+{
+    while (logged->log->next.is_queued)
+        turn(logged->loop);
+}
+
 /* Messages up to, not including, `end`; the last record stays open. Full records but for that. */
 static inline void append_until(struct logged *logged, uint64_t end)
 {
