@@ -51,8 +51,8 @@ struct feed_log_options {
     uint8_t session[MOLD_SESSION_SIZE];
     uint64_t first_sequence; /* of a new log's first message; 0: 1 */
     size_t segment_size;     /* 0: FEED_LOG_SEGMENT_SIZE; an existing log keeps its own */
-    /* 0: all (memory: 2); else the oldest are used again once so many, 2 or more, hold messages. One
-     * more is being made ready; and up to 8 more are made while readers hold the oldest. */
+    /* 0: all (memory: 2); else the oldest are used again once so many, 2 or more, hold messages.
+     * One more is being made ready; and up to 8 more are made while readers hold the oldest. */
     unsigned segments_kept;
     size_t packet_size; /* the longest packet that will be written */
     bool is_durable;    /* noted in the segments: what -ESTALE depends on */

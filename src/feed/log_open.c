@@ -570,7 +570,7 @@ static void set_up(struct opening *opening, const struct feed_log_options *optio
     memcpy(log->session, options->session, MOLD_SESSION_SIZE);
     log->is_durable = options->is_durable;
     log->is_read_only = options->is_read_only;
-    log->closed_sequence = 1;
+    log->closed_sequence = options->first_sequence ? options->first_sequence : 1;
     feed_log_next_init(log);
 }
 
@@ -590,7 +590,7 @@ int feed_log_open(struct leat_loop *loop, const struct feed_log_options *options
     if (!error)
         error = options->path ? open_files(&opening, options->path) : 0;
     if (!error && log->count == 0)
-        error = begin_next(log, 1, 1);
+        error = begin_next(log, 1, log->closed_sequence);
     for (size_t i = 0; i < opening.count; i++)
         feed_segment_free(log->sys, opening.found[i].segment);
     free(opening.found);

@@ -206,7 +206,7 @@ uint32_t feed_record_sum(uint32_t epoch, const uint8_t *data, size_t bytes);
  * emptied, so that nothing stale is ever behind what is closed. The offset behind it. */
 size_t feed_record_close(struct feed_segment *segment, size_t offset, size_t bytes, uint16_t count);
 
-/* ---- log.c, log_next.c, log_open.c, log_scan.c ------------------------------------------------ */
+/* ---- log.c, log_next.c, log_open.c, log_scan.c ----------------------------------------------- */
 
 /* There is room for one more. 0 or -ENOMEM. */
 int feed_log_grow(struct feed_log *log);

@@ -81,6 +81,37 @@ static void a_restart_goes_on(void **state)
     fini_logged(&logged);
 }
 
+/* Who records a session begins where it began to listen. */
+static void a_log_may_begin_anywhere_body(bool has_folder)
+{
+    struct logged logged;
+    uint64_t first, last;
+    const uint64_t begin = (UINT64_C(1) << 40) + 7;
+    init_logged(&logged, has_folder);
+    logged.options.first_sequence = begin;
+    must_open(&logged);
+    feed_log_range(logged.log, &first, &last);
+    assert_int_equal(first, begin);
+    assert_int_equal(last, begin - 1);
+    append_closed(&logged, begin + 300);
+    check_from(&logged, begin, begin + 300);
+    if (has_folder) { /* which is asked of a new log alone */
+        close_log(&logged);
+        logged.options.first_sequence = 1;
+        must_open(&logged);
+        assert_int_equal(logged.tail->next_sequence, begin + 300);
+        append_closed(&logged, begin + 600);
+        check_from(&logged, begin, begin + 600);
+    }
+    fini_logged(&logged);
+}
+
+static void a_log_may_begin_anywhere(void **state)
+{
+    a_log_may_begin_anywhere_body(true);
+    a_log_may_begin_anywhere_body(false);
+}
+
 /* ---- Recycling ------------------------------------------------------------------------------- */
 
 static void the_oldest_is_used_again_body(bool has_folder)
@@ -473,6 +504,7 @@ int main(void)
         cmocka_unit_test(what_is_appended_is_read),
         cmocka_unit_test(segments_follow_one_another),
         cmocka_unit_test(a_restart_goes_on),
+        cmocka_unit_test(a_log_may_begin_anywhere),
         cmocka_unit_test(the_oldest_is_used_again),
         cmocka_unit_test(what_is_held_stays),
         cmocka_unit_test(a_seek_takes_no_time),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The log read by other threads while it is appended to, rolled and recycled: held by the loop,
- * read and released elsewhere. To be run with TSan, too. Each reader finds what it asked for, whole,
- * whatever becomes of the rest meanwhile.
+ * read and released elsewhere. To be run with TSan, too. Each reader finds what it asked for,
+ * whole, whatever becomes of the rest meanwhile.
  */
 #include "logged.h"
 
