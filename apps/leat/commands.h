@@ -9,6 +9,7 @@
 enum { EXIT_WRONG_USE = 2 };
 
 int cmd_serve(int argc, char **argv);
+int cmd_feed(int argc, char **argv);
 int cmd_load(int argc, char **argv);
 int cmd_probe(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);

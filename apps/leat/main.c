@@ -18,6 +18,7 @@ static const struct command commands[] = {
     {"serve", "[DIR]", "films and files over HTTP", cmd_serve},
     {"probe", "FILE", "what a film is made of, and how it will stream", cmd_probe},
     {"load", "URL", "loads a server and measures how it answers", cmd_load},
+    {"feed", "COMMAND", "market data over UDP: publish, subscribe, look on", cmd_feed},
     {"doctor", "", "what this host grants, and how to get the rest", cmd_doctor},
 };
 
@@ -27,7 +28,7 @@ static void print_help(FILE *out)
 {
     fprintf(out, "usage: leat COMMAND [OPTION...]\n\ncommands:\n");
     for (int index = 0; index < COMMAND_COUNT; index++)
-        fprintf(out, "  %-7s %-6s  %s\n", commands[index].name, commands[index].arguments,
+        fprintf(out, "  %-7s %-7s  %s\n", commands[index].name, commands[index].arguments,
                 commands[index].summary);
     fprintf(out, "\n  --help     this; `leat COMMAND --help` tells a command's options\n"
                  "  --version  the version\n");

@@ -32,6 +32,20 @@ def commands():
             if (ROOT / "apps" / "leat" / f"cmd_{match[1]}.c").exists()]
 
 
+def subcommands(command):
+    """Those of a command that has some, by its help: `usage: leat feed COMMAND [OPTION...]`."""
+    text = help_of(*command)
+    if not command or " COMMAND " not in text.splitlines()[0]:
+        return []
+    return re.findall(r"^  ([a-z]+)\b", text, re.MULTILINE)
+
+
+def offered_flags(command):
+    """Of a command, or of all its subcommands, which share a page."""
+    helps = [help_of(*command), *(help_of(*command, name) for name in subcommands(command))]
+    return set().union(*map(help_flags, helps))
+
+
 def page_flags(page):
     """The flags that a page describes: *--flag* at the start of a line."""
     text = page.read_text(encoding="utf-8").replace("\\", "")
@@ -57,7 +71,7 @@ def test_every_page_has_a_command():
 @pytest.mark.parametrize("page", sorted(PAGES))
 def test_help_and_page_offer_the_same_flags(page):
     command = page.split("-")[1:]
-    offered, described = help_flags(help_of(*command)), page_flags(PAGES[page])
+    offered, described = offered_flags(command), page_flags(PAGES[page])
     offered.discard("--help")
     described.discard("--help")
     assert sorted(offered - described) == [], f"in --help, not in man/{page}"

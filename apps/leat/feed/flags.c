@@ -157,8 +157,6 @@ enum options_result feed_flags_parse(const struct feed_command *command, struct 
          .help = "line A: a group, one address, or shm:PATH for this host"},
         {.name = "group-b", .value = "ADDR:PORT", .kind = OPTION_TEXT, .target = &flags->group_b,
          .help = "line B, with the same packets"},
-        {.name = "session", .value = "NAME", .kind = OPTION_TEXT, .target = &flags->session,
-         .help = "1 to 10 characters"},
         {.name = "interface", .value = "NAME", .kind = OPTION_TEXT, .target = &shared.interface,
          .help = "of groups (default: the routing table's choice)"},
         {.name = "buffer", .value = "SIZE", .kind = OPTION_CALL, .take = feed_take_size,
@@ -182,13 +180,18 @@ enum options_result feed_flags_parse(const struct feed_command *command, struct 
          .target = &shared.busy_poll_us, .min = 1, .max = BUSY_POLL_MAX_US,
          .help = "poll the device for so long (default: the host's)"},
     };
+    const struct option naming[] = {
+        {.name = "session", .value = "NAME", .kind = OPTION_TEXT, .target = &flags->session,
+         .help = "1 to 10 characters"},
+    };
     /* clang-format on */
     struct option options[FEED_OWN_OPTIONS_MAX + SHARED_OPTIONS_MAX] = {0};
     const struct {
         const struct option *options;
         size_t count;
         unsigned roles; /* any of them; 0: always */
-    } parts[] = {{all, sizeof all / sizeof *all, 0},
+    } parts[] = {{naming, sizeof naming / sizeof *naming, FEED_FLAGS_NAME},
+                 {all, sizeof all / sizeof *all, 0},
                  {sending, sizeof sending / sizeof *sending, FEED_FLAGS_SEND},
                  {receiving, sizeof receiving / sizeof *receiving, FEED_FLAGS_RECEIVE}};
     size_t count = 0;

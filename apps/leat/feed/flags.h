@@ -18,6 +18,7 @@
 enum feed_flags_role {
     FEED_FLAGS_SEND = 1,    /* --ttl */
     FEED_FLAGS_RECEIVE = 2, /* --source, --busy-poll-us */
+    FEED_FLAGS_NAME = 4,    /* --session */
 };
 
 struct feed_flags {

@@ -53,6 +53,14 @@ int feed_run(const char *command, const struct feed_flags *flags, int (*main_fib
     return EXIT_FAILURE;
 }
 
+void feed_tell_listening(const char *command, const struct feed_flags *flags)
+{
+    char line[FEED_ERROR_SIZE];
+    snprintf(line, sizeof line, "listening to %s%s%s", flags->group, flags->group_b ? ", " : "",
+             flags->group_b ? flags->group_b : "");
+    options_complain(command, line);
+}
+
 static void await_signals(void *arg)
 {
     struct feed_watch *watch = arg;

@@ -15,6 +15,9 @@
 int feed_run(const char *command, const struct feed_flags *flags, int (*main_fiber)(void *arg),
              void *arg);
 
+/* A line on stderr, once sockets are there: from now on no packet is missed. */
+void feed_tell_listening(const char *command, const struct feed_flags *flags);
+
 /* In a fiber of feed_run: calls on_signal, in a fiber of `scope`, for each signal that comes, the
  * first one with a `count` of 1. 0 or -errno. */
 struct feed_watch {
