@@ -305,5 +305,7 @@ int sim_datagram_connect(struct sim *sim, struct sim_object *object, const struc
     object->peer_size = size;
     object->mailbox->is_connected = true;
     sim_datagram_autobind(sim, object);
+    if (sim_is_any(&object->local)) /* the address that it will send from is its own from now on */
+        sim_datagram_source(object, &object->local);
     return 0;
 }
