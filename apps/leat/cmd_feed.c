@@ -17,6 +17,8 @@ struct subcommand {
 static const struct subcommand subcommands[] = {
     {"publish", "sends messages as a sequenced stream, and what was lost again", feed_publish},
     {"subscribe", "puts the messages of a stream in sequence, without a gap", feed_subscribe},
+    {"replay", "sends a capture or a log again, at the times it came", feed_replay},
+    {"record", "keeps a stream, in a capture or a log", feed_record},
     {"stat", "shows how a stream is doing, live", feed_stat},
 };
 

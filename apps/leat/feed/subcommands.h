@@ -10,6 +10,8 @@ enum { EXIT_LOST = 3, EXIT_INTERRUPTED = 130 };
 
 int feed_publish(int argc, char **argv);
 int feed_subscribe(int argc, char **argv);
+int feed_replay(int argc, char **argv);
+int feed_record(int argc, char **argv);
 int feed_stat(int argc, char **argv);
 
 #endif
