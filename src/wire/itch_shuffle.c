@@ -283,19 +283,24 @@ WITH_SHUFFLES static inline uint32_t decode_one(const struct row *row, const uin
 WITH_SHUFFLES static size_t decode_run(struct itch_blocks *blocks,
                                        struct leat_itch_message *ret_messages, size_t count)
 {
-    const uint8_t *at = blocks->at, *const last = at + blocks->left - ROOM;
-    size_t done = 0;
+    DEBUG_ASSERT(blocks->left >= ROOM);
+    const uint8_t *const data = blocks->at;
+    const size_t last = blocks->left - ROOM;
+    size_t done = 0, at = 0;
     for (; done < count && at <= last; done++) {
         uint16_t size;
-        memcpy(&size, at, sizeof size);
+        memcpy(&size, data + at, sizeof size);
         size = be16toh(size);
-        const struct row *const row = row_of(at[ITCH_LENGTH_SIZE]);
+        /* From the length: the same size in the row would be known much later. */
+        const size_t message = at + ITCH_LENGTH_SIZE, next = message + size;
+        const struct row *const row = row_of(data[message]);
         if (size != row->size || size == 0 ||
-            decode_one(row, at + ITCH_LENGTH_SIZE, &ret_messages[done]) != 0)
+            decode_one(row, data + message, &ret_messages[done]) != 0)
             break;
-        at += ITCH_LENGTH_SIZE + size;
+        at = next;
     }
-    *blocks = (struct itch_blocks){(uint8_t *)at, (size_t)(last - at) + ROOM};
+    blocks->at += at;
+    blocks->left -= at;
     return done;
 }
 
@@ -351,18 +356,21 @@ WITH_SHUFFLES static inline uint32_t encode_one(const struct row *row,
 WITH_SHUFFLES static size_t encode_run(const struct leat_itch_message *messages, size_t count,
                                        struct itch_blocks *blocks)
 {
-    uint8_t *at = blocks->at, *const last = at + blocks->left - ROOM;
-    size_t done = 0;
+    DEBUG_ASSERT(blocks->left >= ROOM);
+    uint8_t *const data = blocks->at;
+    const size_t last = blocks->left - ROOM;
+    size_t done = 0, at = 0;
     for (; done < count && at <= last; done++) {
         const struct row *const row = row_of((uint8_t)messages[done].type);
         const uint8_t size = row->size;
-        if (size == 0 || encode_one(row, &messages[done], at + ITCH_LENGTH_SIZE) != 0)
+        if (size == 0 || encode_one(row, &messages[done], data + at + ITCH_LENGTH_SIZE) != 0)
             break;
-        at[0] = 0;
-        at[1] = size;
+        data[at] = 0;
+        data[at + 1] = size;
         at += ITCH_LENGTH_SIZE + size;
     }
-    *blocks = (struct itch_blocks){at, (size_t)(last - at) + ROOM};
+    blocks->at += at;
+    blocks->left -= at;
     return done;
 }
 
