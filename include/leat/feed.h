@@ -152,7 +152,8 @@ int leat_feed_publish_blocks(struct leat_feed_publisher *publisher, struct leat_
 /* What is in the log goes out now. Never waits. */
 void leat_feed_flush(struct leat_feed_publisher *publisher);
 
-/* In a fiber: until there is room to publish. 0, -ETIMEDOUT, -ECANCELED, -ENOSPC (after a try). */
+/* In a fiber: until there is room to publish. 0, -ETIMEDOUT, -ECANCELED; after a second or so of
+ * trying in vain -ENOSPC, or why else there is none: may be called again. */
 int leat_feed_publisher_wait(struct leat_feed_publisher *publisher, int64_t deadline_ns);
 /* In a fiber: until `sequence` and all before it are as safe as is_durable asks for. */
 int leat_feed_publisher_sync(struct leat_feed_publisher *publisher, uint64_t sequence,

@@ -87,12 +87,28 @@ static void push(struct leat_feed_publisher *publisher)
         publisher_wake_waiters(publisher);
 }
 
+static void arm_flush(struct leat_feed_publisher *publisher)
+{
+    publisher->flush_at_ns = publisher_now(publisher) + publisher->flush_ns;
+    if (publisher->mode == LEAT_FEED_ECONOMICAL)
+        loop_timer_start(publisher->loop, &publisher->flush_timer, publisher->flush_at_ns);
+}
+
 static void start_sync(struct leat_feed_publisher *publisher);
+
+/* The host lacks something for now. A disk that has failed is another matter: what it was given may
+ * be gone, and a later success would not bring it back. */
+static bool is_want(int error)
+{
+    return error == -EAGAIN || error == -EMFILE || error == -ENFILE || error == -ENOMEM;
+}
 
 static void on_synced(int error, void *user)
 {
     struct leat_feed_publisher *publisher = user;
     publisher->is_syncing = false;
+    if (is_want(error))
+        return arm_flush(publisher); /* soon */
     publisher->sync_error = error;
     if (!error) {
         publisher->sendable_sequence = publisher->syncing_sequence;
@@ -237,9 +253,7 @@ static inline void note_committed(struct leat_feed_publisher *publisher, uint64_
         return leat_feed_flush(publisher);
     if (first != publisher->first_unflushed)
         return;
-    publisher->flush_at_ns = publisher_now(publisher) + publisher->flush_ns;
-    if (publisher->mode == LEAT_FEED_ECONOMICAL)
-        loop_timer_start(publisher->loop, &publisher->flush_timer, publisher->flush_at_ns);
+    arm_flush(publisher);
 }
 
 uint64_t leat_feed_commit(struct leat_feed_publisher *publisher)
@@ -336,14 +350,20 @@ static int wait_for_change(struct leat_feed_publisher *publisher, int64_t deadli
     return error;
 }
 
+/* The log's next segment could not be made, and will be tried again. */
+static bool may_pass(const struct leat_feed_publisher *publisher, int error)
+{
+    return error != -EPIPE && publisher->sync_error == 0;
+}
+
 int leat_feed_publisher_wait(struct leat_feed_publisher *publisher, int64_t deadline_ns)
 {
     bool has_waited = false;
     for (;;) {
-        if (has_room(publisher->tail, 1))
+        if (has_room(publisher->tail, 1) && !publisher->sync_error)
             return 0;
         const int error = open_record(publisher, 1);
-        if (!error || (error != -EAGAIN && (error != -ENOSPC || has_waited)))
+        if (!error || !may_pass(publisher, error) || (error != -EAGAIN && has_waited))
             return error;
         if (backlog(publisher) <= publisher->backlog_max)
             feed_log_on_ready(publisher->log, on_log_ready, publisher);
