@@ -2,6 +2,8 @@
 """leat feed's two ends as processes, MoldUDP64 spelled out once more for those who judge them, and
 a network that drops what one likes."""
 
+import array
+import fcntl
 import os
 import pathlib
 import random
@@ -11,6 +13,7 @@ import signal
 import socket
 import struct
 import subprocess
+import termios
 import time
 
 from conftest import ENGINE, LEAT, ROOT, await_true
@@ -83,6 +86,13 @@ def free_port():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def waits_in_pipe(pipe, size=65536):
+    """Has the pipe so much for its reader? That is all it holds, unless somebody asked for more."""
+    count = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return count[0] >= size
 
 
 def listener(address="127.0.0.1", port=0):

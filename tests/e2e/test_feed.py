@@ -2,8 +2,11 @@
 """leat feed publish and subscribe, as processes, over real sockets: what comes out is what went in,
 byte for byte, whatever happens between."""
 
+import contextlib
 import json
 import os
+import pty
+import re
 import select
 import signal
 import socket
@@ -15,7 +18,7 @@ import time
 import pytest
 
 import feed_tools
-from conftest import run_leat
+from conftest import await_true, run_leat
 from feed_tools import (END_OF_SESSION, ITCH_DAY, Feeds, Network, framed, free_port, itch_day,
                         listener, make_messages, packet, parse, signal_packet, unframed)
 
@@ -147,6 +150,18 @@ def test_from_a_pipe_to_a_pipe(feeds, tmp_path):
     writer.finish()
 
 
+def test_from_a_fifo_whose_writer_comes_late(feeds, tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    line = one_address()
+    reader = feeds.subscribe("--group", line)
+    writer = feeds.publish("--session", SESSION, "--group", line, "--in", tmp_path / "fifo",
+                           "--linger", "2s")
+    with open(tmp_path / "fifo", "wb") as fifo:
+        fifo.write(framed(MESSAGES[:100]))
+    assert reader.wait() == framed(MESSAGES[:100])
+    writer.finish()
+
+
 def test_messages_come_while_the_pipe_is_open(feeds):
     line = one_address()
     reader = feeds.subscribe("--group", line)
@@ -210,6 +225,21 @@ def test_a_slow_reader_loses_nothing(feeds, tmp_path):
 
 
 # ---- How a publisher ends, and goes on --------------------------------------------------------
+
+def test_a_reader_who_stands_still_does_not_keep_it(feeds, tmp_path):
+    """More than all the buffers hold waits for a reader who takes nothing, when a signal comes."""
+    (tmp_path / "in").write_bytes(framed(make_messages(30000, size_max=1300)))
+    line, request = one_address(), one_address()
+    reader = feeds.subscribe("--group", line, "--request", request)
+    feeds.publish("--session", SESSION, "--group", line, "--in", tmp_path / "in", "--linger",
+                  "20s", listen=request)
+    await_true(lambda: feed_tools.waits_in_pipe(reader.process.stdout))
+    for _ in range(2):  # the second one: at once
+        time.sleep(0.1)
+        reader.signal(signal.SIGTERM)
+    reader.process.wait(5)
+    assert reader.process.returncode == 130
+
 
 def test_kill_and_resume_while_a_subscriber_waits(feeds, day, tmp_path):
     where, request = group(), one_address()
@@ -299,7 +329,7 @@ class Producer:
 
     def told(self, count):
         data = b""
-        while len(data) < 8 * count and (piece := self.socket.recv(65536)):
+        while len(data) < 8 * count and (piece := self.socket.recv(8 * count - len(data))):
             data += piece
         assert len(data) == 8 * count, (len(data), count)
         return list(struct.unpack(f">{count}Q", data))
@@ -486,15 +516,23 @@ def test_wrong_use_is_one_line(name):
     assert done.stdout == "" and done.stderr.count("\n") == 1 and complaint in done.stderr, done
 
 
-def test_a_full_disk(feeds, tmp_path):
-    """Nothing leaves that is not in the log; requests are answered, and it goes on with room."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", disk],
+@contextlib.contextmanager
+def small_disk(feeds, folder, size):
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder],
                              capture_output=True, check=False)
     if mounted.returncode != 0:
         pytest.skip("may not mount a small disk")
     try:
+        yield folder
+    finally:
+        feeds.close()
+        subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk(feeds, tmp_path):
+    """Nothing leaves that is not in the log; requests are answered, and it goes on with room."""
+    with small_disk(feeds, tmp_path / "disk", "3m") as disk:
         (disk / "ballast").write_bytes(bytes(1 << 20))
         data = framed(make_messages(4000, size_max=1000))
         (tmp_path / "in").write_bytes(data)
@@ -514,10 +552,31 @@ def test_a_full_disk(feeds, tmp_path):
         writer.finish()
         assert (tmp_path / "out").read_bytes() == data
         assert writer.stderr().count("is full") == 1
-    finally:
-        for feed in feeds.all:
-            feed.kill()
-        subprocess.run(["umount", disk], check=True)
+
+
+def test_a_full_disk_keeps_producers_waiting(feeds, tmp_path):
+    with small_disk(feeds, tmp_path / "disk", "4m") as disk:
+        (disk / "ballast").write_bytes(bytes(3 << 20))
+        writer = feeds.publish("--session", SESSION, "--group", one_address(), "--log",
+                               disk / "log", "--in", f"unix:{tmp_path / 'socket'}",
+                               "--segment-size", "256k", "--linger", "0", requests=False)
+        producer = Producer(tmp_path / "socket")
+        messages = make_messages(4000, size_max=1000)
+        sending = threading.Thread(target=producer.send, args=(messages,))
+        sending.start()
+        writer.await_stderr("is full: publishing waits")
+        producer.socket.settimeout(0.5)
+        told = []
+        with pytest.raises(TimeoutError):
+            while True:
+                told += producer.told(1)
+        assert 0 < len(told) < 4000
+        (disk / "ballast").unlink()
+        producer.socket.settimeout(20)
+        told += producer.told(4000 - len(told))
+        sending.join()
+        assert told == list(range(1, 4001))
+        writer.finish()
 
 
 def test_a_full_disk_under_the_output(feeds, day, tmp_path):
@@ -588,3 +647,21 @@ def test_stat_in_lines(feeds):
     endless = feeds.look("--group", *where)
     endless.signal(signal.SIGINT)
     endless.wait()
+
+
+@pytest.mark.mostly_on("epoll")
+def test_stat_on_a_terminal(feeds):
+    """A table, drawn over the last one."""
+    line = one_address()
+    ours, theirs = pty.openpty()
+    looker = feeds.look("--group", line, "--every", "100ms", stdout=theirs)
+    os.close(theirs)
+    text = b""
+    while text.count(b"kernel to here") < 3:
+        text += os.read(ours, 65536)
+    looker.signal(signal.SIGINT)
+    looker.wait()
+    os.close(ours)
+    tables = text.decode().split("\x1b[14A")
+    assert len(tables) >= 3 and all(table.count("\n") == 14 for table in tables[:2]), tables
+    assert re.search(r"session \(none heard yet\), \d+ s; the next message is ", tables[0])

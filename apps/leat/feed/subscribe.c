@@ -182,13 +182,15 @@ static void run_to_end(struct subscribe *subscribe)
 }
 
 /* The exit status, of how the run has ended and what became of the output. */
-static int status_of(const struct subscribe *subscribe, int output)
+static int status_of(const struct subscribe *subscribe, int output, bool is_interrupted)
 {
     char line[LINE_SIZE];
     const int result = subscribe->result;
+    if (is_interrupted && (output == -ETIMEDOUT || output == -ECANCELED))
+        return EXIT_INTERRUPTED; /* its reader would not take the rest */
     if (output == -EPIPE)
         return EXIT_FAILURE; /* its reader has seen enough: nothing to tell */
-    if (output && !(result == -ECANCELED && (output == -ETIMEDOUT || output == -ECANCELED))) {
+    if (output) {
         snprintf(line, sizeof line, "cannot write '%s': %s", subscribe->out,
                  leat_error_text(output));
         tell(line);
@@ -220,7 +222,7 @@ static int subscribe_all(struct subscribe *subscribe)
                                        watch.count > 0 ? leat_after_ms(GOODBYE_MS) : LEAT_FOREVER);
     leat_scope_fini(&helpers);
     tell_stats(subscribe);
-    return status_of(subscribe, output);
+    return status_of(subscribe, output, watch.count > 0);
 }
 
 static int run(void *arg)
