@@ -524,6 +524,155 @@ def check_ticker(program):
     assert wrong.returncode == 2 and wrong.stderr.count("\n") == 1, wrong
 
 
+# ---- feeds: MoldUDP64 by plain sockets on the other side
+
+
+def free_ports(count):
+    """UDP ports of the loopback address that nobody had a moment ago."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                   for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def mold_packet(session, sequence, messages, count=None):
+    head = struct.pack(">10sQH", session.ljust(10), sequence,
+                       len(messages) if count is None else count)
+    return head + b"".join(struct.pack(">H", len(message)) + message for message in messages)
+
+
+def read_packet(packet):
+    """The sequence of the first message, the messages, and whether it says that all is over."""
+    _, sequence, count = struct.unpack_from(">10sQH", packet)
+    messages, at = [], 20
+    for _ in range(count % 0xffff):
+        size, = struct.unpack_from(">H", packet, at)
+        messages.append(packet[at + 2:at + 2 + size])
+        at += 2 + size
+    assert at == len(packet) and packet[:10] == b"TRADES    "
+    return sequence, messages, count == 0xffff
+
+
+def hear_trades(line, heard, count):
+    """Until so many were heard, or the end of the session. None comes twice with other bytes."""
+    while len(heard) < count:
+        sequence, messages, is_end = read_packet(line.recv(1 << 16))
+        for number, message in enumerate(messages, sequence):
+            assert heard.setdefault(number, message) == message
+        if is_end:
+            return True
+    return False
+
+
+def check_trades(program):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line, \
+            tempfile.TemporaryDirectory() as folder:
+        line.settimeout(TIMEOUT_S)
+        line.bind(("127.0.0.1", 0))
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        here = "%s:%d" % line.getsockname()
+        port, = free_ports(1)
+        words = ("--log", f"{folder}/log", "--count", "1500", "--linger", "2", here,
+                 f"127.0.0.1:{port}")
+        heard = {}
+        with start(program, *words) as process:
+            assert process.stdout.readline() == "session TRADES, from trade 1 on\n"
+            assert not hear_trades(line, heard, 300)
+            process.kill()
+        with start(program, *words) as process:
+            first = int(process.stdout.readline().split()[4])
+            assert first > max(heard), "a sequence is used twice"
+            assert hear_trades(line, heard, 1501)
+            line.sendto(mold_packet(b"TRADES", 7, [], count=3), ("127.0.0.1", port))
+            while not (packet := line.recv(1 << 16))[10:18] == struct.pack(">Q", 7):
+                pass
+            assert read_packet(packet)[1] == [heard[number] for number in (7, 8, 9)]
+            assert process.wait(TIMEOUT_S) == 0
+        for number, message in heard.items():
+            kind, locate, _, _, order, side, shares, stock, price, match = struct.unpack(
+                ">cHH6sQcI8sIQ", message)
+            assert (kind, order, match) == (b"P", number, number), message
+            assert locate == 1 + number % 4 and side in b"BS" and 100 <= shares < 1000
+            assert stock in (b"LEAT    ", b"MILL    ", b"WEIR    ", b"SLUICE  ") and price
+    wrong = subprocess.run([program, "--count"], capture_output=True, text=True, check=False)
+    assert wrong.returncode == 2, wrong
+
+
+BOOK_MESSAGES = [struct.pack(layout, kind, locate, 0, bytes(6), *fields)
+                 for layout, kind, locate, *fields in (
+    (">cHH6sQcI8sI", b"A", 1, 1, b"B", 100, b"LEAT    ", 123400),
+    (">cHH6sQcI8sI4s", b"F", 1, 2, b"B", 200, b"LEAT    ", 123500, b"MILL"),
+    (">cHH6sQcI8sI", b"A", 1, 3, b"S", 300, b"LEAT    ", 124000),
+    (">cHH6sQcI8sI", b"A", 1, 4, b"S", 400, b"LEAT    ", 124100),
+    (">cHH6sQcI8sI", b"A", 9, 5, b"S", 7, b"WEIR    ", 2**32 - 1),
+    (">cHH6sQIQ", b"E", 1, 2, 50, 1),
+    (">cHH6sQIQcI", b"C", 1, 3, 300, 2, b"Y", 123900),
+    (">cHH6sQI", b"X", 1, 1, 10),
+    (">cHH6sQQII", b"U", 1, 4, 6, 500, 123900),
+    (">cHH6sQ", b"D", 1, 2),
+    (">cHH6sQ", b"D", 1, 99))]
+BOOK_END = """after 11 messages
+LEAT          1         90      12.3400 |      1        500      12.3900
+WEIR                                  - |      1          7  429496.7295
+unknown 1, duplicate 0, beyond 0, empty 0, malformed 0, refused 0
+"""
+
+
+def are_heard(ports):
+    """Somebody has bound them."""
+    with open("/proc/net/udp", encoding="ascii") as file:
+        bound = {int(line.split()[1].split(":")[1], 16) for line in file.readlines()[1:]}
+    return bound.issuperset(ports)
+
+
+def answer_requests(speaker, packets, process):
+    while process.poll() is None:
+        with contextlib.suppress(socket.timeout):
+            request, asker = speaker.recvfrom(1 << 16)
+            _, first, count = struct.unpack(">10sQH", request)
+            for packet in packets[first - 1:first - 1 + count]:
+                speaker.sendto(packet, asker)
+
+
+def check_book_on_lines(program):
+    """Two lines, each with holes; what neither has must be asked for, and comes."""
+    ports = free_ports(2)
+    lines = [word for port in ports for word in ("--line", f"127.0.0.1:{port}")]
+    packets = [mold_packet(b"BOOKS", number, [message])
+               for number, message in enumerate(BOOK_MESSAGES, 1)]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as speaker:
+        speaker.bind(("127.0.0.1", 0))
+        speaker.settimeout(0.05)
+        with start(program, *lines, "--request", "%s:%d" % speaker.getsockname()) as process:
+            eventually(lambda: are_heard(ports), "it does not listen")
+            for number, packet in enumerate(packets):
+                for line, port in enumerate(ports):
+                    if number != 4 and number % 3 != line:
+                        speaker.sendto(packet, ("127.0.0.1", port))
+            for port in ports:
+                speaker.sendto(mold_packet(b"BOOKS", len(packets) + 1, [], count=0xffff),
+                               ("127.0.0.1", port))
+            answer_requests(speaker, packets, process)
+            assert process.stdout.read() == BOOK_END
+            assert process.returncode == 0, process.returncode
+
+
+def check_book(program):
+    data = b"".join(struct.pack(">H", len(message)) + message for message in BOOK_MESSAGES)
+    for cut in (b"", b"\0", b"\0\x13D"):
+        done = subprocess.run([program, "-"], input=data + cut, capture_output=True, check=False)
+        assert done.stdout.decode() == BOOK_END, done
+        assert done.returncode == (1 if cut else 0) and done.stderr.count(b"\n") == len(cut[:1])
+    check_book_on_lines(program)
+    for words in ((), ("--depth", "0", "-"), ("--line", "127.0.0.1:1", "file")):
+        wrong = subprocess.run([program, *words], capture_output=True, text=True, check=False)
+        assert wrong.returncode == 2 and wrong.stderr.count("\n") == 1, wrong
+    missing = subprocess.run([program, "/nowhere"], capture_output=True, text=True, check=False)
+    assert missing.returncode == 1 and missing.stderr.count("\n") == 1, missing
+
+
 def main():
     name, program = sys.argv[-2:]
     globals()[f"check_{name}"](program)
