@@ -13,9 +13,9 @@
  * that a server sends for one, and a few such requests are under way, no more than can wait for
  * what is missing first. So who joins late gets ten million messages piece by piece, as fast as
  * they come. A piece that was answered in part is asked for again, as new: its tries begin again.
- * One that a later request overtook is asked for at once. When nothing at all is answered, what is given up at a time grows with what was given up
- * before, so that a server that has forgotten all of it, or is not there, is known to be in good
- * time.
+ * One that a later request overtook is asked for at once. When nothing at all is answered, what is
+ * given up at a time grows with what was given up before, so that a server that has forgotten all
+ * of it, or is not there, is known to be in good time.
  */
 #ifndef FEED_RECOVERY_H
 #define FEED_RECOVERY_H
