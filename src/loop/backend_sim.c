@@ -392,11 +392,19 @@ int sim_share(struct sim *sim, int fd)
     return sim_fd_open(sim, object);
 }
 
+bool sim_is_buried(const struct sim *sim, int fd)
+{
+    const unsigned slot = (unsigned)(fd - SIM_FD_BASE);
+    return fd >= SIM_FD_BASE && slot < sim->fds_used && sim->fds[slot] == sim->buried;
+}
+
 struct sim_object *sim_object(struct sim *sim, int fd, const char *call)
 {
     const unsigned slot = (unsigned)(fd - SIM_FD_BASE);
+    if (sim_is_buried(sim, fd))
+        return NULL;
     if (fd >= SIM_FD_BASE && slot < sim->fds_used && sim->fds[slot])
-        return sim->fds[slot] == sim->buried ? NULL : sim->fds[slot];
+        return sim->fds[slot];
     sim_fail(sim, "%s of descriptor %d, which is not open", call,
              fd >= SIM_FD_BASE ? fd - SIM_FD_BASE : fd);
     return NULL;
@@ -417,7 +425,7 @@ bool sim_fd_bury(struct sim *sim, int fd)
 {
     struct sim_object *object = sim->fds[fd - SIM_FD_BASE];
     ASSERT(object && object != sim->buried && object->open_count > 0);
-    sim_ops_end(sim, fd);
+    sim_ops_bury(sim, fd);
     sim->fds[fd - SIM_FD_BASE] = sim->buried;
     sim->fds_open--;
     return --object->open_count == 0;

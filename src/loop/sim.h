@@ -150,14 +150,14 @@ bool sim_content_equal(uint64_t content, uint64_t offset, const void *data, size
 
 /* ---- Processes that die ---------------------------------------------------------------------- */
 
-/* What is opened from now on belongs to this process; 0, as at first: to one that is never killed.
- * What is opened below a folder, mapped of a file or accepted on a socket belongs to whom that
- * does, whenever it is. */
+/* What is opened from now on, by whichever fiber, belongs to this process; 0, as at first: to one
+ * that is never killed. What is opened below a folder, mapped of a file or accepted on a socket
+ * belongs to whom that does, whenever it is. */
 void sim_set_process(struct sim *sim, unsigned process);
 /* kill -9: its descriptors are closed, its locks are free, and nothing that it does reaches the
- * world any more. Its ops end with -ECANCELED, each call on one of its descriptors is -EBADF, what
- * it writes to a mapping is seen by nobody else. So a test lets it go as it would let go of any
- * other: it closes and frees what it has, and that has no effect. */
+ * world any more. Its ops wait until they are cancelled, each call on one of its descriptors is
+ * -EBADF, what it writes to a mapping is seen by nobody else. So a test lets it go as it would let
+ * go of any other: it closes and frees what it has, and that has no effect. */
 void sim_kill(struct sim *sim, unsigned process);
 
 /* ---- Peers ----------------------------------------------------------------------------------- */

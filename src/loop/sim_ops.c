@@ -303,6 +303,15 @@ static void record_fill(struct sim_record *record, struct op *op)
     }
 }
 
+/* Its process was killed: nothing happens to it until it is cancelled. */
+static void bury(struct sim *sim, struct sim_record *record)
+{
+    record->object = sim->buried;
+    record->state = RECORD_WAITING;
+    list_remove(&record->node);
+    list_push_back(&sim->buried->waiting, &record->node);
+}
+
 void sim_ops_submit(struct sim *sim, struct op *op)
 {
     ASSERT(op->state == OP_BUSY && op->done != NULL);
@@ -316,6 +325,10 @@ void sim_ops_submit(struct sim *sim, struct op *op)
     else if (record->data)
         record->data_hash = sim_hash(record->data, record->size);
 
+    if (sim_is_buried(sim, op->fd)) {
+        bury(sim, record);
+        return;
+    }
     record->object = sim_object(sim, op->fd, sim_kind_name(op->kind));
     record->state = RECORD_COMING;
     if (!record->object) {
@@ -435,19 +448,19 @@ void sim_ops_check_close(struct sim *sim, int fd)
     }
 }
 
-void sim_ops_end(struct sim *sim, int fd)
+void sim_ops_bury(struct sim *sim, int fd)
 {
     for (uint32_t slot = 0; slot < sim->record_count; slot++) {
         struct sim_record *record = sim->records[slot];
         if (record->state == RECORD_FREE || record->fd != fd)
             continue;
-        record->is_decided = true;
-        record->result = -ECANCELED;
-        if (record->state == RECORD_READY)
-            continue;
-        list_remove(&record->node);
-        record->state = RECORD_READY;
-        sim_make_ready(sim, sim_token(record), NULL);
+        if (record->state == RECORD_READY) { /* on its way to be told: of nothing, then */
+            record->is_decided = true;
+            record->result = -ECANCELED;
+        } else {
+            record->is_decided = record->is_committed = false;
+            bury(sim, record);
+        }
     }
 }
 

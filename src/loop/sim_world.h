@@ -231,8 +231,9 @@ int sim_fd_open(struct sim *sim, struct sim_object *object); /* the descriptor, 
 struct sim_object *sim_object(struct sim *sim, int fd, const char *call);
 /* Was it the object's last? */
 bool sim_fd_close(struct sim *sim, struct sim_object *object, int fd);
-/* Taken away from its process: it is -EBADF from now on, and its ops end. Was it the last? */
+/* Taken away from its process: it is -EBADF from now on. Was it the object's last? */
 bool sim_fd_bury(struct sim *sim, int fd);
+bool sim_is_buried(const struct sim *sim, int fd);
 
 /* ---- sim_ops.c ------------------------------------------------------------------------------- */
 
@@ -244,8 +245,8 @@ void sim_ops_deliver(struct sim *sim, uint64_t token);
 /* Every BUSY op is what it was. */
 void sim_ops_check(struct sim *sim);
 void sim_ops_check_close(struct sim *sim, int fd);
-/* Those of the descriptor are cancelled. */
-void sim_ops_end(struct sim *sim, int fd);
+/* Those of the descriptor wait from now on until they are cancelled. */
+void sim_ops_bury(struct sim *sim, int fd);
 /* What waits, in words. */
 void sim_ops_list(struct sim *sim, char *text, size_t size);
 /* Something may have changed for the ops that wait on the object. */
