@@ -208,7 +208,7 @@ static int open_now(void *arg)
     int error = fstat(fd, &status) == 0 ? 0 : -errno;
     opening->is_folder = !error && S_ISDIR(status.st_mode);
     if (!error && !opening->is_folder && !S_ISREG(status.st_mode))
-        error = -ESPIPE;
+        error = -EINVAL;
     if (error || opening->is_folder)
         close(fd);
     else
@@ -227,7 +227,7 @@ int source_open(const char *path, struct source **ret_source, char *ret_reason, 
         return source_log_open(path, ret_source, ret_reason, reason_size);
     if (!error)
         error = source_capture_open(result, ret_source);
-    if (error == -ESPIPE)
+    if (error == -EINVAL)
         snprintf(ret_reason, reason_size, "'%s' is neither a file nor a folder", path);
     else if (error)
         snprintf(ret_reason, reason_size, "cannot read '%s': %s", path, leat_error_text(error));
