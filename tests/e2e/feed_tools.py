@@ -88,11 +88,15 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def waits_in_pipe(pipe, size=65536):
-    """Has the pipe so much for its reader? That is all it holds, unless somebody asked for more."""
-    count = array.array("i", [0])
-    fcntl.ioctl(pipe, termios.FIONREAD, count)
-    return count[0] >= size
+def is_stuck(pipe, seconds=0.3):
+    """Is there something in the pipe, and no more of it after a while? Then it is full."""
+    def waiting():
+        count = array.array("i", [0])
+        fcntl.ioctl(pipe, termios.FIONREAD, count)
+        return count[0]
+    before = waiting()
+    time.sleep(seconds)
+    return before > 0 and waiting() == before
 
 
 def listener(address="127.0.0.1", port=0):

@@ -233,7 +233,7 @@ def test_a_reader_who_stands_still_does_not_keep_it(feeds, tmp_path):
     reader = feeds.subscribe("--group", line, "--request", request)
     feeds.publish("--session", SESSION, "--group", line, "--in", tmp_path / "in", "--linger",
                   "20s", listen=request)
-    await_true(lambda: feed_tools.waits_in_pipe(reader.process.stdout))
+    await_true(lambda: feed_tools.is_stuck(reader.process.stdout))
     for _ in range(2):  # the second one: at once
         time.sleep(0.1)
         reader.signal(signal.SIGTERM)
@@ -258,6 +258,28 @@ def test_kill_and_resume_while_a_subscriber_waits(feeds, day, tmp_path):
     reader.wait()
     last.finish()
     assert (tmp_path / "out").read_bytes() == DAY
+
+
+def test_what_the_log_has_of_a_file_is_skipped(feeds, tmp_path):
+    """More of it than is read at a time; it does not matter how it came there."""
+    messages = make_messages(40000)
+    line, request = one_address(), one_address()
+    flags = ["--session", SESSION, "--group", line, "--log", tmp_path / "log"]
+    reader = feeds.subscribe("--group", line, "--request", request)
+    writer = feeds.publish(*flags, "--in", "-", "--rate", "200k", listen=request,
+                           stdin=subprocess.PIPE)
+    first = framed(messages[:30000])
+    writer.process.stdin.write(first)
+    writer.process.stdin.flush()
+    got = b""
+    while len(got) < len(first):
+        got += os.read(reader.process.stdout.fileno(), 1 << 20)
+    writer.kill()
+    (tmp_path / "in").write_bytes(framed(messages))
+    rest = feeds.publish(*flags, "--in", tmp_path / "in", "--rate", "200k", begins=30001,
+                         listen=request)
+    assert got + reader.wait() == framed(messages)
+    rest.finish()
 
 
 def test_a_session_that_ended_is_there_for_those_who_ask(feeds, day, tmp_path):
