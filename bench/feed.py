@@ -1,0 +1,77 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Feeds of market data, measured on this machine against their targets.
+
+    bench/feed.py rtt|flood|recovery|log [--rounds N] [--log disk|tmpfs] [--json FILE] [--quick] …
+
+bench/README.md says what is measured. Exit status: 0 every target met (with --quick: it ran), 1 one
+was missed, 2 something is broken, 77 this host can not run it.
+"""
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+from lab import feed_flood, feed_log, feed_recovery, feed_rtt, laboratory
+
+ROOT = Path(__file__).resolve().parent.parent
+# name: (run, rounds in full, where the log is, what it is)
+EXPERIMENTS = {
+    "rtt": (feed_rtt.run, 5, "disk", "there and back, both sides spinning"),
+    "flood": (feed_flood.run, 5, "tmpfs", "messages a second from core to core"),
+    "recovery": (feed_recovery.run, 3, "disk", "a tenth lost on each line"),
+    "log": (feed_log.run, 5, "disk", "what the log costs at 5 million messages/s"),
+}
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(prog="feed.py", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="experiment", required=True, metavar="EXPERIMENT")
+    for name, (_, rounds, log, what) in EXPERIMENTS.items():
+        command = commands.add_parser(name, help=what, description=what)
+        command.add_argument("--rounds", type=int, help=f"default {rounds}")
+        command.add_argument("--log", choices=["disk", "tmpfs"], default=log,
+                             help="beside the build, or in memory; default %(default)s")
+        command.add_argument("--quick", action="store_true",
+                             help="a few seconds, as a test that it works; judges nothing")
+        command.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+        command.add_argument("--build", type=Path, default=ROOT / "build", metavar="DIR")
+    options = parser.parse_args()
+    if options.rounds is None:
+        options.rounds = 1 if options.quick else EXPERIMENTS[options.experiment][1]
+    if options.rounds < 1:
+        parser.error("--rounds: want 1 or more")
+    return options
+
+
+def run(options):
+    if not (options.build / "bench" / "feed_flood").exists():
+        raise laboratory.Fault(f"{options.build}/bench: not built (make build)")
+    with laboratory.Laboratory(options.build) as lab:
+        started = time.time()
+        facts = laboratory.host_facts(lab)
+        lab.say(f"{options.experiment}: {options.rounds} rounds, kernel {facts['kernel']}, cores "
+                f"{lab.server_core} and {lab.client_core}, load {facts['load_average']:.1f} before")
+        results = EXPERIMENTS[options.experiment][0](lab, options)
+    met = all(result["met"] for result in results)
+    if options.json:
+        options.json.write_text(json.dumps(
+            {"experiment": options.experiment, "command": sys.argv, "host": facts,
+             "started": started, "took_s": time.time() - started, "quick": options.quick,
+             "rounds": options.rounds, "log": options.log, "results": results, "met": met},
+            indent=1) + "\n")
+    if options.quick:
+        print("quick: it works; figures this short judge nothing")
+        return 0
+    print("all targets met" if met else "a target was NOT MET")
+    return 0 if met else 1
+
+
+def main():
+    return laboratory.exit_status("feed.py", run, parse_arguments())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+"""Messages of 32 bytes a second from one core to another, none lost, in sequence, in full packets:
+leat against bare UDP_SEGMENT to UDP_GRO with packets of the same size. The log is in memory of the
+process, or in segments on tmpfs that are allocated once and then used again and again."""
+from . import feed_room, laboratory, paired
+
+MESSAGES, MESSAGES_QUICK = 60_000_000, 1_000_000
+SEGMENTS = 4
+TARGET = 0.40
+
+
+def measure(lab, side, messages):
+    words = ["-n", messages]
+    if side == "bare":
+        return feed_room.play(lab, "feed_flood", *words, "bare")
+    if side == "memory":
+        return feed_room.play(lab, "feed_flood", *words, "leat")
+    with feed_room.folder(lab, side) as path:
+        return feed_room.play(lab, "feed_flood", *words, "-l", path, "-k", SEGMENTS, "leat")
+
+
+def check(figures, messages):
+    """In sequence, whole, and each byte right; or the figures are of nothing."""
+    for one in figures:
+        if one["wrong"] or one["messages"] < messages:
+            raise laboratory.Fault(f"feed_flood: {one['messages']} of {messages} messages came, "
+                                   f"{one['wrong']} of them wrong")
+
+
+def run(lab, options):
+    messages = MESSAGES_QUICK if options.quick else MESSAGES
+    sides = [("bare", "bare"), (options.log, options.log), ("memory", "memory")]
+    figures = paired.interleave(lab, sides, lambda side: measure(lab, side, messages),
+                                options.rounds)
+    lab.say(f"{messages / 1e6:g} M messages a round; \"{options.log}\": the log is there")
+    for one in figures.values():
+        for round_ in one:
+            round_["million_per_s"] = round_["messages_per_s"] / 1e6
+    paired.table(lab, figures, [("million messages/s", "million_per_s", ".1f"),
+                                ("publisher's CPU, s", "cpu_s", ".2f"),
+                                ("recovered", "recovered", ".0f"),
+                                ("waits for the log", "log_waits", ".0f")])
+    results = []
+    for name, _ in sides[1:]:
+        check(figures[name], messages)
+        result = feed_room.judge(paired.ratios(figures, name, "bare", "messages_per_s"),
+                                 at_least=TARGET)
+        feed_room.tell(lab, f"{name} / bare of the same round", result)
+        results.append({"title": f"messages/s, log {name} / bare", "figures": figures,
+                        "result": result, "met": result["met"]})
+    return results
