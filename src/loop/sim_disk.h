@@ -89,6 +89,5 @@ void sim_node_fini(struct sim_node *node);
 /* What the process has mapped is its own from now on: nothing that it writes gets out. */
 void sim_mappings_detach(struct sim *sim, unsigned process);
 void sim_mappings_fini(struct sim *sim);
-void sim_memory_sys(struct backend_sys *sys);
 
 #endif

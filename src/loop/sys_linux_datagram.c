@@ -160,21 +160,29 @@ static void take_in(struct backend_datagram *datagram, struct msghdr *message, s
         take_control(datagram, header);
 }
 
+/* Who spins asks for one at a time, most often in vain. */
+static int receive_one(int fd, struct backend_datagram *datagram)
+{
+    struct msghdr message;
+    union receive_control control;
+    fill_in(&message, datagram, &control);
+    const ssize_t size = TEMP_FAILURE_RETRY(recvmsg(fd, &message, MSG_DONTWAIT));
+    if (size < 0)
+        return -errno;
+    take_in(datagram, &message, (size_t)size);
+    return 1;
+}
+
 int sys_linux_receive_datagrams(const struct backend_sys *sys, int fd,
                                 struct backend_datagram *datagrams, unsigned count)
 {
     ASSERT(count > 0 && count <= BACKEND_DATAGRAMS_MAX);
+    if (count == 1)
+        return receive_one(fd, datagrams);
     struct mmsghdr messages[BACKEND_DATAGRAMS_MAX];
     union receive_control controls[BACKEND_DATAGRAMS_MAX];
     for (unsigned index = 0; index < count; index++)
         fill_in(&messages[index].msg_hdr, &datagrams[index], &controls[index]);
-    if (count == 1) {
-        const ssize_t size = TEMP_FAILURE_RETRY(recvmsg(fd, &messages->msg_hdr, MSG_DONTWAIT));
-        if (size < 0)
-            return -errno;
-        take_in(datagrams, &messages->msg_hdr, (size_t)size);
-        return 1;
-    }
     const int received = TEMP_FAILURE_RETRY(recvmmsg(fd, messages, count, MSG_DONTWAIT, NULL));
     if (received < 0)
         return -errno;
