@@ -95,6 +95,7 @@ static void nobody_there_body(enum leat_engine engine)
     for (unsigned number = 0; number < 50; number++)
         send_number(from, number, 100);
     assert_in_range(stats_of(from).lost, 1, 50);
+    assert_int_equal(stats_of(from).sent, 50);
     send_number(asker, 0, 20);
     assert_silence(asker);
     assert_false(is_readable(asker));
@@ -425,12 +426,8 @@ static void stamps_body(enum leat_engine engine)
         for (unsigned index = 0; index < received; index++)
             if (frames[index].stamp_ns != 0)
                 assert_in_range(frames[index].stamp_ns, begin_ns, wall_ns());
-        if (number == 20) {
-            static const uint8_t vast[UINT16_MAX];
-            const struct feed_frame refused = {.data = vast, .size = UINT16_MAX};
-            send_all(from, &refused, 1);
-            assert_int_equal(stats_of(from).lost, 1);
-        }
+        if (number == 20) /* the next burst is refused after the kernel has counted it */
+            set_option(from, SOL_SOCKET, SO_NO_CHECK, 1);
         free(burst.data);
         assert_true(clock_ms() < until_ms);
     }
