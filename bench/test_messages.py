@@ -51,6 +51,13 @@ def read_itch(message):
             match, locate, tracking)
 
 
+def read_block(message):
+    """MoldUDP64's framing: a length, and then so many bytes."""
+    (size,) = struct.unpack_from(">H", message)
+    assert size == len(message) - 2
+    return read_itch(message[2:])
+
+
 def read_copy(message):
     timestamp_ns, order, match, shares, price, locate, tracking, side, symbol = struct.unpack(
         "@QQQIIHHc9s2x", message)
@@ -121,6 +128,7 @@ def each(read):
 READERS = {
     "copy": each(read_copy),
     "itch": each(read_itch),
+    "leat-itch": each(read_block),
     "protobuf-c": read_protobuf,
     "protobuf-c-pool": read_protobuf,
     "msgpack": each(read_array),
@@ -165,12 +173,23 @@ def test_shape(report):
             assert row["reason"].endswith(" not installed when this was built")
 
 
+def test_mixed():
+    """leat's ITCH, of mixed types: adds and deletes, of 36 and 19 bytes, are most of them."""
+    report = json.loads(run("--mixed", "--quick"))
+    assert set(report) == {"what", "bytes", "rounds"} and "mixed" in report["what"]
+    assert 28 < report["bytes"] < 33 and len(report["rounds"]) == 2
+    for figures in report["rounds"]:
+        assert set(figures) == {"encode_ns", "decode_ns"}
+        assert all(0 < value < 1e6 for value in figures.values()), figures
+
+
 def test_the_limit_is_the_limit(report):
     """Fixed fields cost a fraction of any text: that holds on any machine, however busy."""
     total = {row["name"]: min(figures["encode_ns"] + figures["decode_ns"]
                               for figures in row["rounds"])
              for row in report["rows"] if row["rounds"]}
     assert total["itch"] * 10 < total["json-reuse"], total
+    assert total["leat-itch"] * 10 < total["json-reuse"], total
 
 
 def test_flags():
@@ -189,6 +208,7 @@ def main():
     test_shape(report)
     test_the_limit_is_the_limit(report)
     test_flags()
+    test_mixed()
     for row in report["rows"]:
         if row["status"] != "ok":
             print(f"{row['name']}: not built: {row['reason']}")

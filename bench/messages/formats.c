@@ -9,6 +9,8 @@
  */
 #include "messages.h"
 
+#include "leat/version.h"
+
 #ifdef WITH_PROTOBUF_C
 #define PROTOBUF(function) function
 #else
@@ -26,6 +28,9 @@ const struct format formats[] = {
      copy_encode, copy_decode, NULL, NULL},
     {"itch", "ITCH by hand", "the limit: the exchange's own layout, fixed and big-endian",
      itch_encode, itch_decode, itch_version, NULL},
+    {"leat-itch", "leat: ITCH",
+     "as in docs/itch.md: its own structs, in batches of 64, a length before each message",
+     blocks_encode, blocks_decode, leat_version, NULL, blocks_encode_pass, blocks_decode_pass},
     {"protobuf-c", "protobuf-c", "as in its manual: get_packed_size, pack; unpack with malloc",
      PROTOBUF(protobuf_encode), PROTOBUF(protobuf_decode), PROTOBUF(protobuf_version),
      "libprotobuf-c-dev or protobuf-c-compiler"},

@@ -44,6 +44,11 @@ struct format {
     int (*decode)(const uint8_t *message, size_t size, struct trade *ret_trade);
     const char *(*version)(void); /* NULL: there is none */
     const char *package;          /* of Debian; NULL: nothing is needed */
+    /* What is timed in place of the first two, of a library that works on many messages at once,
+     * out of and into structs of its own: one pass over the trades that are timed. The bytes that
+     * were written; whether all was decoded and, when it is checked, is right. Else NULL. */
+    size_t (*encode_pass)(uint8_t *buffer, size_t size);
+    bool (*decode_pass)(const uint8_t *messages, size_t size, bool is_checked);
 };
 
 extern const struct format formats[];
@@ -53,6 +58,14 @@ extern const size_t formats_count;
 extern struct trade trades[TRADES + EDGES];
 void trades_fill(void);
 bool trade_equal(const struct trade *a, const struct trade *b);
+
+/* Below `limit`, which is more than 0. */
+uint32_t random_below(uint64_t *state, uint32_t limit);
+
+/* Messages of many types in the place of trades: how many there are; and as the passes above. */
+size_t mixed_fill(void);
+size_t mixed_encode_pass(uint8_t *buffer, size_t size);
+bool mixed_decode_pass(const uint8_t *messages, size_t size, bool is_checked);
 
 /* Depends on every field. */
 static inline uint64_t trade_checksum(const struct trade *trade)
@@ -100,6 +113,10 @@ int copy_decode(const uint8_t *message, size_t size, struct trade *ret_trade);
 int itch_encode(const struct trade *trade, uint8_t *buffer, size_t size);
 int itch_decode(const uint8_t *message, size_t size, struct trade *ret_trade);
 const char *itch_version(void);
+int blocks_encode(const struct trade *trade, uint8_t *buffer, size_t size);
+int blocks_decode(const uint8_t *message, size_t size, struct trade *ret_trade);
+size_t blocks_encode_pass(uint8_t *buffer, size_t size);
+bool blocks_decode_pass(const uint8_t *messages, size_t size, bool is_checked);
 int protobuf_encode(const struct trade *trade, uint8_t *buffer, size_t size);
 int protobuf_decode(const uint8_t *message, size_t size, struct trade *ret_trade);
 int protobuf_pool_encode(const struct trade *trade, uint8_t *buffer, size_t size);

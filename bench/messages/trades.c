@@ -20,7 +20,7 @@ static uint64_t next_random(uint64_t *state)
     return x ^ (x >> 31);
 }
 
-static uint32_t random_below(uint64_t *state, uint32_t limit)
+uint32_t random_below(uint64_t *state, uint32_t limit)
 {
     assert(limit > 0);
     return (uint32_t)(((next_random(state) >> 32) * limit) >> 32);
