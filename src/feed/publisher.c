@@ -217,8 +217,9 @@ static int open_record(struct leat_feed_publisher *publisher, size_t size)
         leave(publisher);
         return -EAGAIN;
     }
-    const int error =
-        feed_log_begin(publisher->log, publisher->loop->sys->wall_ns(publisher->loop->sys));
+    const int64_t wall_ns =
+        publisher->handed_ns ? publisher->handed_ns : publisher_wall_ns(publisher);
+    const int error = feed_log_begin(publisher->log, wall_ns);
     if (error) {
         leat_feed_flush(publisher); /* what waits for company waits in vain */
         publisher->stats.log_waits++;
@@ -261,7 +262,6 @@ uint64_t leat_feed_commit(struct leat_feed_publisher *publisher)
     ASSERT(publisher->reserved > 0);
     const uint64_t sequence = feed_log_commit(publisher->tail, publisher->reserved);
     publisher->reserved = 0;
-    publisher->stats.messages++;
     note_committed(publisher, sequence);
     return sequence;
 }
@@ -295,35 +295,45 @@ static size_t fitting(const struct leat_feed_publisher *publisher, struct leat_s
     return mold_blocks_check(blocks, count_max, ret_size);
 }
 
+/* The messages at the front of `blocks` that a record takes. How many, or an error. */
+static int publish_run(struct leat_feed_publisher *publisher, struct leat_slice blocks,
+                       size_t *ret_size)
+{
+    struct feed_log_tail *tail = publisher->tail;
+    const size_t next = (size_t)(uint8_t)blocks.data[0] << 8 | (uint8_t)blocks.data[1];
+    if (next == 0 || next + 2 > blocks.size) /* its caller has not checked it */
+        return -EINVAL;
+    if (!has_room(tail, next)) {
+        const int error = open_record(publisher, next);
+        if (error)
+            return error;
+    }
+    const size_t count = fitting(publisher, blocks, ret_size);
+    ASSERT(count > 0);
+    memcpy(tail->at, blocks.data, *ret_size);
+    note_committed(publisher, feed_log_commit_blocks(tail, *ret_size, (unsigned)count));
+    return (int)count;
+}
+
 int leat_feed_publish_blocks(struct leat_feed_publisher *publisher, struct leat_slice blocks,
                              size_t *ret_size)
 {
-    struct feed_log_tail *tail = publisher->tail;
-    size_t done = 0, count = 0;
+    size_t done = 0, size = 0;
+    int count = 0, result = 0;
+    publisher->handed_ns = publisher_wall_ns(publisher); /* all of them, now */
     while (blocks.size - done >= 2 && count < INT32_MAX - MOLD_COUNT_MAX) {
         const struct leat_slice rest = {blocks.data + done, blocks.size - done};
-        const size_t next = (size_t)(uint8_t)rest.data[0] << 8 | (uint8_t)rest.data[1];
-        if (next == 0 || next + 2 > rest.size) /* its caller has not checked it */
-            return count > 0 ? (int)count : -EINVAL;
-        if (!has_room(tail, next)) {
-            const int error = open_record(publisher, next);
-            if (error && count == 0)
-                return error;
-            if (error)
-                break;
-        }
-        size_t size;
-        const size_t fit = fitting(publisher, rest, &size);
-        ASSERT(fit > 0);
-        memcpy(tail->at, rest.data, size);
-        const uint64_t first = feed_log_commit_blocks(tail, size, (unsigned)fit);
-        publisher->stats.messages += fit;
+        result = publish_run(publisher, rest, &size);
+        if (result < 0)
+            break;
         done += size;
-        count += fit;
-        note_committed(publisher, first);
+        count += result;
     }
+    publisher->handed_ns = 0;
+    if (result < 0 && count == 0)
+        return result;
     *ret_size = done;
-    return (int)count;
+    return count;
 }
 
 size_t leat_feed_blocks_check(struct leat_slice blocks, size_t *ret_size)
@@ -436,6 +446,7 @@ void leat_feed_publisher_stats(const struct leat_feed_publisher *publisher,
 {
     *ret_stats = publisher->stats;
     ret_stats->next_sequence = publisher->tail->next_sequence;
+    ret_stats->messages = publisher->tail->next_sequence - publisher->first_sequence;
     ret_stats->is_ended = publisher->state == PUBLISHER_ENDED;
     for (unsigned i = 0; i < publisher->outlet_count; i++) {
         struct feed_transport *transport = publisher->outlets[i].transport;

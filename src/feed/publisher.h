@@ -44,6 +44,8 @@ struct leat_feed_publisher {
     int64_t flush_ns, heartbeat_ns;
 
     size_t reserved;          /* of the message that is being written */
+    int64_t handed_ns;        /* of those that are being published together, the wall clock; or 0 */
+    uint64_t first_sequence;  /* that was published here */
     uint64_t closed_sequence; /* see above */
     uint64_t sendable_sequence, syncing_sequence;
     uint64_t first_unflushed;          /* sequence; next_sequence: everything has left */
@@ -65,6 +67,11 @@ struct leat_feed_publisher {
 static inline int64_t publisher_now(const struct leat_feed_publisher *publisher)
 {
     return publisher->loop->ops->now_ns(publisher->loop->backend);
+}
+
+static inline int64_t publisher_wall_ns(const struct leat_feed_publisher *publisher)
+{
+    return publisher->loop->sys->wall_ns(publisher->loop->sys);
 }
 
 /* Something has changed. */

@@ -91,6 +91,7 @@ static int set_up_log(struct leat_feed_publisher *publisher,
         return error;
     publisher->log = opening.log;
     publisher->tail = feed_log_tail(opening.log);
+    publisher->first_sequence = publisher->tail->next_sequence;
     publisher->closed_sequence = publisher->tail->next_sequence;
     publisher->sendable_sequence = publisher->closed_sequence;
     publisher->first_unflushed = publisher->closed_sequence;
