@@ -131,7 +131,7 @@ static void run_sync(struct offload_job *job, const struct backend_sys *sys)
     struct feed_log_sync *sync = &log->sync;
     sync->job_error = 0;
     for (unsigned i = 0; !sync->job_error && i < sync->count; i++)
-        sync->job_error = feed_segment_sync(log, sys, sync->segments[i]);
+        sync->job_error = feed_segment_sync(log, sys, sync->segments[i], &sync->is_lost);
 }
 
 static void submit_again(struct task *task);
@@ -184,8 +184,8 @@ static void sync_done(struct offload_job *job)
     for (unsigned i = 0; i < sync->count; i++)
         atomic_fetch_sub_explicit(&sync->segments[i]->holders, 1, memory_order_release);
     if (sync->job_error) {
-        sync->error = sync->job_error;
-        return end_sync(log, sync->error);
+        sync->error = sync->is_lost ? sync->job_error : 0;
+        return end_sync(log, sync->job_error);
     }
     sync->synced_sequence = sync->upto;
     feed_word_store(&feed_segment_header(tail_segment(log))->synced_sequence, sync->upto);

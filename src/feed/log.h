@@ -55,8 +55,10 @@ struct feed_log_options {
      * One more is being made ready; and up to 8 more are made while readers hold the oldest. */
     unsigned segments_kept;
     size_t packet_size; /* the longest packet that will be written */
-    bool is_durable;    /* noted in the segments: what -ESTALE depends on */
-    bool is_read_only;  /* of any session, nothing is locked or written: for replay */
+    /* Noted in the segments: what -ESTALE depends on. Without feed_log_sync now and then the log
+     * waits: what was not synced is not recycled. */
+    bool is_durable;
+    bool is_read_only; /* of any session, nothing is locked or written: for replay */
 };
 
 /* The open record, for the inline half of appending. `at` is NULL while none is open. */
@@ -144,8 +146,8 @@ void feed_log_end(struct feed_log *log);
 bool feed_log_is_ended(const struct feed_log *log);
 
 /* What was closed before the call is on the disk when `done` is called on the loop, with 0 or
- * -errno; one at a time. Memory: within the call. What could not be written once is lost: from then
- * on the same error is returned, and `done` is not called. */
+ * -errno; one at a time. Memory: within the call. What could not be written is lost: from then on
+ * the same error is returned, and `done` is not called; other errors (-EMFILE) may pass. */
 int feed_log_sync(struct feed_log *log, void (*done)(int error, void *user), void *user);
 
 /* ---- Reading --------------------------------------------------------------------------------- */

@@ -77,12 +77,20 @@ static void done(struct offload_job *job)
     tell(next);
 }
 
+/* A durable log keeps what is on the disk until there is something newer on it: after a power cut
+ * nobody could say otherwise how far it went. */
+static bool is_needed(const struct feed_log *log)
+{
+    return log->is_durable && log->directory_fd >= 0 &&
+           log->segments[1]->first_sequence >= log->sync.synced_sequence;
+}
+
 /* The oldest, when there are more than shall be kept, and nobody reads it. */
 static struct feed_segment *take_oldest(struct feed_log *log)
 {
     ASSERT(log->count > 0);
     struct feed_segment *oldest = log->segments[0];
-    if (log->segments_kept == 0 || log->count <= log->segments_kept ||
+    if (log->segments_kept == 0 || log->count <= log->segments_kept || is_needed(log) ||
         atomic_load_explicit(&oldest->holders, memory_order_acquire) > 0)
         return NULL;
     memmove(log->segments, log->segments + 1, --log->count * sizeof log->segments[0]);

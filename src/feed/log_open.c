@@ -34,6 +34,7 @@ struct opening {
     size_t count, capacity;
     bool has_failed; /* no memory */
     bool is_same_boot;
+    bool is_cut; /* segments that were begun are not the log's */
     uint64_t synced_sequence;
 };
 
@@ -107,16 +108,38 @@ static int list_files(struct opening *opening)
     return 0;
 }
 
-/* The kernel's name of this boot, as a number. 0: there is none. */
-static uint64_t read_boot(const struct backend_sys *sys)
+/* How many bytes there were, `size` if there are so many; or -errno. */
+static ssize_t read_whole(const struct backend_sys *sys, int fd, void *data, size_t size,
+                          uint64_t offset)
 {
+    size_t done = 0;
+    while (done < size) {
+        const ssize_t more = sys->read(sys, fd, (uint8_t *)data + done, size - done, offset + done);
+        if (more < 0)
+            return more;
+        if (more == 0)
+            break;
+        done += (size_t)more;
+    }
+    return (ssize_t)done;
+}
+
+/* The kernel's name of this boot, as a number; 0: it has none. That it cannot be read for now is an
+ * error: what was written in this boot would be taken for another's. */
+static int read_boot(struct opening *opening)
+{
+    const struct backend_sys *sys = opening->sys;
     char text[64];
     uint64_t boot = 0;
     const int fd = sys->open(sys, -1, "/proc/sys/kernel/random/boot_id", BACKEND_OPEN_FILE);
-    if (fd < 0)
+    if (fd == -ENOENT)
         return 0;
-    const ssize_t size = sys->read(sys, fd, text, sizeof text, 0);
+    if (fd < 0)
+        return fd;
+    const ssize_t size = read_whole(sys, fd, text, sizeof text, 0);
     sys->close(sys, fd);
+    if (size < 0)
+        return (int)size;
     for (ssize_t i = 0; i < size; i++) {
         const char digit = text[i];
         if (digit >= '0' && digit <= '9')
@@ -124,7 +147,8 @@ static uint64_t read_boot(const struct backend_sys *sys)
         else if (digit >= 'a' && digit <= 'f')
             boot = (boot << 4 | boot >> 60) ^ (uint64_t)(digit - 'a' + 10);
     }
-    return boot;
+    opening->log->boot = boot;
+    return 0;
 }
 
 /* ---- What they are --------------------------------------------------------------------------- */
@@ -153,19 +177,20 @@ static int map_segment(struct opening *opening, int fd, const struct feed_log_he
     return 0;
 }
 
-/* Prepared, and not begun; or the oldest, emptied to be prepared. On the same boot nothing was ever
- * written to it. */
+/* Prepared, and not begun: on the same boot nothing was ever written to it. Or it was the oldest,
+ * and is on its way to another life. */
 static int check_unbegun(struct opening *opening, const struct found *found, int fd,
                          const struct feed_log_header *header)
 {
     uint64_t word = 0;
-    const bool is_whole = feed_log_header_is_whole(header);
-    const bool may_be_oldest = found == opening->found && opening->count > 2;
-    if (!is_whole && !may_be_oldest)
+    if (found == opening->found && opening->count > FEED_LOG_KEPT_MIN)
+        return 0;
+    if (!feed_log_header_is_whole(header))
         return refuse_file(opening, found->name, -EBADMSG, "is no segment of a log, or damaged");
-    const ssize_t size =
-        opening->sys->read(opening->sys, fd, &word, sizeof word, FEED_LOG_HEADER_SIZE);
-    if (size != sizeof word || (is_whole && word && le64toh(header->boot) == opening->log->boot))
+    const ssize_t size = read_whole(opening->sys, fd, &word, sizeof word, FEED_LOG_HEADER_SIZE);
+    if (size < 0)
+        return refuse_file(opening, found->name, (int)size, "cannot be read");
+    if (word && le64toh(header->boot) == opening->log->boot)
         return refuse_file(opening, found->name, -EBADMSG, "has messages, and says it has none");
     return 0;
 }
@@ -203,7 +228,7 @@ static int load(struct opening *opening, struct found *found)
     if (fd < 0)
         return refuse_file(opening, found->name, fd, "cannot be opened");
     int error = sys->stat(sys, fd, &stat);
-    const ssize_t size = error ? 0 : sys->read(sys, fd, &header, sizeof header, 0);
+    const ssize_t size = error ? 0 : read_whole(sys, fd, &header, sizeof header, 0);
     error = error || size >= 0 ? error : (int)size;
     if (error)
         error = refuse_file(opening, found->name, error, "cannot be read");
@@ -220,6 +245,20 @@ static int load(struct opening *opening, struct found *found)
     return error;
 }
 
+static bool is_of_this_boot(const struct opening *opening, const struct feed_segment *segment)
+{
+    const struct feed_log *log = opening->log;
+    const uint64_t boot = feed_word_load(&feed_segment_header(segment)->boot);
+    return boot == log->boot && (boot || log->loop->ops->is_simulated);
+}
+
+/* The host lost its power before it was all on the disk. */
+static bool may_have_holes(const struct opening *opening, const struct feed_segment *segment)
+{
+    const uint64_t flags = feed_word_load(&feed_segment_header(segment)->flags);
+    return !is_of_this_boot(opening, segment) && (flags & FEED_LOG_IS_DURABLE);
+}
+
 /* It is the log's, and follows the one before it without a gap, as far as their headers say. */
 static int adopt(struct opening *opening, struct found *found)
 {
@@ -227,8 +266,15 @@ static int adopt(struct opening *opening, struct found *found)
     struct feed_segment *segment = found->segment;
     const struct feed_segment *before = log->count > 0 ? log->segments[log->count - 1] : NULL;
     const uint64_t end = before ? before->end_sequence : 0;
-    if (before && segment->number != before->number + 1)
-        return refuse_file(opening, before->number + 1, -EBADMSG, "is missing");
+    const uint64_t synced = feed_word_load(&feed_segment_header(segment)->synced_sequence);
+    opening->synced_sequence =
+        synced > opening->synced_sequence ? synced : opening->synced_sequence;
+    if (before && segment->number != before->number + 1) {
+        if (!opening->is_cut && !may_have_holes(opening, segment))
+            return refuse_file(opening, before->number + 1, -EBADMSG, "is missing");
+        opening->is_cut = true; /* that the one before it was begun never came to the disk */
+        return 0;
+    }
     if (before && segment->size != before->size)
         return refuse_file(opening, segment->number, -EBADMSG, "has not the size of the others");
     if (before && end && end != segment->first_sequence)
@@ -236,9 +282,6 @@ static int adopt(struct opening *opening, struct found *found)
                       "messages are missing between two segments: one ends before %" PRIu64
                       ", the next begins with %" PRIu64,
                       end, segment->first_sequence);
-    const uint64_t synced = feed_word_load(&feed_segment_header(segment)->synced_sequence);
-    opening->synced_sequence =
-        synced > opening->synced_sequence ? synced : opening->synced_sequence;
     const int error = feed_log_grow(log);
     if (error)
         return error;
@@ -278,17 +321,12 @@ static int clear_away(struct opening *opening)
 
 /* ---- How far it goes ------------------------------------------------------------------------- */
 
-static const struct feed_log_header *last_header(const struct feed_log *log)
-{
-    return feed_segment_header(log->segments[log->count - 1]);
-}
-
 static int check_boot(struct opening *opening)
 {
     struct feed_log *log = opening->log;
-    const struct feed_log_header *header = last_header(log);
-    const uint64_t boot = feed_word_load(&header->boot), flags = feed_word_load(&header->flags);
-    opening->is_same_boot = boot == log->boot && (boot || log->loop->ops->is_simulated);
+    const struct feed_segment *last = log->segments[log->count - 1];
+    const uint64_t flags = feed_word_load(&feed_segment_header(last)->flags);
+    opening->is_same_boot = is_of_this_boot(opening, last);
     log->is_ended = flags & FEED_LOG_IS_ENDED;
     if (opening->is_same_boot || log->is_read_only || log->is_ended ||
         (flags & FEED_LOG_IS_DURABLE))
@@ -338,8 +376,8 @@ static size_t first_to_scan(const struct opening *opening)
 {
     const struct feed_log *log = opening->log;
     size_t first = log->count - 1;
-    const bool may_have_holes = !opening->is_same_boot && !log->is_read_only && !log->is_ended;
-    while (first > 0 && may_have_holes &&
+    const bool has_holes = !opening->is_same_boot && !log->is_read_only && !log->is_ended;
+    while (first > 0 && has_holes &&
            log->segments[first]->first_sequence > opening->synced_sequence)
         first--;
     for (size_t i = 0; i < first; i++)
@@ -431,7 +469,7 @@ static int settle_durability(struct opening *opening)
         const uint64_t end = log->segments[i]->end_sequence;
         if (end && end <= opening->synced_sequence)
             break;
-        error = feed_segment_sync(log, opening->sys, log->segments[i]);
+        error = feed_segment_sync(log, opening->sys, log->segments[i], NULL);
     }
     if (!error && log->is_durable) {
         log->sync.synced_sequence = log->closed_sequence;
@@ -441,7 +479,7 @@ static int settle_durability(struct opening *opening)
         return error;
     feed_word_store(&header->boot, log->boot);
     feed_word_store(&header->flags, flags);
-    return feed_segment_sync(log, opening->sys, log->segments[log->count - 1]);
+    return feed_segment_sync(log, opening->sys, log->segments[log->count - 1], NULL);
 }
 
 static int begin_next(struct feed_log *log, uint64_t number, uint64_t sequence)
@@ -520,11 +558,24 @@ static int open_folder(struct opening *opening, const char *path)
     return error;
 }
 
+/* The folder of a new log is there after a power cut, too: else the session would begin again. */
+static int sync_parent(const struct opening *opening)
+{
+    const struct backend_sys *sys = opening->sys;
+    const int fd = sys->open(sys, opening->log->directory_fd, "..", BACKEND_OPEN_DIRECTORY);
+    if (fd < 0)
+        return fd;
+    const int error = sys->sync(sys, fd);
+    sys->close(sys, fd);
+    return error;
+}
+
 static int open_files(struct opening *opening, const char *path)
 {
     struct feed_log *log = opening->log;
     int error = open_folder(opening, path);
-    log->boot = read_boot(opening->sys);
+    if (!error)
+        error = read_boot(opening);
     if (!error)
         error = list_files(opening);
     if (!error)
@@ -537,6 +588,8 @@ static int open_files(struct opening *opening, const char *path)
         error = REFUSE(opening, -EBADMSG, "%s has no segment of a log", path);
     else
         error = clear_away(opening);
+    if (!error && log->count == 0)
+        error = sync_parent(opening);
     return error;
 }
 

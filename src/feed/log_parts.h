@@ -109,7 +109,8 @@ struct feed_log_sync {
     uint64_t upto, target; /* of this job; of this call */
     uint64_t synced_sequence;
     int job_error;
-    int error; /* once and for all: the kernel forgets pages that it could not write */
+    bool is_lost; /* what could not be written: `error` stays for ever */
+    int error;
     struct task again;
     bool is_running;
     void (*done)(int error, void *user);
@@ -169,12 +170,14 @@ int feed_segment_make(struct feed_log *log, const struct backend_sys *sys, uint6
  * it has failed. */
 int feed_segment_recycle(struct feed_log *log, const struct backend_sys *sys,
                          struct feed_segment *segment, uint64_t number);
-/* May block. Its file is removed, and it is freed; when that fails it is as it was. */
+/* May block. Its file is removed for good, so that of several none goes before the one that goes
+ * first; and it is freed. When that fails it is as it was. */
 int feed_segment_drop(struct feed_log *log, const struct backend_sys *sys,
                       struct feed_segment *segment);
-/* May block: fdatasync. */
+/* May block: fdatasync. When that itself fails, *ret_is_lost (NULL: nobody asks) becomes true: the
+ * kernel forgets what it could not write, and a second call would find all well. */
 int feed_segment_sync(struct feed_log *log, const struct backend_sys *sys,
-                      const struct feed_segment *segment);
+                      const struct feed_segment *segment, bool *ret_is_lost);
 
 bool feed_log_header_is_whole(const struct feed_log_header *header);
 

@@ -171,7 +171,7 @@ static void read_header(struct feed_segment *segment)
 }
 
 int feed_segment_sync(struct feed_log *log, const struct backend_sys *sys,
-                      const struct feed_segment *segment)
+                      const struct feed_segment *segment, bool *ret_is_lost)
 {
     char name[FEED_LOG_NAME_SIZE];
     feed_segment_name(segment->name, name);
@@ -179,6 +179,8 @@ int feed_segment_sync(struct feed_log *log, const struct backend_sys *sys,
     if (fd < 0)
         return fd;
     const int error = sys->sync(sys, fd);
+    if (error && ret_is_lost)
+        *ret_is_lost = true;
     sys->close(sys, fd);
     return error;
 }
@@ -244,16 +246,30 @@ int feed_segment_make(struct feed_log *log, const struct backend_sys *sys, uint6
     return 0;
 }
 
+/* Another life, under the same name for now. That the last one is over is on the disk before its
+ * first record is gone, or a power cut could leave a segment that claims to have what it lacks. */
+static int begin_life(struct feed_log *log, const struct backend_sys *sys,
+                      struct feed_segment *segment, uint64_t number)
+{
+    struct feed_log_header *header = feed_segment_header(segment);
+    const bool is_durable_file = log->directory_fd >= 0 && log->is_durable;
+    int error = 0;
+    feed_word_store(&header->first_sequence, 0);
+    if (is_durable_file)
+        error = feed_segment_sync(log, sys, segment, NULL);
+    if (error)
+        return error;
+    write_header(log, sys, header, number);
+    read_header(segment);
+    return is_durable_file ? feed_segment_sync(log, sys, segment, NULL) : 0;
+}
+
 int feed_segment_recycle(struct feed_log *log, const struct backend_sys *sys,
                          struct feed_segment *segment, uint64_t number)
 {
     ASSERT(atomic_load_explicit(&segment->holders, memory_order_acquire) == 0);
     char from[FEED_LOG_NAME_SIZE], to[FEED_LOG_NAME_SIZE];
-    int error = 0;
-    write_header(log, sys, feed_segment_header(segment), number);
-    read_header(segment);
-    if (log->directory_fd >= 0 && log->is_durable)
-        error = feed_segment_sync(log, sys, segment);
+    int error = begin_life(log, sys, segment, number);
     if (!error && log->directory_fd >= 0 && segment->name != number) {
         feed_segment_name(segment->name, from);
         feed_segment_name(number, to);
@@ -271,8 +287,12 @@ int feed_segment_drop(struct feed_log *log, const struct backend_sys *sys,
 {
     char name[FEED_LOG_NAME_SIZE];
     feed_segment_name(segment->name, name);
-    const int error = log->directory_fd >= 0 ? sys->remove(sys, log->directory_fd, name, false) : 0;
-    if (error && error != -ENOENT)
+    int error = 0;
+    if (log->directory_fd >= 0) {
+        error = sys->remove(sys, log->directory_fd, name, false);
+        error = !error || error == -ENOENT ? sys->sync(sys, log->directory_fd) : error;
+    }
+    if (error)
         return error;
     feed_segment_free(sys, segment);
     return 0;

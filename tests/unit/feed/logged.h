@@ -26,6 +26,7 @@ struct logged {
     struct feed_log *log;
     struct feed_log_tail *tail;
     struct feed_log_options options;
+    bool is_patient;
     char path[64];
     char reason[REASON_SIZE];
 };
@@ -145,11 +146,11 @@ static inline void note_ready(void *user)
     *(bool *)user = true;
 }
 
-/* Begins a record, waiting for the next segment where it must. */
+/* Begins a record, waiting for the next segment where it must; `is_patient`: whatever the error. */
 static inline int begin_record(struct logged *logged)
 {
     int error;
-    while ((error = feed_log_begin(logged->log, 1)) == -EAGAIN) {
+    while ((error = feed_log_begin(logged->log, 1)) == -EAGAIN || (error && logged->is_patient)) {
         bool is_ready = false;
         feed_log_on_ready(logged->log, note_ready, &is_ready);
         while (!is_ready)
