@@ -103,6 +103,7 @@ def test_two_lines(feeds, day, tmp_path):
     assert "(first from A " in both.stderr()
 
 
+@pytest.mark.mostly_on("uring")
 def test_a_ring_in_shared_memory(feeds, day, tmp_path):
     ring = f"shm:/dev/shm/leat-test-{os.getpid()}"
     try:
@@ -177,6 +178,7 @@ def test_messages_come_while_the_pipe_is_open(feeds):
     assert reader.wait() == b""
 
 
+@pytest.mark.mostly_on("epoll")
 def test_decoded_lines(feeds, tmp_path):
     if not ITCH_DAY.exists():
         pytest.skip("no LEAT_TEST_DATA/market: the day is not here")
@@ -205,6 +207,7 @@ def test_a_reader_who_leaves(feeds, day):
     assert "cannot" not in reader.stderr() and reader.stderr().count("\n") == 2
 
 
+@pytest.mark.mostly_on("uring")
 def test_a_slow_reader_loses_nothing(feeds, tmp_path):
     """More than all the buffers on the way hold; what the kernel drops is asked for again."""
     data = framed(make_messages(40000, size_max=1300))
@@ -226,6 +229,7 @@ def test_a_slow_reader_loses_nothing(feeds, tmp_path):
 
 # ---- How a publisher ends, and goes on --------------------------------------------------------
 
+@pytest.mark.mostly_on("epoll")
 def test_a_reader_who_stands_still_does_not_keep_it(feeds, tmp_path):
     """More than all the buffers hold waits for a reader who takes nothing, when a signal comes."""
     (tmp_path / "in").write_bytes(framed(make_messages(30000, size_max=1300)))
@@ -260,6 +264,7 @@ def test_kill_and_resume_while_a_subscriber_waits(feeds, day, tmp_path):
     assert (tmp_path / "out").read_bytes() == DAY
 
 
+@pytest.mark.mostly_on("uring")
 def test_what_the_log_has_of_a_file_is_skipped(feeds, tmp_path):
     """More of it than is read at a time; it does not matter how it came there."""
     messages = make_messages(40000)
@@ -282,6 +287,7 @@ def test_what_the_log_has_of_a_file_is_skipped(feeds, tmp_path):
     rest.finish()
 
 
+@pytest.mark.mostly_on("epoll")
 def test_a_session_that_ended_is_there_for_those_who_ask(feeds, day, tmp_path):
     line = one_address()
     flags = ["--session", SESSION, "--group", line, "--log", tmp_path / "log", "--in", day]
@@ -295,6 +301,7 @@ def test_a_session_that_ended_is_there_for_those_who_ask(feeds, day, tmp_path):
     assert f"session {SESSION} has ended" in again.stderr()
 
 
+@pytest.mark.mostly_on("epoll")
 def test_another_file_is_seen(feeds, day, tmp_path):
     line = one_address()
     flags = ["--session", SESSION, "--group", line, "--log", tmp_path / "log", "--linger", "0"]
@@ -307,6 +314,7 @@ def test_another_file_is_seen(feeds, day, tmp_path):
     assert "has 3 messages, and the log has " in other.stderr()
 
 
+@pytest.mark.mostly_on("epoll")
 def test_one_publisher_a_log(feeds, tmp_path):
     flags = ["--session", SESSION, "--group", one_address(), "--log", tmp_path / "log", "--in",
              "-"]
@@ -389,6 +397,7 @@ def test_twenty_producers(feeds, tmp_path, durable):
     assert not path.exists()
 
 
+@pytest.mark.mostly_on("epoll")
 def test_bad_producers_and_a_deaf_one_hurt_nobody(feeds, tmp_path):
     path = tmp_path / "socket"
     line = one_address()
@@ -448,6 +457,7 @@ def test_what_was_told_survives_kill(feeds, tmp_path):
 
 # ---- What goes wrong --------------------------------------------------------------------------
 
+@pytest.mark.mostly_on("epoll")
 @pytest.mark.parametrize("tail, complaint", [
     (b"\0\x09cut", "ends within message 11; the 10 before it are published"),
     (b"\0", "ends within message 11"),
@@ -552,6 +562,7 @@ def small_disk(feeds, folder, size):
         subprocess.run(["umount", folder], check=True)
 
 
+@pytest.mark.mostly_on("uring")
 def test_a_full_disk(feeds, tmp_path):
     """Nothing leaves that is not in the log; requests are answered, and it goes on with room."""
     with small_disk(feeds, tmp_path / "disk", "3m") as disk:
@@ -576,6 +587,7 @@ def test_a_full_disk(feeds, tmp_path):
         assert writer.stderr().count("is full") == 1
 
 
+@pytest.mark.mostly_on("epoll")
 def test_a_full_disk_keeps_producers_waiting(feeds, tmp_path):
     with small_disk(feeds, tmp_path / "disk", "4m") as disk:
         (disk / "ballast").write_bytes(bytes(3 << 20))
@@ -601,6 +613,7 @@ def test_a_full_disk_keeps_producers_waiting(feeds, tmp_path):
         writer.finish()
 
 
+@pytest.mark.mostly_on("epoll")
 def test_a_full_disk_under_the_output(feeds, day, tmp_path):
     if not os.path.exists("/dev/full"):
         pytest.skip("there is no /dev/full")
@@ -641,6 +654,7 @@ def test_a_network_that_drops(tmp_path, engine, day, a, b):
 
 # ---- Looking on -------------------------------------------------------------------------------
 
+@pytest.mark.mostly_on("uring")
 def test_stat_counts(feeds, day, tmp_path):
     a, b = group(), group()
     lines = ["--group", *a, "--group-b", b[0]]
