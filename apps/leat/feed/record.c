@@ -58,6 +58,9 @@ static int tell_pcap(const struct record *record, int closing)
                     leat_error_text(error ? error : closing));
     record_tell("%lu packets, %lu bytes to '%s'", (unsigned long)pcap->packets,
                 (unsigned long)pcap->bytes, record->pcap_path);
+    if (pcap->dropped > 0) /* the kernel counts what it put together (UDP_GRO) as one */
+        record_tell("this host was too slow for at least %lu packets more",
+                    (unsigned long)pcap->dropped);
     return error || closing ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 

@@ -30,8 +30,11 @@ struct record_pcap {
     bool is_open;
     int epoll_fd; /* readable when a line is; -1: a line has nothing to wait for */
     uint64_t packets, bytes;
-    int result;                                                         /* of the run */
-    uint8_t record[PCAP_RECORD_HEADER_MAX + LEAT_FEED_PACKET_SIZE_MAX]; /* being made */
+    uint64_t dropped; /* once it is closed: they came, and there was no room for them */
+    int result;       /* of the run */
+
+    /* One record, being made. */
+    uint8_t record[PCAP_RECORD_HEADER_MAX + LEAT_FEED_PACKET_SIZE_MAX];
 };
 
 struct record_log {

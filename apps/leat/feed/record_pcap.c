@@ -205,8 +205,13 @@ void record_pcap_run(void *arg)
 int record_pcap_close(struct record *record)
 {
     struct record_pcap *pcap = &record->pcap;
-    for (unsigned i = 0; i < LEAT_FEED_LINES_MAX; i++)
-        feed_transport_destroy(pcap->lines[i].transport);
+    for (unsigned i = 0; i < LEAT_FEED_LINES_MAX && pcap->lines[i].transport; i++) {
+        struct feed_transport_stats stats;
+        struct feed_transport *transport = pcap->lines[i].transport;
+        transport->ops->stats(transport, &stats);
+        pcap->dropped += stats.dropped;
+        feed_transport_destroy(transport);
+    }
     if (pcap->epoll_fd >= 0)
         close(pcap->epoll_fd);
     return pcap->is_open ? feed_sink_close(&pcap->sink, leat_after_ms(CLOSE_MS)) : 0;
