@@ -107,7 +107,7 @@ static void on_synced(int error, void *user)
 {
     struct leat_feed_publisher *publisher = user;
     publisher->is_syncing = false;
-    if (is_want(error))
+    if (is_want(error) && !publisher->is_closing)
         return arm_flush(publisher); /* soon */
     publisher->sync_error = error;
     if (!error) {

@@ -248,6 +248,7 @@ void leat_feed_publisher_close(struct leat_feed_publisher *publisher)
         fiber_park_sealed();
         list_remove(&waiter.node);
     }
+    loop_timer_stop(publisher->loop, &publisher->flush_timer);
     loop_timer_stop(publisher->loop, &publisher->beat_timer);
     feed_answers_destroy(publisher->answers);
     for (unsigned i = 0; i < publisher->outlet_count; i++)
