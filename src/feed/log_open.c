@@ -104,7 +104,8 @@ static int list_files(struct opening *opening)
         opening->sys->list(opening->sys, opening->log->directory_fd, note_name, opening);
     if (error || opening->has_failed)
         return error ? error : -ENOMEM;
-    qsort(opening->found, opening->count, sizeof opening->found[0], compare_names);
+    if (opening->count > 1)
+        qsort(opening->found, opening->count, sizeof opening->found[0], compare_names);
     return 0;
 }
 
