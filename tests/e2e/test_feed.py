@@ -652,6 +652,32 @@ def test_a_network_that_drops(tmp_path, engine, day, a, b):
         network.close()
 
 
+@pytest.mark.mostly_on("epoll")
+def test_a_group_of_ipv6_from_end_to_end_of_a_wire(tmp_path, engine, day):
+    reason = feed_tools.why_no_network()
+    if reason:
+        pytest.skip(reason)
+    network = Network()
+    feeds = Feeds(tmp_path, network.prefix)
+    try:
+        network.inside("ip", "link", "add", "here", "type", "veth", "peer", "name", "there")
+        for number, end in enumerate(("here", "there"), 1):
+            network.inside("ip", "link", "set", end, "addrgenmode", "none")
+            network.inside("ip", "link", "set", end, "up")
+            network.inside("ip", "address", "add", f"fe80::{number}/64", "dev", end, "nodad")
+        group = ["--group", "[ff02::5]:5000", "--interface"]
+        reader = feeds.subscribe(*group, "there", "--request", "[::1]:5001", "--source", "fe80::1",
+                                 "--out", tmp_path / "out")
+        writer = feeds.publish(*group, "here", "--session", SESSION, "--in", day,
+                               listen="[::1]:5001")
+        reader.wait()
+        assert (tmp_path / "out").read_bytes() == DAY
+        writer.finish()
+    finally:
+        feeds.close()
+        network.close()
+
+
 # ---- Looking on -------------------------------------------------------------------------------
 
 @pytest.mark.mostly_on("uring")
