@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs of messages, a message without a branch: types follow each other as they like, and a
- * processor that guesses wrong at every third one loses more by it than the message costs. See
- * leat_itch_decode for what is done; here it is done by tables.
+ * Runs of messages, a message without a branch on its type: types follow each other as they like,
+ * and a processor that guesses wrong at every third one loses more by it than the message costs.
  *
  * A struct of 64 bytes has four quarters of 16. A quarter's fields lie end to end on the wire, in
  * the same order, and take no more room there: so each is one load and one shuffle that turns round
@@ -12,8 +11,9 @@
  *     wire    |P|lo|tr| time |   order    |B|share|  stock   |price|   match   |
  *              \_ quarter 0 _/\_____ quarter 1 ___/\___ quarter 2 __/\_ quarter 3 _/
  *
- * Text is not shuffled: a row has at most one field of eight characters, which goes through a
- * register. What must hold: whatever is taken here, itch.c would take and make the same of.
+ * Here are the types that have no more text than one field of eight characters. Its spaces become
+ * zeros in a register of its own, and zeros spaces between two shuffles. What must hold: whatever
+ * is taken here, itch.c would take and make the same of; whatever is not, is its to judge.
  */
 #include "wire/itch.h"
 
@@ -25,7 +25,7 @@
 
 #include <immintrin.h>
 
-#define WITH_SHUFFLES __attribute__((target("avx2,bmi,bmi2,lzcnt")))
+#define WITH_SHUFFLES __attribute__((target("avx2,bmi2")))
 
 enum {
     QUARTER = 16,
@@ -110,6 +110,12 @@ struct row {
 #define SPLIT(of, offset, kind, name, what)                                                        \
     +(AT(of, name) / QUARTER != (AT(of, name) + ITCH_SIZE_##kind - 1) / QUARTER)
 
+/* A side that is elsewhere. */
+#define MOVED(of, offset, kind, name, what)                                                        \
+    +(BY_CLASS(COUNT_, kind) == COUNT_SIDE &&                                                      \
+      ((offset) != ITCH_SIDE_OFFSET ||                                                             \
+       AT(of, name) != offsetof(struct leat_itch_message, trade.side)))
+
 #define MEASURES(NAME, name, type, size, section, title)                                           \
     enum {                                                                                         \
         name##_begin_0 = 0,                                                                        \
@@ -126,6 +132,7 @@ struct row {
     };                                                                                             \
     static_assert(!name##_is_plain || 0 LEAT_ITCH_##NAME##_FIELDS(SPLIT, name) == 0,               \
                   "a field is in one quarter");                                                    \
+    static_assert(0 LEAT_ITCH_##NAME##_FIELDS(MOVED, name) == 0, "sides are in one place");        \
     static_assert(                                                                                 \
         !name##_is_plain || !name##_has_text ||                                                    \
             ((int)name##_text_struct >= (int)QUARTER && name##_text_struct + TEXT <= 3 * QUARTER), \
@@ -379,27 +386,6 @@ static bool has_shuffles(void)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
 }
 
-#else
-
-static size_t decode_run(struct itch_blocks *blocks, struct leat_itch_message *ret_messages,
-                         size_t count)
-{
-    return 0;
-}
-
-static size_t encode_run(const struct leat_itch_message *messages, size_t count,
-                         struct itch_blocks *blocks)
-{
-    return 0;
-}
-
-static bool has_shuffles(void)
-{
-    return false;
-}
-
-#endif
-
 size_t itch_decode_run(struct itch_blocks *blocks, struct leat_itch_message *ret_messages,
                        size_t count)
 {
@@ -411,3 +397,19 @@ size_t itch_encode_run(const struct leat_itch_message *messages, size_t count,
 {
     return blocks->left >= ROOM && has_shuffles() ? encode_run(messages, count, blocks) : 0;
 }
+
+#else
+
+size_t itch_decode_run(struct itch_blocks *blocks, struct leat_itch_message *ret_messages,
+                       size_t count)
+{
+    return 0;
+}
+
+size_t itch_encode_run(const struct leat_itch_message *messages, size_t count,
+                       struct itch_blocks *blocks)
+{
+    return 0;
+}
+
+#endif
