@@ -304,7 +304,8 @@ int leat_itch_decode(struct leat_slice message, struct leat_itch_message *ret_me
 /* ---- Blocks ---------------------------------------------------------------------------------- */
 
 /* Writes messages, a length before each, until `count` are written or one has no room or cannot be
- * said: how many, and their bytes in *ret_size. When that is the first one, -ENOBUFS or -EINVAL. */
+ * said: how many, and their bytes in *ret_size. When that is the first one, -ENOBUFS or -EINVAL.
+ * What is in `data` behind them is not defined. */
 ssize_t leat_itch_encode_blocks(const struct leat_itch_message *messages, size_t count, void *data,
                                 size_t size, size_t *ret_size);
 
