@@ -152,7 +152,6 @@ void feed_log_next_init(struct feed_log *log)
     next->job.run = run;
     next->job.done = done;
     timer_init(&next->retry, on_retry);
-    next->retry.is_quiet = true;
     pthread_mutex_init(&next->lock, NULL);
     pthread_cond_init(&next->idle, NULL);
 }
