@@ -203,6 +203,17 @@ def test_lines_of_every_kind(feeds, tmp_path, line):
         assert got == payloads
 
 
+def test_packets_go_to_standard_output(feeds, tmp_path):
+    packets = day_packets(make_messages(200))
+    capture, line = capture_of(tmp_path / "in.pcap", packets, 20), group()
+    recorder = feeds.start("record", "--group", *line, "--pcap", "-")
+    recorder.await_stderr("recording ")
+    replay(feeds, capture, "--group", *line)
+    recorder.signal(signal.SIGINT)
+    (tmp_path / "kept").write_bytes(recorder.wait())
+    assert [bytes.fromhex(datagram["payload"]) for datagram in ours(tmp_path / "kept")[0]] == packets
+
+
 def test_a_session_goes_through_a_log(feeds, tmp_path):
     """Published, recorded, replayed, subscribed to; and then published out of the recording."""
     messages = make_messages(20000)

@@ -44,7 +44,10 @@ static void announce(const struct record *record)
     snprintf(line, sizeof line, "recording %s%s%s to %s%s%s", record->flags.group,
              record->flags.group_b ? ", " : "", record->flags.group_b ? record->flags.group_b : "",
              pcap ? pcap : "", pcap && log ? ", " : "", log ? log : "");
-    process_say(line);
+    if (pcap && strcmp(pcap, "-") == 0)
+        record_tell("%s", line); /* packets go to standard output */
+    else
+        process_say(line);
 }
 
 static int tell_pcap(const struct record *record, int closing)
@@ -53,6 +56,8 @@ static int tell_pcap(const struct record *record, int closing)
     int error = pcap->result;
     if (error == -ECANCELED || error == -ETIMEDOUT)
         error = 0;
+    if (error == -EPIPE)
+        return EXIT_FAILURE; /* its reader has seen enough: nothing to tell */
     if (error || closing)
         record_tell("cannot write '%s': %s", record->pcap_path,
                     leat_error_text(error ? error : closing));
@@ -212,7 +217,7 @@ static enum options_result parse(struct record *record, int argc, char **argv)
 {
     /* clang-format off */
     const struct option own[] = {
-        {.name = "pcap", .value = "FILE", .kind = OPTION_TEXT, .target = &record->pcap_path,
+        {.name = "pcap", .value = "FILE|-", .kind = OPTION_TEXT, .target = &record->pcap_path,
          .help = "packets as they come, with the kernel's times"},
         {.name = "log", .value = "FOLDER", .kind = OPTION_TEXT, .target = &record->log_path,
          .help = "messages in sequence, in a log as a publisher's"},

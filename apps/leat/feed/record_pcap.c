@@ -21,7 +21,7 @@
 enum {
     RING_LOOK_NS = 100000, /* a ring has nothing to wait for */
     DEADLINE_LOOKS = 64,   /* rounds between two looks at the clock, where nothing is waited for */
-    CLOSE_MS = 10000,
+    CLOSE_MS = 60000,      /* for what a slow disk has not taken yet */
 };
 
 /* ---- Opening --------------------------------------------------------------------------------- */

@@ -65,7 +65,8 @@ struct replay {
     struct leat_scope *running; /* what a signal cancels; NULL: not begun, or over */
     int result;                 /* of the run */
 
-    int64_t begin_ns, first_ns, last_ns; /* of sending; of the packets, as they came */
+    int64_t begin_ns; /* of sending: when the first packet was due */
+    int64_t first_ns; /* when that had come */
     uint64_t packets, bytes, unpicked;
     int64_t late_ns; /* the worst */
     struct destination destinations[DESTINATIONS_MAX];
@@ -164,6 +165,7 @@ static int flush(struct line *line)
 {
     for (unsigned done = 0; done < line->count;) {
         const int sent = feed_send(line->transport, line->frames + done, line->count - done);
+        ASSERT(sent > 0 || sent == -EAGAIN);
         const int error = sent == -EAGAIN ? await_room(line) : 0;
         if (error)
             return error;
@@ -186,8 +188,10 @@ static int await_due(struct replay *replay, int64_t time_ns)
 {
     if (replay->speed <= 0 || time_ns == 0)
         return 0;
-    if (replay->packets == 0 || replay->first_ns == 0)
+    if (replay->first_ns == 0) {
         replay->first_ns = time_ns;
+        replay->begin_ns = clock_ns();
+    }
     const double distance_ns = (double)(time_ns - replay->first_ns) / replay->speed;
     const int64_t due_ns = replay->begin_ns + (int64_t)distance_ns;
     int64_t now_ns = clock_ns();
@@ -235,7 +239,6 @@ static int send_packet(struct replay *replay, const struct pcap_datagram *packet
         return error;
     replay->packets++;
     replay->bytes += packet->payload.size;
-    replay->last_ns = packet->time_ns;
     return 0;
 }
 
