@@ -314,6 +314,18 @@ def test_another_file_is_seen(feeds, day, tmp_path):
     assert "has 3 messages, and the log has " in other.stderr()
 
 
+def test_an_address_that_is_taken(feeds, tmp_path):
+    flags = ["--session", SESSION, "--group", one_address()]
+    path = tmp_path / "socket"
+    first = feeds.publish(*flags, "--in", f"unix:{path}")
+    for more, what in ((["--in", "/dev/null", "--request-listen", first.request], first.request),
+                       (["--in", f"unix:{path}"], f"'unix:{path}'")):
+        second = feeds.start("publish", *flags, *more)
+        second.wait(status=2)
+        assert what in second.stderr() and "in use" in second.stderr()
+    Producer(path).socket.close()  # the first one is still there
+
+
 @pytest.mark.mostly_on("epoll")
 def test_one_publisher_a_log(feeds, tmp_path):
     flags = ["--session", SESSION, "--group", one_address(), "--log", tmp_path / "log", "--in",
@@ -526,6 +538,9 @@ WRONG = {
     "durable": ([*PUBLISH, "--durable", "on"], "needs a --log"),
     "log": ([*PUBLISH, "--log", "/nowhere/at/all"], "/nowhere/at/all"),
     "log-file": ([*PUBLISH, "--log", "/dev/null"], "/dev/null"),
+    "segment": ([*PUBLISH, "--segment-size", "1k"], "segments have 262144 to"),
+    "no-port": ([*PUBLISH, "--group", "10.0.0.1:0"], "port 0"),
+    "twice": ([*PUBLISH, "--group-b", "127.0.0.1:5000"], "--group-b is line A once more"),
     "interface": ([*PUBLISH, "--interface", "eth77"], "no interface 'eth77'"),
     "cpu": ([*PUBLISH, "--cpu", "1000"], "core 1000"),
     "no-group": (["subscribe"], "which stream?"),

@@ -95,6 +95,7 @@ int feed_status_of(int error)
     case -ENOTDIR:
     case -EISDIR:
     case -EACCES:
+    case -EADDRINUSE:
     case -EADDRNOTAVAIL: return EXIT_WRONG_USE;
     default: return EXIT_FAILURE;
     }
@@ -128,6 +129,8 @@ static int settle(const struct feed_command *command, const struct shared *share
     flags->socket.buffer_bytes = (int)shared->buffer_bytes;
     if (shared->buffer_bytes > BUFFER_MAX)
         return complain(command, "--buffer takes a size below 1g");
+    if (flags->group && flags->group_b && strcmp(flags->group, flags->group_b) == 0)
+        return complain(command, "--group-b is line A once more: give it an address of its own");
     if (shared->interface) {
         flags->socket.interface_index = if_nametoindex(shared->interface);
         if (flags->socket.interface_index == 0) {

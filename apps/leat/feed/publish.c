@@ -189,7 +189,7 @@ static void summarize(const struct publish *publish)
     leat_feed_publisher_stats(publish->publisher, &stats);
     char lost[64] = "";
     if (stats.lost[0] + stats.lost[1] > 0)
-        snprintf(lost, sizeof lost, ", %lu of which the kernel refused",
+        snprintf(lost, sizeof lost, " (the kernel refused to send %lu)",
                  (unsigned long)(stats.lost[0] + stats.lost[1]));
     publish_tell(publish,
                  "%lu messages in %lu packets%s; the next is %lu; %lu requests, answered with %lu "
