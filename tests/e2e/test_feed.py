@@ -727,6 +727,24 @@ def test_stat_in_lines(feeds):
 
 
 @pytest.mark.mostly_on("epoll")
+def test_how_old_messages_are(feeds):
+    """ITCH counts nanoseconds since midnight where the exchange is."""
+    line, zone = one_address(), {**os.environ, "TZ": "UTC"}
+    looker = feeds.look("--group", line, "--decode", "itch", "--json", "on", "--every", "200ms",
+                        env=zone)
+    writer = feeds.publish("--session", SESSION, "--group", line, "--in", "-", "--linger", "1s",
+                           stdin=subprocess.PIPE)
+    since_midnight = (time.time_ns() - 500_000_000) % (86400 * 10**9)
+    event = b"S" + struct.pack(">HH", 0, 0) + since_midnight.to_bytes(6, "big") + b"O"
+    writer.process.stdin.write(framed([event, b"no message of ITCH"]))
+    writer.process.stdin.close()
+    writer.process.stdin = None
+    rows = [json.loads(row) for row in looker.wait().decode().splitlines()]
+    ages = [row["itch_us"] for row in rows if row["itch_us"]]
+    assert len(ages) == 1 and 500_000 <= ages[0]["p50"] < 10_000_000, ages
+
+
+@pytest.mark.mostly_on("epoll")
 def test_stat_on_a_terminal(feeds):
     """A table, drawn over the last one."""
     line = one_address()
