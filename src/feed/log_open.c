@@ -29,7 +29,8 @@ struct found {
 struct opening {
     struct feed_log *log;
     const struct backend_sys *sys;
-    struct feed_log_reason reason;
+    char *reason;
+    size_t reason_size;
     struct found *found; /* by name */
     size_t count, capacity;
     bool has_failed; /* no memory */
@@ -38,23 +39,23 @@ struct opening {
     uint64_t synced_sequence;
 };
 
-int feed_log_refuse(const struct feed_log_reason *reason, int error, const char *format, ...)
+/* A line for people; the error, to be returned. */
+__attribute__((format(printf, 3, 4))) static int refuse(const struct opening *opening, int error,
+                                                        const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    if (reason->size > 0)
-        vsnprintf(reason->text, reason->size, format, arguments);
+    if (opening->reason_size > 0)
+        vsnprintf(opening->reason, opening->reason_size, format, arguments);
     va_end(arguments);
     return error;
 }
-
-#define REFUSE(opening, error, ...) feed_log_refuse(&(opening)->reason, error, __VA_ARGS__)
 
 static int refuse_file(struct opening *opening, uint64_t number, int error, const char *what)
 {
     char name[FEED_LOG_NAME_SIZE];
     feed_segment_name(number, name);
-    return REFUSE(opening, error, "%s %s%s%s", name, what, error == -EBADMSG ? "" : ": ",
+    return refuse(opening, error, "%s %s%s%s", name, what, error == -EBADMSG ? "" : ": ",
                   error == -EBADMSG ? "" : leat_error_text(error));
 }
 
@@ -211,7 +212,7 @@ static int check_begun(struct opening *opening, const struct found *found,
     if (memcmp(header->session, log->session, MOLD_SESSION_SIZE) != 0) {
         char theirs[MOLD_SESSION_SIZE + 1];
         mold_session_to_text(header->session, theirs);
-        return REFUSE(opening, -EBADMSG, "it is the log of another session: %s", theirs);
+        return refuse(opening, -EBADMSG, "it is the log of another session: %s", theirs);
     }
     return 0;
 }
@@ -279,7 +280,7 @@ static int adopt(struct opening *opening, struct found *found)
     if (before && segment->size != before->size)
         return refuse_file(opening, segment->number, -EBADMSG, "has not the size of the others");
     if (before && end && end != segment->first_sequence)
-        return REFUSE(opening, -EBADMSG,
+        return refuse(opening, -EBADMSG,
                       "messages are missing between two segments: one ends before %" PRIu64
                       ", the next begins with %" PRIu64,
                       end, segment->first_sequence);
@@ -332,7 +333,7 @@ static int check_boot(struct opening *opening)
     if (opening->is_same_boot || log->is_read_only || log->is_ended ||
         (flags & FEED_LOG_IS_DURABLE))
         return 0;
-    return REFUSE(opening, -ESTALE,
+    return refuse(opening, -ESTALE,
                   "the host went down since it was written, and it was not durable: what was sent "
                   "last may be missing; begin a new session");
 }
@@ -360,7 +361,7 @@ static int end_early(struct opening *opening, size_t index, size_t offset, uint6
     const bool is_last = index + 1 == log->count;
     const bool was_cut = !opening->is_same_boot && sequence >= opening->synced_sequence;
     if (log->is_read_only ? !is_last && !was_cut : (!was_cut || log->is_ended))
-        return REFUSE(opening, -EBADMSG,
+        return refuse(opening, -EBADMSG,
                       "segment %" PRIu64 " is damaged at byte %zu: message %" PRIu64
                       " and what follows cannot be read",
                       log->segments[index]->number, offset, sequence);
@@ -431,7 +432,7 @@ static int close_open(struct opening *opening)
     struct feed_segment *tail = log->segments[log->count - 1];
     struct feed_record record;
     if (!feed_record_open_is_whole(tail, log->offset, log->session, log->closed_sequence, &record))
-        return REFUSE(opening, -EBADMSG,
+        return refuse(opening, -EBADMSG,
                       "segment %" PRIu64 " is damaged at byte %zu: what was "
                       "being written there makes no sense",
                       tail->number, log->offset);
@@ -451,7 +452,7 @@ static int settle_end(struct opening *opening, enum feed_record_state state)
     if (!opening->is_same_boot)
         memset(tail->data + log->offset, 0, tail->size - log->offset);
     else if (feed_segment_has_stray(tail, log->session, log->offset, log->closed_sequence))
-        return REFUSE(opening, -EBADMSG,
+        return refuse(opening, -EBADMSG,
                       "segment %" PRIu64 " is damaged at byte %zu: message %" PRIu64
                       " is missing, and later ones are there",
                       tail->number, log->offset, log->closed_sequence);
@@ -528,7 +529,7 @@ static int recover(struct opening *opening)
     if (error)
         return error;
     if (!log->is_read_only && log->closed_sequence < opening->synced_sequence)
-        return REFUSE(opening, -EBADMSG,
+        return refuse(opening, -EBADMSG,
                       "messages up to %" PRIu64 " were on the disk, and only those before %" PRIu64
                       " are there",
                       opening->synced_sequence - 1, log->closed_sequence);
@@ -548,14 +549,14 @@ static int open_folder(struct opening *opening, const char *path)
     struct feed_log *log = opening->log;
     int error = log->is_read_only ? 0 : sys->make_directory(sys, -1, path);
     if (error && error != -EEXIST)
-        return REFUSE(opening, error, "%s: %s", path, leat_error_text(error));
+        return refuse(opening, error, "%s: %s", path, leat_error_text(error));
     log->directory_fd = sys->open(sys, -1, path, BACKEND_OPEN_DIRECTORY);
     if (log->directory_fd < 0)
-        return REFUSE(opening, log->directory_fd, "%s: %s", path,
+        return refuse(opening, log->directory_fd, "%s: %s", path,
                       leat_error_text(log->directory_fd));
     error = log->is_read_only ? 0 : sys->lock(sys, log->directory_fd);
     if (error == -EAGAIN)
-        return REFUSE(opening, error, "%s: another process has it", path);
+        return refuse(opening, error, "%s: another process has it", path);
     return error;
 }
 
@@ -586,7 +587,7 @@ static int open_files(struct opening *opening, const char *path)
     if (log->count > 0)
         error = recover(opening);
     else if (log->is_read_only)
-        error = REFUSE(opening, -EBADMSG, "%s has no segment of a log", path);
+        error = refuse(opening, -EBADMSG, "%s has no segment of a log", path);
     else
         error = clear_away(opening);
     if (!error && log->count == 0)
@@ -598,12 +599,12 @@ static int check_options(struct opening *opening, const struct feed_log_options 
 {
     const size_t size = options->segment_size;
     if (options->is_read_only)
-        return options->path ? 0 : REFUSE(opening, -EINVAL, "nothing is there to be read");
+        return options->path ? 0 : refuse(opening, -EINVAL, "nothing is there to be read");
     if (size && (size < FEED_LOG_SEGMENT_SIZE_MIN || size > FEED_LOG_SEGMENT_SIZE_MAX))
-        return REFUSE(opening, -EINVAL, "segments have %d to %d bytes", FEED_LOG_SEGMENT_SIZE_MIN,
+        return refuse(opening, -EINVAL, "segments have %d to %d bytes", FEED_LOG_SEGMENT_SIZE_MIN,
                       FEED_LOG_SEGMENT_SIZE_MAX);
     if (options->segments_kept && options->segments_kept < FEED_LOG_KEPT_MIN)
-        return REFUSE(opening, -EINVAL, "%d segments are kept at least", FEED_LOG_KEPT_MIN);
+        return refuse(opening, -EINVAL, "%d segments are kept at least", FEED_LOG_KEPT_MIN);
     ASSERT(options->packet_size > MOLD_HEADER_SIZE + sizeof(uint16_t) &&
            options->packet_size <= UINT16_MAX);
     return 0;
@@ -633,7 +634,7 @@ int feed_log_open(struct leat_loop *loop, const struct feed_log_options *options
 {
     struct feed_log *log = calloc(1, sizeof *log);
     struct opening opening = {
-        .log = log, .sys = loop->sys, .reason = {.text = ret_reason, .size = reason_size}};
+        .log = log, .sys = loop->sys, .reason = ret_reason, .reason_size = reason_size};
     if (!log)
         return -ENOMEM;
     log->loop = loop;
@@ -650,7 +651,7 @@ int feed_log_open(struct leat_loop *loop, const struct feed_log_options *options
     free(opening.found);
     if (error) {
         if (reason_size > 0 && ret_reason[0] == '\0')
-            (void)REFUSE(&opening, error, "%s", leat_error_text(error));
+            (void)refuse(&opening, error, "%s", leat_error_text(error));
         feed_log_discard(log);
         return error;
     }

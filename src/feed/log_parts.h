@@ -241,12 +241,4 @@ bool feed_segment_has_stray(const struct feed_segment *segment,
                             const uint8_t session[MOLD_SESSION_SIZE], size_t offset,
                             uint64_t sequence);
 
-/* Of a log found in a folder; the log has `directory_fd`, its options and no segments yet. */
-struct feed_log_reason {
-    char *text;
-    size_t size;
-};
-__attribute__((format(printf, 3, 4))) int feed_log_refuse(const struct feed_log_reason *reason,
-                                                          int error, const char *format, ...);
-
 #endif
