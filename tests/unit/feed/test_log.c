@@ -428,6 +428,56 @@ static void sync_reaches_what_was_closed(void **state)
     fini_logged(&logged);
 }
 
+static int lose_pages(const struct backend_sys *sys, int fd)
+{
+    return -EIO;
+}
+
+static int lack_descriptors(const struct backend_sys *sys, int directory_fd, const char *path,
+                            enum backend_open flags)
+{
+    return -EMFILE;
+}
+
+static int try_sync(struct logged *logged)
+{
+    bool is_done = false;
+    const int error = feed_log_sync(logged->log, note_sync, &is_done);
+    while (!error && !is_done)
+        turn(logged->loop);
+    return error ? error : sync_result;
+}
+
+/* The kernel tells of pages that it could not write once, and forgets them: a later call would find
+ * all well. Want of descriptors passes. */
+static void what_a_sync_lost_stays_lost(void **state)
+{
+    struct logged logged;
+    struct backend_sys poor;
+    init_logged(&logged, true);
+    logged.options.is_durable = true;
+    must_open(&logged);
+    const struct backend_sys *const healthy = logged.loop->sys;
+    append_closed(&logged, 10);
+    poor = *healthy;
+    poor.open = lack_descriptors;
+    logged.loop->sys = &poor;
+    assert_int_equal(try_sync(&logged), -EMFILE);
+    logged.loop->sys = healthy;
+    assert_int_equal(try_sync(&logged), 0);
+    assert_int_equal(logged.log->sync.synced_sequence, 10);
+
+    append_closed(&logged, 20);
+    poor = *healthy;
+    poor.sync = lose_pages;
+    logged.loop->sys = &poor;
+    assert_int_equal(try_sync(&logged), -EIO);
+    logged.loop->sys = healthy;
+    assert_int_equal(try_sync(&logged), -EIO);
+    assert_int_equal(logged.log->sync.synced_sequence, 10);
+    fini_logged(&logged);
+}
+
 /* On a disk of 900 KiB: three segments; the fourth waits until there is room. */
 static void a_full_disk_is_told_and_waited_for(void **state)
 {
@@ -514,6 +564,7 @@ int main(void)
         cmocka_unit_test(what_is_no_log_of_ours_is_refused),
         cmocka_unit_test(what_has_ended_stays_so),
         cmocka_unit_test(sync_reaches_what_was_closed),
+        cmocka_unit_test(what_a_sync_lost_stays_lost),
         cmocka_unit_test(a_full_disk_is_told_and_waited_for),
         cmocka_unit_test(it_is_closed_at_any_time),
     };
