@@ -43,6 +43,8 @@ struct record_log {
     uint64_t first_sequence;        /* that was recorded now; 0: none */
     uint64_t lost_first, lost_last; /* what ended it; 0: nothing was lost */
     int result;                     /* of the run */
+    bool is_resting;                /* it was to end, and takes what had come */
+    bool has_failed;                /* a batch could not be written */
     char reason[FEED_ERROR_SIZE];   /* when the log could not be opened */
 };
 

@@ -19,6 +19,11 @@
 #include "record.h"
 #include "source.h"
 
+enum {
+    REST_MS = 50,     /* for what had come when it was to end, and nobody had read yet */
+    GRACE_MS = 60000, /* for a disk, even so */
+};
+
 /* ---- Opening and closing, in the pool -------------------------------------------------------- */
 
 struct opening {
@@ -102,6 +107,19 @@ static uint64_t look_for_log(const char *path, char session[MOLD_SESSION_SIZE + 
 
 /* ---- Appending ------------------------------------------------------------------------------- */
 
+/* A batch that was begun is written, though it was to end meanwhile. */
+static void shield(const struct record *record)
+{
+    if (!record->log.is_resting)
+        leat_shield_begin(leat_after_ms(GRACE_MS));
+}
+
+static void unshield(const struct record *record)
+{
+    if (!record->log.is_resting)
+        leat_shield_end();
+}
+
 static int create_log(struct record *record, uint64_t sequence)
 {
     struct leat_feed_subscriber_stats stats;
@@ -116,8 +134,10 @@ static int create_log(struct record *record, uint64_t sequence)
     int error = mold_session_from_text(stats.session, opening.options.session);
     if (error)
         snprintf(record->log.reason, FEED_ERROR_SIZE, "its session's name cannot be printed");
-    else
+    shield(record);
+    if (!error)
         error = open_log(&opening);
+    unshield(record);
     if (error)
         return error;
     record->log.log = opening.log;
@@ -140,18 +160,22 @@ static int await_segment(struct feed_log *log)
     return error;
 }
 
-static int begin_record(struct feed_log *log, int64_t time_ns)
+static int begin_record(const struct record *record, int64_t time_ns)
 {
-    int error;
-    while ((error = feed_log_begin(log, time_ns)) == -EAGAIN)
-        if ((error = await_segment(log)) < 0)
-            break;
+    struct feed_log *log = record->log.log;
+    int error = feed_log_begin(log, time_ns);
+    if (error != -EAGAIN)
+        return error;
+    shield(record);
+    do
+        error = await_segment(log);
+    while (!error && (error = feed_log_begin(log, time_ns)) == -EAGAIN);
+    unshield(record);
     return error;
 }
 
-static int on_batch(const struct leat_feed_batch *batch, void *user)
+static int append(struct record *record, const struct leat_feed_batch *batch)
 {
-    struct record *record = user;
     int error = record->log.log ? 0 : create_log(record, batch->sequence);
     if (error)
         return error;
@@ -164,7 +188,7 @@ static int on_batch(const struct leat_feed_batch *batch, void *user)
                  (unsigned long)batch->sequence);
         return -EBADMSG;
     }
-    error = begin_record(log, batch->received_ns);
+    error = begin_record(record, batch->received_ns);
     if (error)
         return error;
     ASSERT(batch->blocks.size <= (size_t)(tail->end - tail->at));
@@ -174,6 +198,14 @@ static int on_batch(const struct leat_feed_batch *batch, void *user)
     if (record->log.first_sequence == 0)
         record->log.first_sequence = batch->sequence;
     return 0;
+}
+
+static int on_batch(const struct leat_feed_batch *batch, void *user)
+{
+    struct record *record = user;
+    const int error = append(record, batch);
+    record->log.has_failed |= error != 0;
+    return error;
 }
 
 static int on_lost(uint64_t first, uint64_t last, void *user)
@@ -225,7 +257,14 @@ int record_log_open(struct record *record)
 void record_log_run(void *arg)
 {
     struct record *record = arg;
-    record->log.result = leat_feed_subscriber_run(record->log.subscriber, record->deadline_ns);
+    int result = leat_feed_subscriber_run(record->log.subscriber, record->deadline_ns);
+    if ((result == -ECANCELED || result == -ETIMEDOUT) && !record->log.has_failed) {
+        leat_shield_begin(leat_after_ms(GRACE_MS));
+        record->log.is_resting = true;
+        result = leat_feed_subscriber_run(record->log.subscriber, leat_after_ms(REST_MS));
+        leat_shield_end();
+    }
+    record->log.result = result;
     if (record->log.result == 0 && record->log.log)
         feed_log_end(record->log.log);
     leat_scope_cancel(record->running); /* the session is over, or its log: --pcap ends with it */

@@ -20,7 +20,8 @@
 
 enum {
     RING_LOOK_NS = 100000, /* a ring has nothing to wait for */
-    DEADLINE_LOOKS = 64,   /* rounds between two looks at the clock, where nothing is waited for */
+    BUSY_ROUNDS = 64,      /* frames, before others get their turn */
+    SINK_LOOK_MS = 250,    /* while nothing comes: has it died? */
     CLOSE_MS = 60000,      /* for what a slow disk has not taken yet */
 };
 
@@ -142,7 +143,7 @@ static struct record_line *earliest(struct record_pcap *pcap)
 
 static int write_frame(struct record_pcap *pcap, struct record_line *line)
 {
-    const struct feed_frame *frame = &line->frames[line->index++];
+    const struct feed_frame *frame = &line->frames[line->index];
     struct pcap_datagram datagram = {
         .time_ns = frame->stamp_ns,
         .is_ipv6 = line->is_ipv6,
@@ -161,15 +162,19 @@ static int write_frame(struct record_pcap *pcap, struct record_line *line)
     memcpy(pcap->record + size, frame->data, frame->size);
     const int error =
         feed_sink_add(&pcap->sink, slice_of(pcap->record, (size_t)size + frame->size));
-    pcap->packets += !error;
-    pcap->bytes += error ? 0 : frame->size;
-    return error;
+    if (error)
+        return error; /* of a cancel: the frame is still the next one */
+    line->index++;
+    pcap->packets++;
+    pcap->bytes += frame->size;
+    return 0;
 }
 
-/* 0 when there may be something; -ETIMEDOUT, -ECANCELED. */
+/* 0 when there may be something; -ETIMEDOUT, -ECANCELED, or what the sink has died of. */
 static int await_frames(const struct record *record)
 {
     const struct record_pcap *pcap = &record->pcap;
+    const int64_t look_ns = leat_after_ms(SINK_LOOK_MS);
     if (pcap->sink.error)
         return pcap->sink.error;
     if (record->flags.is_spinning)
@@ -179,27 +184,50 @@ static int await_frames(const struct record *record)
     struct op op;
     op_init(&op, OP_POLL, pcap->epoll_fd, fiber_op_done);
     op.poll.events = POLLIN;
-    const int result = fiber_await(&op, record->deadline_ns);
-    return result < 0 ? result : 0;
+    const int result =
+        fiber_await(&op, look_ns < record->deadline_ns ? look_ns : record->deadline_ns);
+    return result < 0 && result != -ETIMEDOUT ? result : 0;
 }
 
-void record_pcap_run(void *arg)
+static int record_frames(struct record *record)
 {
-    struct record *record = arg;
     struct record_pcap *pcap = &record->pcap;
-    unsigned rounds = 0;
     int error = 0;
-    while (!error) {
+    for (unsigned rounds = 1; !error; rounds++) {
         struct record_line *line = earliest(pcap);
         error = line ? write_frame(pcap, line) : await_frames(record);
-        if (!error && ++rounds % DEADLINE_LOOKS == 0) {
+        if (!error && (!line || rounds % BUSY_ROUNDS == 0)) {
             if (leat_now_ns() >= record->deadline_ns)
                 error = -ETIMEDOUT;
             else
                 error = leat_yield(); /* a flood must not keep the others from their turn */
         }
     }
-    pcap->result = error;
+    return error;
+}
+
+/* What had come when it was to end, and nobody had read yet. */
+static int record_rest(struct record_pcap *pcap)
+{
+    const int64_t end_ns = wall_ns();
+    struct record_line *line;
+    int error = 0;
+    leat_shield_begin(leat_after_ms(CLOSE_MS));
+    while (!error && (line = earliest(pcap)) && line->frames[line->index].stamp_ns <= end_ns)
+        error = write_frame(pcap, line);
+    leat_shield_end();
+    return error;
+}
+
+void record_pcap_run(void *arg)
+{
+    struct record *record = arg;
+    int error = record_frames(record);
+    if (error == -ECANCELED || error == -ETIMEDOUT) {
+        const int last = record_rest(&record->pcap);
+        error = last ? last : error;
+    }
+    record->pcap.result = error;
 }
 
 int record_pcap_close(struct record *record)
