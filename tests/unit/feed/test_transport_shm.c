@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -316,6 +317,9 @@ static void killed_publishers_body(enum leat_engine engine)
         const pid_t child = fork();
         assert_true(child >= 0);
         if (child == 0) {
+            /* A test that fails does not come to the kill below. */
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            alarm(10);
             loop_current = NULL; /* the parent's */
             struct leat_loop *own = make_loop(LEAT_ENGINE_EPOLL);
             for (;;)
