@@ -392,7 +392,7 @@ static int scan(struct opening *opening, size_t index, enum feed_record_state *r
 {
     struct feed_log *log = opening->log;
     struct feed_segment *segment = log->segments[index];
-    const int error = opening->sys->prefault(opening->sys, segment->data, segment->size, false);
+    const int error = feed_log_touch(opening->sys, segment->data, segment->size, false);
     if (error)
         return refuse_file(opening, segment->number, error, "cannot be read");
     *ret_state = feed_segment_scan(segment, log->session, &log->offset, &log->closed_sequence);
@@ -513,7 +513,7 @@ static int take_up(struct opening *opening, enum feed_record_state state)
             count > 0 ? tail->index[count - 1].offset + FEED_LOG_INDEX_STEP : FEED_LOG_HEADER_SIZE;
         const size_t begin = log->offset & ~(size_t)(FEED_LOG_HEADER_SIZE - 1);
         error = begin < tail->size
-                    ? log->sys->prefault(log->sys, tail->data + begin, tail->size - begin, true)
+                    ? feed_log_touch(log->sys, tail->data + begin, tail->size - begin, true)
                     : 0;
     }
     return error;

@@ -15,6 +15,7 @@
 #ifndef FEED_LOG_PARTS_H
 #define FEED_LOG_PARTS_H
 
+#include <errno.h>
 #include <pthread.h>
 
 #include "feed/log.h"
@@ -147,6 +148,14 @@ static inline struct feed_log_header *feed_segment_header(const struct feed_segm
 }
 
 /* A word that others may read at any time: another thread, or whoever comes after a kill. */
+/* A mapping's pages, all of them, now. May block. */
+static inline int feed_log_touch(const struct backend_sys *sys, void *data, size_t size,
+                                 bool is_writable)
+{
+    const int error = sys->prefault(sys, data, size, is_writable);
+    return error == -EFAULT ? -EIO : error; /* what madvise(2) says of a page the disk keeps */
+}
+
 static inline void feed_word_store(void *at, uint64_t value)
 {
     atomic_store_explicit((_Atomic uint64_t *)at, htole64(value), memory_order_release);

@@ -235,7 +235,7 @@ int feed_segment_make(struct feed_log *log, const struct backend_sys *sys, uint6
     int error = log->directory_fd < 0 ? make_in_memory(log, sys, segment, number)
                                       : make_file(log, sys, segment, number);
     if (!error)
-        error = sys->prefault(sys, segment->data, segment->size, true);
+        error = feed_log_touch(sys, segment->data, segment->size, true);
     if (error) {
         feed_segment_free(sys, segment);
         return error;
@@ -279,7 +279,7 @@ int feed_segment_recycle(struct feed_log *log, const struct backend_sys *sys,
     }
     if (!error && log->directory_fd >= 0 && log->is_durable)
         error = sys->sync(sys, log->directory_fd);
-    return error ? error : sys->prefault(sys, segment->data, segment->size, true);
+    return error ? error : feed_log_touch(sys, segment->data, segment->size, true);
 }
 
 int feed_segment_drop(struct feed_log *log, const struct backend_sys *sys,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A feed: a publisher whose network loses, doubles and disorders packets, whose disk is slow and
- * fills up, and which goes down and comes back; subscribers that come early or late. Each of them
- * gets every message, in sequence, once, with the bytes it was published with; and a number is
- * never given out twice.
+ * fills up, and which goes down, or is killed, and comes back; subscribers that come early or late.
+ * Each of them gets every message, in sequence, once, with the bytes it was published with; and a
+ * number is never given out twice.
  */
 #include <stdio.h>
 
@@ -15,7 +15,8 @@
 enum {
     SUBSCRIBERS_MAX = 3,
     MESSAGES_MAX = 3000,
-    MESSAGE_SIZE_MAX = 40,
+    MESSAGE_SIZE_MAX = 1400 - LEAT_FEED_OVERHEAD,
+    BLOCKS_MAX = 60,
     SETTLE_MS = 60000,
 };
 
@@ -24,6 +25,9 @@ struct feed {
     struct leat_feed_publisher_options options;
     struct leat_feed_publisher *publisher;
     char request[LEAT_ADDRESS_TEXT_SIZE];
+    unsigned process; /* the publisher's, of those that may be killed */
+    bool is_opening;
+    size_t message_size_max;
     uint64_t message_count, published; /* the last number that was given out */
     unsigned subscriber_count, done_count;
 };
@@ -36,10 +40,10 @@ struct follower {
 };
 
 /* A message says which it is: its size and bytes follow from its number. */
-static size_t message_of(uint64_t sequence, uint8_t *ret_bytes)
+static size_t message_of(const struct feed *feed, uint64_t sequence, uint8_t *ret_bytes)
 {
     uint64_t word = random_mix(sequence);
-    const size_t size = 1 + word % MESSAGE_SIZE_MAX;
+    const size_t size = 1 + word % feed->message_size_max;
     for (size_t i = 0; i < size; i++) {
         ret_bytes[i] = (uint8_t)word;
         word = random_mix(word + i);
@@ -54,12 +58,17 @@ static void open_publisher(struct feed *feed)
     struct sim_run *run = feed->run;
     char reason[256];
     int error;
+    feed->is_opening = true;
+    sim_set_process(run->sim, ++feed->process);
     while ((error = leat_feed_publisher_open(&feed->options, &feed->publisher, reason,
                                              sizeof reason)) != 0) {
         /* For a while: a world that lives too long has failed. */
-        CHECK(run, error == -EAGAIN || may_lack(run));
+        CHECK(run, error == -EAGAIN || error == -ENOSPC || may_lack(run) ||
+                       (error == -EIO && run->profile->read_error > 0));
         CHECK(run, leat_sleep_ms(10) == 0);
     }
+    sim_set_process(run->sim, 0);
+    feed->is_opening = false;
     struct leat_feed_publisher_stats stats;
     struct leat_address address;
     leat_feed_publisher_stats(feed->publisher, &stats);
@@ -69,17 +78,24 @@ static void open_publisher(struct feed *feed)
     feed->options.request_listen = feed->request;
 }
 
+/* Errors say why there is none yet. */
+static void wait_for_room(struct feed *feed)
+{
+    const int error = leat_feed_publisher_wait(feed->publisher, leat_after_ms(SETTLE_MS));
+    CHECK(feed->run, error != -ETIMEDOUT);
+}
+
 static void publish_one(struct feed *feed)
 {
     struct sim_run *run = feed->run;
     uint8_t bytes[MESSAGE_SIZE_MAX];
-    const size_t size = message_of(feed->published + 1, bytes);
+    const size_t size = message_of(feed, feed->published + 1, bytes);
     uint64_t sequence = 0;
     int error;
     while ((error = leat_feed_publish(feed->publisher, (struct leat_slice){(char *)bytes, size},
                                       &sequence)) != 0) {
         CHECK(run, error == -EAGAIN || error == -ENOSPC || may_lack(run));
-        (void)leat_feed_publisher_wait(feed->publisher, leat_after_ms(SETTLE_MS));
+        wait_for_room(feed);
     }
     CHECK(run, sequence == ++feed->published);
 }
@@ -87,11 +103,11 @@ static void publish_one(struct feed *feed)
 static void publish_blocks(struct feed *feed, uint64_t count)
 {
     struct sim_run *run = feed->run;
-    uint8_t blocks[64 * (2 + MESSAGE_SIZE_MAX)];
+    static uint8_t blocks[BLOCKS_MAX * (2 + MESSAGE_SIZE_MAX)];
     size_t size = 0, taken = 0;
     for (uint64_t i = 0; i < count; i++) {
-        const size_t message = message_of(feed->published + 1 + i, blocks + size + 2);
-        blocks[size] = 0;
+        const size_t message = message_of(feed, feed->published + 1 + i, blocks + size + 2);
+        blocks[size] = (uint8_t)(message >> 8);
         blocks[size + 1] = (uint8_t)message;
         size += 2 + message;
     }
@@ -100,7 +116,7 @@ static void publish_blocks(struct feed *feed, uint64_t count)
         const int result = leat_feed_publish_blocks(feed->publisher, rest, &taken);
         if (result < 0) {
             CHECK(run, result == -EAGAIN || result == -ENOSPC || may_lack(run));
-            (void)leat_feed_publisher_wait(feed->publisher, leat_after_ms(SETTLE_MS));
+            wait_for_room(feed);
             taken = 0;
         } else {
             feed->published += (uint64_t)result;
@@ -112,7 +128,7 @@ static void publish_some(struct feed *feed)
 {
     struct sim_run *run = feed->run;
     const uint64_t left = feed->message_count - feed->published;
-    uint64_t count = draw(run, 1, 60);
+    uint64_t count = draw(run, 1, BLOCKS_MAX);
     count = count < left ? count : left;
     if (draw_chance(run, 50)) {
         publish_blocks(feed, count);
@@ -131,13 +147,25 @@ static void publish_some(struct feed *feed)
         CHECK(run, leat_sleep_ms((int64_t)draw(run, 0, 20)) == 0);
 }
 
+static void empty_disk(struct sim *sim, void *user)
+{
+    sim_disk_bound(sim, (size_t)1 << 40);
+}
+
 static void publish(void *arg)
 {
     struct feed *feed = arg;
     struct sim_run *run = feed->run;
     while (feed->published < feed->message_count) {
         publish_some(feed);
+        if (draw_chance(run, 2)) {
+            sim_disk_bound(run->sim, draw(run, 0, 100000));
+            sim_at(run->sim, sim_now_ns(run->sim) + (int64_t)draw(run, 0, 5000) * LEAT_NS_PER_MS,
+                   empty_disk, NULL);
+        }
         if (feed->options.log && draw_chance(run, 2)) {
+            if (draw_chance(run, 50))
+                sim_kill(run->sim, feed->process);
             leat_feed_publisher_close(feed->publisher);
             if (draw_chance(run, 50))
                 CHECK(run, leat_sleep_ms((int64_t)draw(run, 0, 500)) == 0);
@@ -164,7 +192,7 @@ static int on_batch(const struct leat_feed_batch *batch, void *user)
     CHECK(run, sequence == follower->next);
     while (leat_feed_next(&blocks, &message)) {
         uint8_t expected[MESSAGE_SIZE_MAX];
-        const size_t size = message_of(sequence++, expected);
+        const size_t size = message_of(follower->feed, sequence++, expected);
         CHECK(run, message.size == size && memcmp(message.data, expected, size) == 0);
     }
     CHECK(run, sequence == batch->sequence + batch->count && blocks.size == 0);
@@ -183,11 +211,14 @@ static void follow(void *arg)
     char reason[256];
     CHECK(run, leat_sleep_ms(follower->join_ms) == 0);
     follower->options.request = feed->request;
-    int error;
-    while ((error = leat_feed_subscriber_open(&follower->options, &subscriber, reason,
-                                              sizeof reason)) != 0) {
-        CHECK(run, error == -EAGAIN || may_lack(run));
-        CHECK(run, leat_sleep_ms(10) == 0);
+    int error = -EAGAIN;
+    while (error) {
+        /* What is opened while the publisher opens would die with it. */
+        if (!feed->is_opening)
+            error =
+                leat_feed_subscriber_open(&follower->options, &subscriber, reason, sizeof reason);
+        CHECK(run, error == 0 || error == -EAGAIN || may_lack(run));
+        CHECK(run, error == 0 || leat_sleep_ms(10) == 0);
     }
     CHECK(run, leat_feed_subscriber_run(subscriber, LEAT_FOREVER) == 0);
     CHECK(run, follower->next == 0 || follower->next == feed->message_count + 1);
@@ -220,6 +251,9 @@ static void draw_publisher(struct feed *feed)
         .heartbeat_ms = (unsigned)draw(run, 100, 2000),
         .request_packets = (unsigned)draw(run, 1, 40),
     };
+    /* Many segments, or one. Memory has two, and forgets what does not fit them. */
+    feed->message_size_max =
+        feed->options.log ? draw(run, 1, feed->options.packet_size - LEAT_FEED_OVERHEAD) : 40;
 }
 
 static void draw_follower(struct feed *feed, struct follower *follower)
@@ -227,7 +261,7 @@ static void draw_follower(struct feed *feed, struct follower *follower)
     struct sim_run *run = feed->run;
     *follower =
         (struct follower){.feed = feed,
-                          .join_ms = draw_chance(run, 60) ? 0 : (int64_t)draw(run, 0, 2000),
+                          .join_ms = draw_chance(run, 60) ? 1 : (int64_t)draw(run, 1, 2000),
                           .options = {.lines = {feed->options.lines[0], feed->options.lines[1]},
                                       .session = draw_chance(run, 50) ? "SIM" : NULL,
                                       .from = draw_chance(run, 80) ? 1 : LEAT_FEED_FROM_NOW,
