@@ -147,7 +147,6 @@ static inline struct feed_log_header *feed_segment_header(const struct feed_segm
     return (struct feed_log_header *)(void *)segment->data;
 }
 
-/* A word that others may read at any time: another thread, or whoever comes after a kill. */
 /* A mapping's pages, all of them, now. May block. */
 static inline int feed_log_touch(const struct backend_sys *sys, void *data, size_t size,
                                  bool is_writable)
@@ -156,6 +155,7 @@ static inline int feed_log_touch(const struct backend_sys *sys, void *data, size
     return error == -EFAULT ? -EIO : error; /* what madvise(2) says of a page the disk keeps */
 }
 
+/* A word that others may read at any time: another thread, or whoever comes after a kill. */
 static inline void feed_word_store(void *at, uint64_t value)
 {
     atomic_store_explicit((_Atomic uint64_t *)at, htole64(value), memory_order_release);

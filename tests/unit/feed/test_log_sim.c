@@ -45,8 +45,7 @@ static void maybe_sync(struct trial *trial)
 /* A disk that cannot be read now may be readable later; descriptors come back. */
 static bool may_pass(int error)
 {
-    return error == -EIO || error == -EFAULT || error == -EMFILE || error == -ENFILE ||
-           error == -ENOMEM;
+    return error == -EIO || error == -EMFILE || error == -ENFILE || error == -ENOMEM;
 }
 
 static int open_in_world(struct trial *trial)
