@@ -5,7 +5,7 @@
  *
  * A feed on two lines, PORT and PORT + 1, of which the laboratory's packet filter drops a part
  * each; what neither brought is asked for at PORT + 2. Publisher and subscriber wait in the kernel,
- * a core each. Some packets leave each quarter of a millisecond. Each message tells when it was
+ * a core each. A packet leaves each tenth of a millisecond. Each message tells when it was
  * published: how late does one come that was asked for, and how late do the others come, among them
  * those that had to wait behind it? Each byte is compared. Meanwhile somebody else asks for a
  * message 100 times a second, by a plain socket: that is the round trip of a request.
@@ -22,7 +22,7 @@
 
 enum {
     MESSAGES_MAX = 4000000,
-    TURN_US = 250,
+    TURN_US = 100,
     LINGER_MS = 1000,
     ASK_US = 10000,
     ASKED_MAX = 100 * SIDES_LIMIT_S,
