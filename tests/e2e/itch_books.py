@@ -7,6 +7,8 @@ added up anew from all orders there are."""
 import random
 import struct
 
+from feed_tools import ITCH_SIZES
+
 LENGTH = struct.Struct(">H")
 ADD = struct.Struct(">cHH6sQcI8sI")
 ADD_ATTRIBUTED = struct.Struct(">cHH6sQcI8sI4s")
@@ -16,21 +18,7 @@ CANCEL = struct.Struct(">cHH6sQI")
 DELETE = struct.Struct(">cHH6sQ")
 REPLACE = struct.Struct(">cHH6sQQII")
 DIRECTORY = struct.Struct(">cHH6s8sccIcc2scccccIc")
-SIZES = {b"S": 12, b"R": 39, b"H": 25, b"Y": 20, b"L": 26, b"V": 35, b"W": 12, b"K": 28, b"J": 35,
-         b"h": 21, b"A": 36, b"F": 40, b"E": 31, b"C": 36, b"X": 23, b"D": 19, b"U": 35, b"P": 44,
-         b"Q": 40, b"B": 19, b"I": 50, b"N": 20, b"O": 48}
 COUNTERS = ("unknown", "duplicate", "beyond", "empty", "malformed", "refused")
-
-
-def with_lengths(data):
-    """A recording whose lengths are all zero, as some are: they follow from the types."""
-    at, out = 0, []
-    while at < len(data):
-        size = SIZES[data[at + 2:at + 3]]
-        out.append(LENGTH.pack(size) + data[at + 2:at + 2 + size])
-        at += 2 + size
-    return b"".join(out)
-
 
 # ---- the reference
 
@@ -65,7 +53,7 @@ class Books:
     def apply(self, message):
         self.messages += 1
         kind = message[:1]
-        if SIZES.get(kind) != len(message):
+        if ITCH_SIZES.get(kind.decode("latin-1")) != len(message):
             self.count["malformed"] += 1
         elif kind in (b"A", b"F"):
             _, locate, _, _, reference, side, shares, name, price = ADD.unpack(message[:36])

@@ -2,20 +2,18 @@
 """examples/book.c beside a reference that is too simple to be wrong (itch_books.py): same books, to
 the last level, after every so many messages."""
 
-import os
-import pathlib
 import subprocess
 
 import pytest
 
+import feed_tools
 import itch_books
-from conftest import BUILD, ROOT
+from conftest import BUILD
+from feed_tools import ITCH_DAY, Feeds, Network, framed, itch_day
 
 BOOK = BUILD / "examples" / "book"
-DATA = pathlib.Path(os.environ.get("LEAT_TEST_DATA", ROOT.parent / "shared"))
-RECORDING = DATA / "market" / "RITCH__extdata_ex20101224.TEST_ITCH_50"
 ALL_LEVELS = 1_000_000
-# No engine is in it: reading a file needs none.
+# Little of it depends on the engine: reading a file needs none.
 pytestmark = pytest.mark.mostly_on("epoll")
 
 
@@ -57,12 +55,38 @@ def test_few_orders_of_many_stocks(tmp_path):
 
 
 def test_a_recording_from_elsewhere(tmp_path):
-    if not RECORDING.exists():
-        pytest.skip(f"no {RECORDING.name} in $LEAT_TEST_DATA")
-    (tmp_path / "day").write_bytes(itch_books.with_lengths(RECORDING.read_bytes()))
+    if not ITCH_DAY.exists():
+        pytest.skip("no LEAT_TEST_DATA/market: the day is not here")
+    (tmp_path / "day").write_bytes(framed(itch_day()))
     got = compare(tmp_path / "day", ALL_LEVELS, 100)
     # It is a part of a day, so that some orders in it were added before.
     assert got[-1] == "unknown 117, duplicate 0, beyond 0, empty 0, malformed 0, refused 0"
+
+
+def test_a_feed_that_is_lost_in_part_makes_the_same_books(tmp_path):
+    """Straight from leat feed publish, through a kernel that drops a tenth of each line."""
+    reason = feed_tools.why_no_network()
+    if reason:
+        pytest.skip(reason)
+    itch_books.Market(seed=7).write(tmp_path / "day", 100_000)
+    network = Network()
+    feeds = Feeds(tmp_path, network.prefix)
+    try:
+        for port in (5000, 5002):
+            network.drop(port, 10)
+        feeds.publish("--session", "DAY", "--group", "127.0.0.1:5000", "--group-b",
+                      "127.0.0.1:5002", "--in", tmp_path / "day", "--linger", "20s",
+                      listen="127.0.0.1:5001")
+        done = subprocess.run([*network.prefix, BOOK, "--depth", str(ALL_LEVELS), "--every", "10000",
+                               "--line", "127.0.0.1:5000", "--line", "127.0.0.1:5002", "--request",
+                               "127.0.0.1:5001"], capture_output=True, text=True, timeout=30,
+                              check=False)
+    finally:
+        feeds.close()
+        network.close()
+    assert done.returncode == 0, done.stderr
+    data = (tmp_path / "day").read_bytes()
+    assert done.stdout.splitlines() == itch_books.expected(data, ALL_LEVELS, 10_000)
 
 
 @pytest.mark.long
