@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * feed_flood [-a CORE] [-b CORE] [-n MESSAGES] [-r MESSAGES_PER_S] [-p PORT] [-l DIR] [-k SEGMENTS]
- *            [-g SEGMENT_SIZE] bare|leat|replay
+ *            [-g SEGMENT_SIZE] [-m] bare|leat|replay
  *
  * As many messages of 32 bytes a second as go from one core to another, none lost, in packets of
  * 1,200 bytes at most: 34 of them fill 1,176. `bare` sends packets of that size by UDP_SEGMENT and
  * receives them by UDP_GRO, looks at none, and counts 34 messages each. `leat` publishes and
- * subscribes, and compares each byte. The log is in DIR, without -l in memory; -k: of so many
+ * subscribes, and compares each byte; each message is written into its place in the packet, with -m
+ * in batches that are handed over. The log is in DIR, without -l in memory; -k: of so many
  * segments, used again and again. `replay` reads DIR to its end, and compares.
  *
  * UDP has no flow control. So that neither side is measured losing, the receiver tells in shared
@@ -29,6 +30,7 @@ enum {
     BURST_PACKETS = 65507 / PACKET_USED,
     AHEAD_MESSAGES = 2048 * PACKET_MESSAGES, /* of the receiver: 2.4 MB */
     TURN_MESSAGES = BURST_PACKETS * PACKET_MESSAGES,
+    BATCH_MESSAGES = 5 * PACKET_MESSAGES,
 };
 
 struct flood {
@@ -37,6 +39,7 @@ struct flood {
     unsigned port, segments_kept;
     size_t segment_size;
     const char *log;
+    bool is_in_batches;
     struct sides *sides;
     uint64_t began_ns;
     struct leat_feed_publisher_stats stats;
@@ -165,8 +168,8 @@ static int subscribe(void *arg)
     return result < 0 ? result : 0;
 }
 
-/* Messages `from`..`to`, as far as there is room: the next one. */
-static uint64_t publish(struct leat_feed_publisher *publisher, uint64_t from, uint64_t to)
+/* Messages `from`..`to`, as far as there is room, each written into its place: the next one. */
+static uint64_t publish_singly(struct leat_feed_publisher *publisher, uint64_t from, uint64_t to)
 {
     void *room;
     for (; from <= to; from++) {
@@ -180,13 +183,41 @@ static uint64_t publish(struct leat_feed_publisher *publisher, uint64_t from, ui
     return from;
 }
 
+/* The same in batches that are written elsewhere, some packets' worth a call, and copied. */
+static uint64_t publish_batches(struct leat_feed_publisher *publisher, uint64_t from, uint64_t to)
+{
+    static char blocks[BATCH_MESSAGES][2 + MESSAGE_SIZE];
+    while (from <= to) {
+        const uint64_t left = to - from + 1;
+        const size_t count = left < BATCH_MESSAGES ? (size_t)left : BATCH_MESSAGES;
+        size_t size;
+        for (size_t i = 0; i < count; i++) {
+            blocks[i][1] = MESSAGE_SIZE;
+            write_message(blocks[i] + 2, from + i);
+        }
+        const struct leat_slice slice = {blocks[0], count * sizeof blocks[0]};
+        const int taken = leat_feed_publish_blocks(publisher, slice, &size);
+        if (taken == -EAGAIN)
+            break;
+        must(taken, "publish_blocks", "");
+        from += (uint64_t)taken;
+    }
+    return from;
+}
+
+static uint64_t publish(const struct flood *flood, struct leat_feed_publisher *publisher,
+                        uint64_t from, uint64_t to)
+{
+    return (flood->is_in_batches ? publish_batches : publish_singly)(publisher, from, to);
+}
+
 /* As fast as the other side takes it. */
 static void publish_all(struct flood *flood, struct leat_feed_publisher *publisher)
 {
     for (uint64_t next = 1; next <= flood->messages;) {
         if (unread(flood->sides, next) <= AHEAD_MESSAGES) {
             const uint64_t begin = next, last = next + TURN_MESSAGES - 1;
-            next = publish(publisher, next, last < flood->messages ? last : flood->messages);
+            next = publish(flood, publisher, next, last < flood->messages ? last : flood->messages);
             if (next == begin)
                 must(leat_feed_publisher_wait(publisher, leat_after_ms(1000)), "no room", "");
         }
@@ -203,7 +234,7 @@ static void publish_at_rate(struct flood *flood, struct leat_feed_publisher *pub
         const uint64_t last = due(flood);
         while (next <= last) {
             const uint64_t begin = next;
-            next = publish(publisher, next, last);
+            next = publish(flood, publisher, next, last);
             if (next == begin)
                 must(leat_feed_publisher_wait(publisher, leat_after_ms(1000)), "no room", "");
         }
@@ -341,7 +372,7 @@ int main(int argc, char **argv)
     struct flood flood = {.cores = {-1, -1}, .messages = 10000000, .port = 15100};
     void (*run)(struct flood * flood) = NULL;
     bool is_right = true;
-    for (int option; (option = getopt(argc, argv, "a:b:n:r:p:l:k:g:")) >= 0;) {
+    for (int option; (option = getopt(argc, argv, "a:b:n:r:p:l:k:g:m")) >= 0;) {
         const unsigned long number = optarg ? strtoul(optarg, NULL, 10) : 0;
         switch (option) {
         case 'a': flood.cores[0] = (int)number; break;
@@ -352,6 +383,7 @@ int main(int argc, char **argv)
         case 'l': flood.log = optarg; break;
         case 'k': flood.segments_kept = (unsigned)number; break;
         case 'g': flood.segment_size = number; break;
+        case 'm': flood.is_in_batches = true; break;
         default: is_right = false;
         }
     }
@@ -361,7 +393,7 @@ int main(int argc, char **argv)
     if (!is_right || !run || flood.messages < TURN_MESSAGES || flood.port < 1 ||
         flood.port > 65000 || (run == replay_log && !flood.log)) {
         fputs("feed_flood [-a CORE] [-b CORE] [-n MESSAGES] [-r MESSAGES_PER_S] [-p PORT] "
-              "[-l DIR] [-k SEGMENTS] [-g SEGMENT_SIZE] bare|leat|replay\n",
+              "[-l DIR] [-k SEGMENTS] [-g SEGMENT_SIZE] [-m] bare|leat|replay\n",
               stderr);
         return 2;
     }

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Messages of 32 bytes a second from one core to another, none lost, in sequence, in full packets:
 leat against bare UDP_SEGMENT to UDP_GRO with packets of the same size. The log is in memory of the
-process, or in segments on tmpfs that are allocated once and then used again and again."""
+process, or in segments on tmpfs that are allocated once and then used again and again; messages
+are written into their packets one by one, or handed over in batches."""
 from . import feed_room, laboratory, paired
 
 MESSAGES, MESSAGES_QUICK = 60_000_000, 1_000_000
@@ -10,12 +11,14 @@ TARGET = 0.40
 
 
 def measure(lab, side, messages):
-    words = ["-n", messages]
-    if side == "bare":
+    """A side is "bare", or where the log is; ", batches" behind it: the messages come in some."""
+    where, _, batches = side.partition(", ")
+    words = ["-n", messages, *(["-m"] if batches else [])]
+    if where == "bare":
         return feed_room.play(lab, "feed_flood", *words, "bare")
-    if side == "memory":
+    if where == "memory":
         return feed_room.play(lab, "feed_flood", *words, "leat")
-    with feed_room.folder(lab, side) as path:
+    with feed_room.folder(lab, where) as path:
         return feed_room.play(lab, "feed_flood", *words, "-l", path, "-k", SEGMENTS, "leat")
 
 
@@ -29,7 +32,8 @@ def check(figures, messages):
 
 def run(lab, options):
     messages = MESSAGES_QUICK if options.quick else MESSAGES
-    sides = [("bare", "bare"), (options.log, options.log), ("memory", "memory")]
+    sides = [(name, name) for name in ("bare", options.log, f"{options.log}, batches", "memory",
+                                       "memory, batches")]
     figures = paired.interleave(lab, sides, lambda side: measure(lab, side, messages),
                                 options.rounds)
     lab.say(f"{messages / 1e6:g} M messages a round; \"{options.log}\": the log is there")

@@ -77,10 +77,10 @@ def test_a_feed_that_is_lost_in_part_makes_the_same_books(tmp_path):
         feeds.publish("--session", "DAY", "--group", "127.0.0.1:5000", "--group-b",
                       "127.0.0.1:5002", "--in", tmp_path / "day", "--linger", "20s",
                       listen="127.0.0.1:5001")
-        done = subprocess.run([*network.prefix, BOOK, "--depth", str(ALL_LEVELS), "--every", "10000",
-                               "--line", "127.0.0.1:5000", "--line", "127.0.0.1:5002", "--request",
-                               "127.0.0.1:5001"], capture_output=True, text=True, timeout=30,
-                              check=False)
+        done = subprocess.run(
+            [*network.prefix, BOOK, "--depth", str(ALL_LEVELS), "--every", "10000", "--line",
+             "127.0.0.1:5000", "--line", "127.0.0.1:5002", "--request", "127.0.0.1:5001"],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False)
     finally:
         feeds.close()
         network.close()
