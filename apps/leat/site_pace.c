@@ -10,13 +10,14 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "quantity.h"
 
 /* A player's connection gets so many times what it plays, so that its buffer grows; and, so that it
  * sees that it could, so many times the top rung: players go up at 0.7 to 0.95 of what they
  * measure. */
 static const double media_factor = 1.5, ladder_factor = 2;
 
-enum { FACTOR_MAX = 1000, NUMBER_MAX = 24 };
+enum { FACTOR_MAX = 1000 };
 
 /* Tracks are cut at samples of their own, and segments differ in length. */
 #define PACE_ROUNDING_S 1.0
@@ -100,27 +101,9 @@ uint64_t pace_other(const struct pace_policy *policy)
 
 /* ---- The flag -------------------------------------------------------------------------------- */
 
-/* A number of digits, with a point or without, and what stands behind it. */
-static bool take_number(const char *text, double *ret_number, const char **ret_rest)
-{
-    const size_t size = strspn(text, "0123456789.");
-    char *end;
-    if (text[0] < '0' || text[0] > '9' || size > NUMBER_MAX)
-        return false;
-    *ret_number = strtod(text, &end);
-    *ret_rest = end;
-    return end == text + size; /* not so: 1e3, 0x10, 1.2.3 */
-}
-
 static bool take_rate(double number, const char *suffix, struct pace_policy *policy)
 {
-    static const char units[] = "kmg";
-    const char *unit = suffix[0] ? strchr(units, suffix[0] | 0x20) : NULL;
-    if (suffix[0] && (!unit || suffix[1]))
-        return false;
-    for (const char *at = units; unit && at <= unit; at++)
-        number *= 1024;
-    if (number < 1 || number > 1e15)
+    if (!quantity_scale(suffix, 1024, &number) || number < 1 || number > 1e15)
         return false;
     *policy = (struct pace_policy){.kind = PACE_RATE, .bytes_per_s = (uint64_t)number};
     return true;
@@ -139,7 +122,7 @@ int pace_take(const char *text, void *target, char *ret_error, size_t ret_error_
         *policy = (struct pace_policy){.kind = PACE_OFF};
         return 0;
     }
-    if (take_number(text, &number, &rest)) {
+    if (quantity_number(text, &number, &rest)) {
         if (strcmp(rest, "x") == 0 && number >= 1 && number <= FACTOR_MAX) {
             *policy = (struct pace_policy){.kind = PACE_FACTOR, .factor = number};
             return 0;

@@ -15,62 +15,11 @@
 #include "base/assert.h"
 #include "commands.h"
 #include "wire/chars.h"
+#include "quantity.h"
 
 enum { TTL_MAX = 255, BUSY_POLL_MAX_US = 1000000, SHARED_OPTIONS_MAX = 16 };
 
-static const double TIME_MAX_S = 366.0 * 86400;
 static const uint64_t BUFFER_MAX = INT_MAX / 2; /* the kernel doubles it */
-
-/* A number in front of its unit: strtod knows more forms than people mean (0x1p3, nan, inf). */
-static bool read_number(const char *text, double *ret_number, const char **ret_rest)
-{
-    const size_t size = strspn(text, "0123456789.");
-    char copy[32];
-    if (size == 0 || size >= sizeof copy)
-        return false;
-    memcpy(copy, text, size);
-    copy[size] = '\0';
-    char *end;
-    *ret_number = strtod(copy, &end);
-    *ret_rest = text + size;
-    return *end == '\0';
-}
-
-int feed_take_time(const char *text, void *target, char *ret_error, size_t ret_error_size)
-{
-    static const struct {
-        const char *unit;
-        double seconds;
-    } units[] = {{"", 1}, {"s", 1}, {"ms", 1e-3}, {"us", 1e-6}, {"m", 60}, {"h", 3600}};
-    double number;
-    const char *rest;
-    const bool is_number = read_number(text, &number, &rest);
-    for (size_t index = 0; is_number && index < sizeof units / sizeof *units; index++) {
-        const double seconds = number * units[index].seconds;
-        if (strcmp(rest, units[index].unit) != 0 || seconds > TIME_MAX_S)
-            continue;
-        *(int64_t *)target = (int64_t)(seconds * 1e9 + 0.5);
-        return 0;
-    }
-    snprintf(ret_error, ret_error_size, "'%s' is no time: write 10s, 300ms, 5m", text);
-    return -1;
-}
-
-int feed_take_size(const char *text, void *target, char *ret_error, size_t ret_error_size)
-{
-    static const char units[] = "kmg";
-    char *end = NULL;
-    errno = 0;
-    const unsigned long long number = chars_is(*text, CHARS_DIGIT) ? strtoull(text, &end, 10) : 0;
-    const char *unit = end && *end ? strchr(units, *end) : NULL;
-    const unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
-    if (!end || errno || (*end && (!unit || end[1])) || number > UINT64_MAX >> shift) {
-        snprintf(ret_error, ret_error_size, "'%s' is no size: write 1400, 64k, 8m, 1g", text);
-        return -1;
-    }
-    *(uint64_t *)target = (uint64_t)number << shift;
-    return 0;
-}
 
 int feed_take_sequence(const char *text, void *target, char *ret_error, size_t ret_error_size)
 {
@@ -162,7 +111,7 @@ enum options_result feed_flags_parse(const struct feed_command *command, struct 
          .help = "line B, with the same packets"},
         {.name = "interface", .value = "NAME", .kind = OPTION_TEXT, .target = &shared.interface,
          .help = "of groups (default: the routing table's choice)"},
-        {.name = "buffer", .value = "SIZE", .kind = OPTION_CALL, .take = feed_take_size,
+        {.name = "buffer", .value = "SIZE", .kind = OPTION_CALL, .take = quantity_take_size,
          .target = &shared.buffer_bytes, .help = "of the kernel, a socket (default: 8m)"},
         {.name = "cpu", .value = "N", .kind = OPTION_COUNT, .target = &shared.cpu,
          .min = 0, .max = CPU_SETSIZE - 1, .help = "the core to run on (default: any)"},

@@ -46,12 +46,7 @@ enum { FEED_OWN_OPTIONS_MAX = 32, FEED_ERROR_SIZE = 512 };
 enum options_result feed_flags_parse(const struct feed_command *command, struct feed_flags *flags,
                                      int argc, char **argv);
 
-/* As an option's `take`. Times: "10s", "300ms", "50us", "5m", "1h", a bare number is seconds; into
- * an int64_t of ns. */
-int feed_take_time(const char *text, void *target, char *ret_error, size_t ret_error_size);
-/* Sizes: "64m", binary; into a uint64_t. */
-int feed_take_size(const char *text, void *target, char *ret_error, size_t ret_error_size);
-/* "now" (0) or a sequence number, 1 or more; into a uint64_t. */
+/* As an option's `take`: "now" (0) or a sequence number, 1 or more; into a uint64_t. */
 int feed_take_sequence(const char *text, void *target, char *ret_error, size_t ret_error_size);
 
 /* What a call that failed with `error` makes of the process: wrong use, or a failure. */

@@ -21,6 +21,7 @@
 #include "leat/error.h"
 #include "run.h"
 #include "subcommands.h"
+#include "quantity.h"
 
 enum {
     PACE_SLACK_MS = 100, /* what --rate makes up for after a wait */
@@ -302,14 +303,9 @@ struct numbers {
 
 static int take_rate(const char *text, void *target, char *ret_error, size_t ret_error_size)
 {
-    static const char units[] = "kmg";
-    char *end;
-    const double number = strtod(text, &end);
-    const char *unit = *end ? strchr(units, *end) : NULL;
-    double rate = number;
-    for (const char *at = units; unit && at <= unit; at++)
-        rate *= 1000;
-    if (text[0] < '0' || text[0] > '9' || (*end && (!unit || end[1])) || !(rate > 0) ||
+    double rate;
+    const char *unit;
+    if (!quantity_number(text, &rate, &unit) || !quantity_scale(unit, 1000, &rate) || !(rate > 0) ||
         rate > RATE_MAX) {
         snprintf(ret_error, ret_error_size,
                  "--rate takes messages a second, such as 2000, 50k or 1m, not '%s'", text);
@@ -369,7 +365,7 @@ static enum options_result parse(struct publish *publish, int argc, char **argv)
         {.name = "durable", .value = "on|off", .kind = OPTION_SWITCH,
          .target = &publish->options.is_durable,
          .help = "on the disk before it is on the wire (default: off)"},
-        {.name = "segment-size", .value = "SIZE", .kind = OPTION_CALL, .take = feed_take_size,
+        {.name = "segment-size", .value = "SIZE", .kind = OPTION_CALL, .take = quantity_take_size,
          .target = &numbers.segment_size, .help = "of the log's files (default: 64m)"},
         {.name = "keep", .value = "N", .kind = OPTION_COUNT, .target = &numbers.keep, .min = 2,
          .max = 1000000, .help = "so many of them, the latest (default: all)"},
@@ -379,15 +375,15 @@ static enum options_result parse(struct publish *publish, int argc, char **argv)
         {.name = "request-packets", .value = "N", .kind = OPTION_COUNT,
          .target = &numbers.request_packets, .min = 1, .max = REQUEST_PACKETS_MAX,
          .help = "a request brings so many at most (default: 32)"},
-        {.name = "request-rate", .value = "SIZE", .kind = OPTION_CALL, .take = feed_take_size,
+        {.name = "request-rate", .value = "SIZE", .kind = OPTION_CALL, .take = quantity_take_size,
          .target = &numbers.request_rate,
          .help = "bytes a second for one who asks (default: 64m)"},
-        {.name = "request-rate-all", .value = "SIZE", .kind = OPTION_CALL, .take = feed_take_size,
+        {.name = "request-rate-all", .value = "SIZE", .kind = OPTION_CALL, .take = quantity_take_size,
          .target = &numbers.request_rate_all, .help = "and for all together (default: 256m)"},
         {.name = "packet-size", .value = "N", .kind = OPTION_COUNT, .target = &numbers.packet_size,
          .min = LEAT_FEED_PACKET_SIZE_MIN, .max = LEAT_FEED_PACKET_SIZE_MAX,
          .help = "bytes of a packet, headers below it excepted (default: 1400)"},
-        {.name = "flush-bytes", .value = "SIZE", .kind = OPTION_CALL, .take = feed_take_size,
+        {.name = "flush-bytes", .value = "SIZE", .kind = OPTION_CALL, .take = quantity_take_size,
          .target = &numbers.flush_bytes, .help = "send with so many at the latest (default: 64k)"},
         {.name = "flush-messages", .value = "N", .kind = OPTION_COUNT,
          .target = &numbers.flush_messages, .min = 1, .max = 65534,
@@ -397,7 +393,7 @@ static enum options_result parse(struct publish *publish, int argc, char **argv)
         {.name = "heartbeat-ms", .value = "N", .kind = OPTION_COUNT,
          .target = &numbers.heartbeat_ms, .min = 1, .max = 3600000,
          .help = "when there is nothing to send (default: 1000)"},
-        {.name = "linger", .value = "TIME", .kind = OPTION_CALL, .take = feed_take_time,
+        {.name = "linger", .value = "TIME", .kind = OPTION_CALL, .take = quantity_take_time,
          .target = &publish->linger_ns,
          .help = "answer requests so long after the end (default: 10s)"},
         {.name = "rate", .value = "N", .kind = OPTION_CALL, .take = take_rate,

@@ -22,6 +22,7 @@
 #include "leat/error.h"
 #include "run.h"
 #include "subcommands.h"
+#include "quantity.h"
 
 static const char NAME[] = "leat feed record";
 
@@ -226,9 +227,9 @@ static enum options_result parse(struct record *record, int argc, char **argv)
         {.name = "from", .value = "N|now", .kind = OPTION_CALL, .take = feed_take_sequence,
          .target = &record->from,
          .help = "a new log's first message (default: 1 with --request, else now)"},
-        {.name = "segment-size", .value = "SIZE", .kind = OPTION_CALL, .take = feed_take_size,
+        {.name = "segment-size", .value = "SIZE", .kind = OPTION_CALL, .take = quantity_take_size,
          .target = &record->segment_size, .help = "of a file of a new log (default: 64m)"},
-        {.name = "for", .value = "TIME", .kind = OPTION_CALL, .take = feed_take_time,
+        {.name = "for", .value = "TIME", .kind = OPTION_CALL, .take = quantity_take_time,
          .target = &record->duration_ns, .help = "then end (default: by a signal)"},
         {0},
     };

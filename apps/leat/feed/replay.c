@@ -24,6 +24,7 @@
 #include "run.h"
 #include "source.h"
 #include "subcommands.h"
+#include "quantity.h"
 
 enum {
     LINE_SIZE = 512,
@@ -443,9 +444,9 @@ static int run(void *arg)
 
 static int take_speed(const char *text, void *target, char *ret_error, size_t ret_error_size)
 {
-    char *end;
-    const double speed = strtod(text, &end);
-    const bool is_number = *text >= '0' && *text <= '9' && *end == '\0';
+    double speed;
+    const char *unit;
+    const bool is_number = quantity_number(text, &speed, &unit) && !*unit;
     if (strcmp(text, "max") == 0) {
         *(double *)target = 0;
         return 0;

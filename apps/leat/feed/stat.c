@@ -19,6 +19,7 @@
 #include "leat/itch.h"
 #include "run.h"
 #include "subcommands.h"
+#include "quantity.h"
 
 enum { DECODE_NOTHING, DECODE_ITCH };
 
@@ -214,7 +215,7 @@ static enum options_result parse(struct stat_command *stat, int argc, char **arg
         {.name = "request", .value = "ADDR:PORT", .kind = OPTION_TEXT,
          .target = &stat->options.request,
          .help = "ask there for what is missing (default: it is lost)"},
-        {.name = "every", .value = "TIME", .kind = OPTION_CALL, .take = feed_take_time,
+        {.name = "every", .value = "TIME", .kind = OPTION_CALL, .take = quantity_take_time,
          .target = &stat->every_ns, .help = "a line (default: 1s)"},
         {.name = "count", .value = "N", .kind = OPTION_COUNT, .target = &stat->count, .min = 1,
          .max = 1000000000, .help = "so many, then end (default: no end)"},

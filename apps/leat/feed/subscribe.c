@@ -21,6 +21,7 @@
 #include "run.h"
 #include "sink.h"
 #include "subcommands.h"
+#include "quantity.h"
 
 enum {
     DECODE_NOTHING,
@@ -300,9 +301,9 @@ static enum options_result parse(struct subscribe *subscribe, int argc, char **a
         {.name = "stop-at-gap", .value = "on|off", .kind = OPTION_SWITCH,
          .target = &subscribe->stops_at_gap,
          .help = "end where messages are lost, rather than go on behind (default: off)"},
-        {.name = "timeout", .value = "TIME", .kind = OPTION_CALL, .take = feed_take_time,
+        {.name = "timeout", .value = "TIME", .kind = OPTION_CALL, .take = quantity_take_time,
          .target = &subscribe->timeout_ns, .help = "for all of it (default: no end)"},
-        {.name = "stats-every", .value = "TIME", .kind = OPTION_CALL, .take = feed_take_time,
+        {.name = "stats-every", .value = "TIME", .kind = OPTION_CALL, .take = quantity_take_time,
          .target = &subscribe->stats_every_ns, .help = "tell how it goes (default: at the end)"},
         {.name = "window-us", .value = "N", .kind = OPTION_COUNT, .target = &numbers.window_us,
          .min = 1, .max = 10000000,

@@ -16,61 +16,18 @@
 #include "crew.h"
 #include "leat/clock.h"
 #include "wire/chars.h"
+#include "quantity.h"
 
 enum { ERROR_SIZE = 1024 };
 
 static const int64_t DEFAULT_DURATION_NS = INT64_C(10000000000);
-static const double TIME_MAX_S = 366.0 * 86400, RATE_MAX = 1e9;
-
-/* A number in front of its unit: strtod knows more forms than people mean (0x1p3, nan, inf). */
-static bool read_number(const char *text, double *ret_number, const char **ret_rest)
-{
-    const size_t size = strspn(text, "0123456789.");
-    char copy[32];
-    if (size == 0 || size >= sizeof copy)
-        return false;
-    memcpy(copy, text, size);
-    copy[size] = '\0';
-    char *end;
-    *ret_number = strtod(copy, &end);
-    *ret_rest = text + size;
-    return *end == '\0';
-}
-
-/* "300ms", "10s", "10", "5m", "1h" */
-static bool read_time(const char *text, int64_t *ret_ns)
-{
-    static const struct {
-        const char *unit;
-        double seconds;
-    } units[] = {{"", 1}, {"s", 1}, {"ms", 1e-3}, {"us", 1e-6}, {"m", 60}, {"h", 3600}};
-    double number;
-    const char *rest;
-    if (!read_number(text, &number, &rest))
-        return false;
-    for (size_t index = 0; index < sizeof units / sizeof *units; index++) {
-        if (strcmp(rest, units[index].unit) != 0)
-            continue;
-        const double seconds = number * units[index].seconds;
-        *ret_ns = (int64_t)(seconds * 1e9 + 0.5);
-        return seconds <= TIME_MAX_S;
-    }
-    return false;
-}
-
-static int take_time(const char *text, void *target, char *ret_error, size_t ret_error_size)
-{
-    if (read_time(text, target))
-        return 0;
-    snprintf(ret_error, ret_error_size, "'%s' is no time: write 10s, 300ms, 5m", text);
-    return -1;
-}
+static const double RATE_MAX = 1e9;
 
 static int take_rate(const char *text, void *target, char *ret_error, size_t ret_error_size)
 {
     const char *rest;
     double *rate = target;
-    if (read_number(text, rate, &rest) && (*rest == '\0' || strcmp(rest, "k") == 0)) {
+    if (quantity_number(text, rate, &rest) && (*rest == '\0' || strcmp(rest, "k") == 0)) {
         *rate *= *rest == 'k' ? 1000 : 1;
         if (*rate > 0 && *rate <= RATE_MAX)
             return 0;
@@ -207,16 +164,16 @@ enum options_result load_flags_parse(struct load_flags *flags, int argc, char **
         {.name = "threads", .letter = 't', .value = "N", .kind = OPTION_COUNT, .target = &threads,
          .min = 1, .max = LOAD_THREADS_MAX, .help = "each with a loop of its own (default: 1)"},
         {.name = "duration", .letter = 'd', .value = "TIME", .kind = OPTION_CALL,
-         .take = take_time, .target = &plan->duration_ns,
+         .take = quantity_take_time, .target = &plan->duration_ns,
          .help = "10s, 300ms, 5m (default: 10s, or as long as --requests take)"},
         {.name = "requests", .letter = 'n', .value = "N", .kind = OPTION_COUNT,
          .target = &requests, .min = 1, .max = INT64_MAX, .help = "so many in all, then end"},
         {.name = "rate", .letter = 'r', .value = "N", .kind = OPTION_CALL, .take = take_rate,
          .target = &plan->rate,
          .help = "open loop: so many a second, timed from when each was due"},
-        {.name = "warm-up", .value = "TIME", .kind = OPTION_CALL, .take = take_time,
+        {.name = "warm-up", .value = "TIME", .kind = OPTION_CALL, .take = quantity_take_time,
          .target = &plan->warm_up_ns, .help = "load before the measurement begins (default: 0)"},
-        {.name = "timeout", .value = "TIME", .kind = OPTION_CALL, .take = take_time,
+        {.name = "timeout", .value = "TIME", .kind = OPTION_CALL, .take = quantity_take_time,
          .target = &plan->timeout_ns, .help = "for a response to be there, whole (default: 30s)"},
         {.name = "keep-alive", .value = "on|off", .kind = OPTION_SWITCH,
          .target = &plan->keep_alive, .help = "off: a connection for each request (default: on)"},
