@@ -9,12 +9,10 @@ Exit status: 0 every target met (with --quick: it ran), 1 one was missed, 2 some
 77 this host can not run it.
 """
 import argparse
-import json
 import sys
-import time
 from pathlib import Path
 
-from lab import films_first, films_players, films_segment, laboratory
+from lab import experiment, films_first, films_players, films_segment, laboratory
 
 ROOT = Path(__file__).resolve().parent.parent
 # name: (run, rounds and seconds in full, and with --quick, what it is)
@@ -58,27 +56,7 @@ def parse_arguments():
 
 
 def run(options):
-    if not (options.build / "bench" / "players").exists():
-        raise laboratory.Fault(f"{options.build}/bench: not built (make build)")
-    with laboratory.Laboratory(options.build) as lab:
-        started = time.time()
-        facts = laboratory.host_facts(lab)
-        lab.say(f"{options.experiment}: {options.rounds} rounds, kernel {facts['kernel']}, "
-                f"{facts['congestion_control']}, server on core {lab.server_core}, client on core "
-                f"{lab.client_core}" + (", premade segments" if options.premade else ""))
-        results = EXPERIMENTS[options.experiment][0](lab, options)
-    met = all(result["met"] for result in results)
-    if options.json:
-        options.json.write_text(json.dumps(
-            {"experiment": options.experiment, "command": sys.argv, "host": facts,
-             "started": started, "took_s": time.time() - started, "quick": options.quick,
-             "premade": options.premade, "rounds": options.rounds, "seconds": options.seconds,
-             "results": results, "met": met}, indent=1) + "\n")
-    if options.quick:
-        print("quick: it works; figures this short judge nothing")
-        return 0
-    print("all targets met" if met else "a target was NOT MET")
-    return 0 if met else 1
+    return experiment.judge(options, EXPERIMENTS[options.experiment][0], "players", also=["premade"])
 
 
 def main():

@@ -9,13 +9,11 @@ Exit status: 0 every target met (with --quick: it ran), 1 one was missed, 2 some
 77 this host can not run it.
 """
 import argparse
-import json
 import sys
-import time
 from pathlib import Path
 
-from lab import (cold, fibers, framework, idle, instructions, laboratory, large, pacing, relay,
-                 replace, slow, small, upload, wire)
+from lab import (cold, experiment, fibers, framework, idle, instructions, laboratory, large, pacing,
+                 relay, replace, slow, small, upload, wire)
 
 ROOT = Path(__file__).resolve().parent.parent
 # name: (run, rounds and seconds in full, and with --quick, what it is)
@@ -85,29 +83,9 @@ def parse_arguments():
 
 
 def run(options):
-    if not (options.build / "bench" / "receive").exists():
-        raise laboratory.Fault(f"{options.build}/bench: not built (make build)")
-    with laboratory.Laboratory(options.build) as lab:
-        started = time.time()
-        facts = laboratory.host_facts(lab)
-        lab.say(f"{options.experiment}: {options.rounds} rounds of {options.seconds:g} s, kernel "
-                f"{facts['kernel']}, {facts['congestion_control']}, server on core "
-                f"{lab.server_core}, client on core {lab.client_core}")
-        results = EXPERIMENTS[options.experiment][0](lab, options)
-    # A peer's result has no verdict: None.
-    met = all(result["met"] is not False for result in results)
-    if options.json:
-        options.json.write_text(json.dumps(
-            {"experiment": options.experiment, "command": sys.argv, "host": facts,
-             "started": started, "took_s": time.time() - started, "quick": options.quick,
-             "rounds": options.rounds, "seconds": options.seconds, "results": results,
-             "met": met}, indent=1) + "\n")
     # Instructions are exact however few rounds there are; all else needs time to be judged.
-    if options.quick and options.experiment != "instructions":
-        print("quick: it works; figures this short judge nothing")
-        return 0
-    print("all targets met" if met else "a target was NOT MET")
-    return 0 if met else 1
+    return experiment.judge(options, EXPERIMENTS[options.experiment][0], "receive",
+                            is_exact=options.experiment == "instructions")
 
 
 def main():

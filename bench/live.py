@@ -8,12 +8,10 @@ bench/README.md says what is measured. Exit status: 0 every target met (with --q
 was missed, 2 something is broken, 77 this host can not run it.
 """
 import argparse
-import json
 import sys
-import time
 from pathlib import Path
 
-from lab import laboratory, live_glass, live_viewers
+from lab import experiment, laboratory, live_glass, live_viewers
 
 ROOT = Path(__file__).resolve().parent.parent
 # name: (run, rounds and seconds in full, and with --quick, what it is)
@@ -57,27 +55,7 @@ def parse_arguments():
 
 
 def run(options):
-    if not (options.build / "bench" / "live_viewers").exists():
-        raise laboratory.Fault(f"{options.build}/bench: not built (make build)")
-    with laboratory.Laboratory(options.build) as lab:
-        started = time.time()
-        facts = laboratory.host_facts(lab)
-        lab.say(f"{options.experiment}: {options.rounds} rounds of {options.seconds:g} s, kernel "
-                f"{facts['kernel']}, {facts['congestion_control']}, server on core "
-                f"{lab.server_core}, load {facts['load_average']:.1f} before")
-        results = EXPERIMENTS[options.experiment][0](lab, options)
-    met = all(result["met"] for result in results)
-    if options.json:
-        options.json.write_text(json.dumps(
-            {"experiment": options.experiment, "command": sys.argv, "host": facts,
-             "started": started, "took_s": time.time() - started, "quick": options.quick,
-             "rounds": options.rounds, "seconds": options.seconds, "results": results,
-             "met": met}, indent=1) + "\n")
-    if options.quick:
-        print("quick: it works; figures this short judge nothing")
-        return 0
-    print("all targets met" if met else "a target was NOT MET")
-    return 0 if met else 1
+    return experiment.judge(options, EXPERIMENTS[options.experiment][0], "live_viewers")
 
 
 def main():
