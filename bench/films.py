@@ -56,7 +56,8 @@ def parse_arguments():
 
 
 def run(options):
-    return experiment.judge(options, EXPERIMENTS[options.experiment][0], "players", also=["premade"])
+    return experiment.judge(options, EXPERIMENTS[options.experiment][0], "players",
+                            also=["premade"])
 
 
 def main():

@@ -11,8 +11,8 @@ def judge(options, experiment, needs, also=(), is_exact=False):
     """Measures, writes the file of --json, says what came of it: the exit status.
 
     `experiment(lab, options)` returns results with "met" each: True, False, or None for a peer's,
-    which has no verdict. `needs` is a program of the build's bench/. `also` names options that belong
-    to the figures. What `is_exact` is judged even when it was quick.
+    which has no verdict. `needs` is a program of the build's bench/. `also` names options that
+    belong to the figures. What `is_exact` is judged even when it was quick.
     """
     if not (options.build / "bench" / needs).exists():
         raise laboratory.Fault(f"{options.build}/bench: not built (make build)")
