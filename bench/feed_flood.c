@@ -227,18 +227,19 @@ static void publish_all(struct flood *flood, struct leat_feed_publisher *publish
     leat_feed_flush(publisher);
 }
 
-/* What is due, each millisecond. */
+/* What is due, each millisecond; when the other side was not there for a while, later. */
 static void publish_at_rate(struct flood *flood, struct leat_feed_publisher *publisher)
 {
-    for (uint64_t next = 1; next <= flood->messages;) {
-        const uint64_t last = due(flood);
+    for (uint64_t next = 1; next <= flood->messages; leat_sleep_ms(1)) {
+        const uint64_t taken = atomic_load_explicit(&flood->sides->received, memory_order_acquire);
+        const uint64_t limit = taken + AHEAD_MESSAGES, wanted = due(flood);
+        const uint64_t last = wanted < limit ? wanted : limit;
         while (next <= last) {
             const uint64_t begin = next;
             next = publish(flood, publisher, next, last);
             if (next == begin)
                 must(leat_feed_publisher_wait(publisher, leat_after_ms(1000)), "no room", "");
         }
-        leat_sleep_ms(1);
     }
     leat_feed_flush(publisher);
 }
