@@ -12,9 +12,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from . import laboratory
+from . import laboratory, upload
 
 MEMORY = Path("/dev/shm")
+WARM_BYTES = 600 << 20  # what the greatest log takes, and more
 LIMIT_S = 70  # the programs end themselves after 60
 
 
@@ -34,12 +35,14 @@ def play(lab, program, *words):
 
 @contextlib.contextmanager
 def folder(lab, where):
-    """An empty folder for a log: "disk", beside the build, or "tmpfs"."""
+    """An empty folder for a log: "disk", beside the build, or "tmpfs". Memory enough for it has
+    been touched just before: otherwise a round pays for what the host had taken back."""
     if where == "tmpfs" and not MEMORY.is_dir():
         raise laboratory.Skip(f"no {MEMORY}")
     path = Path(tempfile.mkdtemp(prefix=lab.directory.name + "-",
                                  dir=MEMORY if where == "tmpfs" else lab.directory))
     try:
+        upload.touch_memory(path, WARM_BYTES)
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
