@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * feed_recovery [-a CORE] [-b CORE] [-n MESSAGES] [-r MESSAGES_PER_S] [-p PORT] [-w WINDOW_US]
- *               [-l DIR]
+ *               [-l DIR] [-s]
  *
  * A feed on two lines, PORT and PORT + 1, of which the laboratory's packet filter drops a part
- * each; what neither brought is asked for at PORT + 2. Publisher and subscriber wait in the kernel,
- * a core each. A packet leaves each tenth of a millisecond. Each message tells when it was
+ * each; what neither brought is asked for at PORT + 2. Publisher and subscriber have a core each, and
+ * wait in the kernel; with -s the subscriber spins. A packet leaves each tenth of a millisecond. Each message tells when it was
  * published: how late does one come that was asked for, and how late do the others come, among them
  * those that had to wait behind it? Each byte is compared. Meanwhile somebody else asks for a
  * message 100 times a second, by a plain socket: that is the round trip of a request.
@@ -38,6 +38,7 @@ struct drill {
     uint64_t messages, rate_per_s;
     unsigned port, window_us;
     const char *log;
+    bool spins;
     struct sides *sides;
     struct findings *findings;
 };
@@ -159,13 +160,15 @@ static int subscribe(void *arg)
     format_address(lines[0], drill, 0);
     format_address(lines[1], drill, 1);
     format_address(request, drill, 2);
-    const struct leat_feed_subscriber_options options = {.lines = {lines[0], lines[1]},
-                                                         .request = request,
-                                                         .from = 1,
-                                                         .window_us = drill->window_us,
-                                                         .on_batch = on_batch,
-                                                         .on_lost = on_lost,
-                                                         .user = drill};
+    const struct leat_feed_subscriber_options options = {
+        .lines = {lines[0], lines[1]},
+        .request = request,
+        .from = 1,
+        .mode = drill->spins ? LEAT_FEED_SPIN : LEAT_FEED_ECONOMICAL,
+        .window_us = drill->window_us,
+        .on_batch = on_batch,
+        .on_lost = on_lost,
+        .user = drill};
     int error = leat_feed_subscriber_open(&options, &subscriber, reason, sizeof reason);
     must(error, "subscriber", reason);
     atomic_fetch_add(&drill->sides->ready, 1);
@@ -246,7 +249,7 @@ static void run(struct drill *drill)
         exit(EXIT_SUCCESS);
     }
     if (part(&asker)) {
-        pin(drill->cores[1]);
+        pin(drill->cores[0]); /* where somebody may wait */
         ask(drill);
         exit(EXIT_SUCCESS);
     }
@@ -265,7 +268,7 @@ int main(int argc, char **argv)
                           .port = 15200,
                           .window_us = 500};
     bool is_right = true;
-    for (int option; (option = getopt(argc, argv, "a:b:n:r:p:w:l:")) >= 0;) {
+    for (int option; (option = getopt(argc, argv, "a:b:n:r:p:w:l:s")) >= 0;) {
         const unsigned long number = optarg ? strtoul(optarg, NULL, 10) : 0;
         switch (option) {
         case 'a': drill.cores[0] = (int)number; break;
@@ -275,13 +278,14 @@ int main(int argc, char **argv)
         case 'p': drill.port = (unsigned)number; break;
         case 'w': drill.window_us = (unsigned)number; break;
         case 'l': drill.log = optarg; break;
+        case 's': drill.spins = true; break;
         default: is_right = false;
         }
     }
     if (!is_right || optind != argc || drill.messages < 1 || drill.messages > MESSAGES_MAX ||
         drill.rate_per_s < 1 || drill.port < 1 || drill.port > 65000 || drill.window_us < 1) {
         fputs("feed_recovery [-a CORE] [-b CORE] [-n MESSAGES] [-r MESSAGES_PER_S] [-p PORT] "
-              "[-w WINDOW_US] [-l DIR]\n",
+              "[-w WINDOW_US] [-l DIR] [-s]\n",
               stderr);
         return 2;
     }

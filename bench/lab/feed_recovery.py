@@ -3,13 +3,14 @@
 late? The loss is the kernel's own packet filter's, in the laboratory's namespace."""
 import subprocess
 
-from . import feed_room, laboratory
+from . import feed_room, laboratory, paired
 
 PORT = 15200
 MESSAGES, MESSAGES_QUICK = 200_000, 20_000
 WINDOW_US = 500
 LOSS_PERCENT = 10
 FACTOR = 2
+WAYS = {"spins": ["-s"], "waits in the kernel": []}  # the subscriber
 
 
 def lose(lab, percent):
@@ -30,10 +31,13 @@ type filter hook input priority 0;
         raise laboratory.Skip(f"nft: {done.stderr.strip().splitlines()[0]}")
 
 
-def measure(lab, messages, where):
+def measure(lab, messages, where, way):
     with feed_room.folder(lab, where) as path:
-        return feed_room.play(lab, "feed_recovery", "-p", PORT, "-n", messages, "-w", WINDOW_US,
-                              "-l", path)
+        figures = feed_room.play(lab, "feed_recovery", "-p", PORT, "-n", messages, "-w", WINDOW_US,
+                                 "-l", path, *WAYS[way])
+    if figures["recovered"]["count"] == 0:
+        raise laboratory.Fault("feed_recovery: nothing had to be recovered")
+    return figures
 
 
 def is_whole(figures, messages):
@@ -62,19 +66,21 @@ def tell_round(lab, figures):
 def run(lab, options):
     messages = MESSAGES_QUICK if options.quick else MESSAGES
     lose(lab, LOSS_PERCENT)
-    rounds = []
-    for number in range(options.rounds):
-        lab.note(f"round {number + 1} of {options.rounds}")
-        rounds.append(measure(lab, messages, options.log))
-    lab.note("")
+    rounds = paired.interleave(lab, [(way, way) for way in WAYS],
+                               lambda way: measure(lab, messages, options.log, way),
+                               options.rounds)
     lab.say(f"{messages} messages, {LOSS_PERCENT} % lost on each of two lines, window "
             f"{WINDOW_US} us, log: {options.log}")
-    for figures in rounds:
-        if figures["recovered"]["count"] == 0:
-            raise laboratory.Fault("feed_recovery: nothing had to be recovered")
-        tell_round(lab, figures)
-    result = judge(rounds, messages)
-    lab.say("    complete, in sequence, each byte right: " + ("yes" if result["whole"] else "NO"))
-    feed_room.tell(lab, f"p99 of the recovered / {FACTOR} x (a request's median round trip + "
-                        "window)", result)
-    return [{"title": "recovery", "rounds": rounds, "result": result, "met": result["met"]}]
+    results = []
+    for way, figures in rounds.items():
+        lab.say(f"the subscriber {way}:")
+        for one in figures:
+            tell_round(lab, one)
+        result = judge(figures, messages)
+        lab.say("    complete, in sequence, each byte right: "
+                + ("yes" if result["whole"] else "NO"))
+        feed_room.tell(lab, f"p99 of the recovered / {FACTOR} x (a request's median round trip + "
+                            "window)", result)
+        results.append({"title": f"recovery, the subscriber {way}", "rounds": figures,
+                        "result": result, "met": result["met"]})
+    return results
