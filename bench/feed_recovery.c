@@ -5,9 +5,9 @@
  *
  * A feed on two lines, PORT and PORT + 1, of which the laboratory's packet filter drops a part
  * each; what neither brought is asked for at PORT + 2. Publisher and subscriber have a core each,
- * and wait in the kernel; with -s the subscriber spins. A packet leaves each tenth of a millisecond.
- * Each message tells when it was published: how late does one come that was asked for, and how late
- * do the others come, among them those that had to wait behind it? Each byte is compared. Meanwhile
+ * and wait in the kernel; with -s the subscriber spins. A packet leaves every 100 us. Each message
+ * tells when it was published: how late does one come that was asked for, and how late do the
+ * others come, among them those that had to wait behind it? Each byte is compared. Meanwhile
  * somebody else asks for a message 100 times a second, by a plain socket: that is the round trip of
  * a request.
  *
