@@ -117,6 +117,10 @@ struct leat_feed_publisher_stats {
     uint64_t next_sequence;     /* of the next message; 1 in a new session */
     uint64_t messages, packets; /* in the log since it was opened */
     uint64_t sent[LEAT_FEED_LINES_MAX], lost[LEAT_FEED_LINES_MAX]; /* packets; the kernel refused */
+    /* With has_stamps: packets of which the kernel has told when they left, and how long after they
+     * were handed to it, all together. */
+    uint64_t departures;
+    int64_t departure_sum_ns;
     uint64_t heartbeats, flushes_by_time;
     uint64_t requests, request_messages; /* asked */
     uint64_t answers;                    /* packets */

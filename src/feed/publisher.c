@@ -455,6 +455,8 @@ void leat_feed_publisher_stats(const struct leat_feed_publisher *publisher,
         transport->ops->stats(transport, &stats);
         ret_stats->sent[i] = stats.sent;
         ret_stats->lost[i] = stats.lost;
+        ret_stats->departures += stats.stamps;
+        ret_stats->departure_sum_ns += stats.stamp_sum_ns;
     }
     if (publisher->answers)
         feed_answers_stats(publisher->answers, ret_stats);

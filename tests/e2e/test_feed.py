@@ -135,6 +135,15 @@ def test_ways_to_publish(feeds, day, tmp_path, flags):
     writer.finish()
 
 
+def test_when_packets_left(feeds, day, tmp_path):
+    """The kernel stamps what it sends; a new host's first stamps may be missing."""
+    writer = feeds.publish("--session", SESSION, "--group", one_address(), "--in", day, "--linger",
+                           "100ms", "--stamps", "on", "--rate", "20k")
+    writer.wait()
+    told = re.search(r"packets, which left the kernel after ([\d.]+) us", writer.stderr())
+    assert told and 0 < float(told[1]) < 100_000, writer.stderr()
+
+
 # ---- Standard input and output ----------------------------------------------------------------
 
 def test_from_a_pipe_to_a_pipe(feeds, tmp_path):

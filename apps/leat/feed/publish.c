@@ -188,16 +188,20 @@ static void summarize(const struct publish *publish)
 {
     struct leat_feed_publisher_stats stats;
     leat_feed_publisher_stats(publish->publisher, &stats);
-    char lost[64] = "";
+    char lost[64] = "", left[64] = "";
     if (stats.lost[0] + stats.lost[1] > 0)
         snprintf(lost, sizeof lost, " (the kernel refused to send %lu)",
                  (unsigned long)(stats.lost[0] + stats.lost[1]));
-    publish_tell(publish,
-                 "%lu messages in %lu packets%s; the next is %lu; %lu requests, answered with %lu "
-                 "packets",
-                 (unsigned long)stats.messages, (unsigned long)stats.packets, lost,
-                 (unsigned long)stats.next_sequence, (unsigned long)stats.requests,
-                 (unsigned long)stats.answers);
+    if (stats.departures > 0)
+        snprintf(left, sizeof left, ", which left the kernel after %.1f us",
+                 (double)stats.departure_sum_ns / 1e3 / (double)stats.departures);
+    publish_tell(
+        publish,
+        "%lu messages in %lu packets%s%s; the next is %lu; %lu requests, answered with %lu "
+        "packets",
+        (unsigned long)stats.messages, (unsigned long)stats.packets, left, lost,
+        (unsigned long)stats.next_sequence, (unsigned long)stats.requests,
+        (unsigned long)stats.answers);
 }
 
 static void read_input(void *arg)
@@ -348,6 +352,7 @@ static void settle(struct publish *publish, const struct numbers *numbers)
     options->request_bytes_per_s = numbers->request_rate;
     options->requests_bytes_per_s = numbers->request_rate_all;
     options->socket = flags->socket;
+    options->socket.has_stamps = publish->has_stamps;
     publish->message_size_max = options->packet_size - LEAT_FEED_OVERHEAD;
     publish->fd = -1;
 }
@@ -399,6 +404,9 @@ static enum options_result parse(struct publish *publish, int argc, char **argv)
          .help = "answer requests so long after the end (default: 10s)"},
         {.name = "rate", .value = "N", .kind = OPTION_CALL, .take = take_rate,
          .target = &publish->rate, .help = "messages a second (default: as they come)"},
+        {.name = "stamps", .value = "on|off", .kind = OPTION_SWITCH,
+         .target = &publish->has_stamps,
+         .help = "tell how long packets took to leave the kernel (default: off)"},
         {0},
     };
     /* clang-format on */

@@ -20,6 +20,7 @@ struct publish {
     struct leat_feed_publisher_options options;
     const char *in;
     double rate; /* messages a second; 0: as fast as may be */
+    bool has_stamps;
     int64_t linger_ns;
     size_t message_size_max;
 
