@@ -404,6 +404,15 @@ bool recovery_take_lost(struct recovery *recovery, struct recovery_span *ret_spa
     return true;
 }
 
+void recovery_forget(struct recovery *recovery)
+{
+    ASSERT(recovery->ranges);
+    recovery->begin = recovery->count = 0;
+    recovery->next_ns = INT64_MAX;
+    recovery->is_waiting = false;
+    recovery->given_up = 0;
+}
+
 void recovery_postpone(struct recovery *recovery, int64_t pause_ns)
 {
     ASSERT(pause_ns >= 0);

@@ -110,6 +110,9 @@ void recovery_ask(struct recovery *recovery, int64_t now_ns, struct recovery_roo
 /* Are the first that are missing lost? Then they are missed no more. */
 bool recovery_take_lost(struct recovery *recovery, struct recovery_span *ret_span);
 
+/* Nothing is missing, for none of it exists. */
+void recovery_forget(struct recovery *recovery);
+
 /* Nobody was listening for so long: nothing is due before that has passed once more. */
 void recovery_postpone(struct recovery *recovery, int64_t pause_ns);
 

@@ -57,6 +57,8 @@ struct leat_feed_subscriber {
     uint64_t next, edge;
     uint64_t heard; /* the last message that exists; edge - 1, but for `from` beyond it */
     uint64_t end;   /* with is_ended: where the session ended */
+    uint64_t said;  /* by the last packet of a line: up to here there are messages */
+    uint64_t leap;  /* what the last packet far ahead said, which was not believed; 0: none */
     struct window window;
     struct recovery recovery;
     struct leat_feed_subscriber_stats stats;

@@ -9,6 +9,14 @@
 
 #include "base/assert.h"
 
+/* Further ahead than any disorder, or what a busy line says in some milliseconds. */
+enum { FAR_AHEAD = 1 << 16 };
+
+static bool is_far_ahead(uint64_t sequence, uint64_t from)
+{
+    return sequence > from && sequence - from > FAR_AHEAD;
+}
+
 /* ---- Out ------------------------------------------------------------------------------------- */
 
 struct delivery {
@@ -72,11 +80,28 @@ static int tell_lost(struct leat_feed_subscriber *subscriber, struct recovery_sp
     return result < 0 ? result : 0;
 }
 
+/* Nobody has what is missing, and the lines now speak of numbers long before it: somebody else has
+ * spoken for the publisher. What does exist will be heard of again. */
+static void forget_what_is_ahead(struct leat_feed_subscriber *subscriber)
+{
+    recovery_forget(&subscriber->recovery);
+    while (window_first(&subscriber->window))
+        window_drop(&subscriber->window);
+    subscriber->edge = subscriber->next;
+    subscriber->heard = subscriber->next - 1;
+    subscriber->is_ended = false;
+    subscriber->end = 0;
+}
+
 int subscriber_settle(struct leat_feed_subscriber *subscriber)
 {
     struct recovery_span span;
     int error = deliver_waiting(subscriber);
     while (!error && recovery_take_lost(&subscriber->recovery, &span)) {
+        if (is_far_ahead(subscriber->edge, subscriber->said)) {
+            forget_what_is_ahead(subscriber);
+            break;
+        }
         error = tell_lost(subscriber, span);
         if (!error)
             error = deliver_waiting(subscriber);
@@ -211,13 +236,25 @@ static bool begin(struct leat_feed_subscriber *subscriber, const struct arrival 
     return true;
 }
 
-/* A heartbeat, or the end: what both say is where the next message will be. */
+/* One packet that leaps ahead may be a stray, or forged: it counts once a second one has said about
+ * the same, as the next heartbeat does when it is true. */
+static bool is_doubtful(struct leat_feed_subscriber *subscriber, uint64_t sequence)
+{
+    if (!is_far_ahead(sequence, subscriber->edge))
+        return false;
+    const uint64_t leap = subscriber->leap;
+    subscriber->leap = sequence;
+    return leap == 0 || is_far_ahead(sequence, leap) || is_far_ahead(leap, sequence);
+}
+
+/* A heartbeat, or the end: what both say is where the next message will be. An end before messages
+ * that were heard of is none. */
 static void take_sign(struct leat_feed_subscriber *subscriber, const struct arrival *arrival)
 {
     const uint64_t sequence = arrival->packet.sequence;
     if (recovery_has_room(&subscriber->recovery))
         extend(subscriber, sequence, arrival->now_ns);
-    if (!arrival->packet.is_end)
+    if (!arrival->packet.is_end || sequence <= subscriber->heard)
         return;
     subscriber->is_ended = true;
     if (sequence > subscriber->end)
@@ -229,6 +266,10 @@ static int take_packet(struct leat_feed_subscriber *subscriber, const struct arr
     const struct mold_packet *packet = &arrival->packet;
     struct leat_feed_line_stats *stats = &arrival->line->stats;
     const uint64_t end = packet->sequence + packet->count;
+    if (is_doubtful(subscriber, packet->sequence))
+        return 0;
+    if (!arrival->is_recovered)
+        subscriber->said = end;
     if (end - 1 > subscriber->heard)
         subscriber->heard = end - 1;
     if (packet->count == 0) {
