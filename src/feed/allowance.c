@@ -17,12 +17,14 @@ static void fill(struct feed_bucket *bucket, uint64_t bytes_per_s, int64_t now_n
     if (passed_ns >= LEAT_NS_PER_S) {
         /* More than a second's worth cannot be missing, but for an answer that overdrew it. */
         bucket->bytes = (int64_t)bytes_per_s;
-    } else {
-        const int64_t bytes =
-            bucket->bytes + (int64_t)((double)bytes_per_s * (double)passed_ns / 1e9);
-        bucket->bytes = bytes < (int64_t)bytes_per_s ? bytes : (int64_t)bytes_per_s;
+        bucket->filled_ns = now_ns;
+        return;
     }
-    bucket->filled_ns = now_ns;
+    const int64_t more = (int64_t)((double)bytes_per_s * (double)passed_ns / 1e9);
+    const int64_t bytes = bucket->bytes + more;
+    bucket->bytes = bytes < (int64_t)bytes_per_s ? bytes : (int64_t)bytes_per_s;
+    /* Not to now_ns: of who asks all the time nothing would ever be a whole byte. */
+    bucket->filled_ns += (int64_t)((double)more * 1e9 / (double)bytes_per_s);
 }
 
 static void host_of(const struct leat_address *address, uint8_t ret_host[16])

@@ -62,6 +62,18 @@ static void what_was_overdrawn_is_owed(void **state)
     assert_true(feed_allowance_ask(&allowance, &a, LEAT_NS_PER_S * 3 / 4));
 }
 
+static void asking_all_the_time_costs_nothing(void **state)
+{
+    static struct feed_allowance allowance;
+    const struct leat_address a = host(1, 1);
+    feed_allowance_init(&allowance, EACH, ALL, 0);
+    assert_int_equal(drain(&allowance, &a, 0), EACH);
+    unsigned bytes = 0;
+    for (int64_t now_ns = 0; now_ns < LEAT_NS_PER_S; now_ns += LEAT_NS_PER_US)
+        bytes += drain(&allowance, &a, now_ns);
+    assert_in_range(bytes, EACH - 100, EACH + 100);
+}
+
 static void many_names_share_what_all_get(void **state)
 {
     static struct feed_allowance allowance;
@@ -91,6 +103,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_address_gets_its_share),
         cmocka_unit_test(what_was_overdrawn_is_owed),
+        cmocka_unit_test(asking_all_the_time_costs_nothing),
         cmocka_unit_test(many_names_share_what_all_get),
         cmocka_unit_test(families_are_told_apart),
     };
