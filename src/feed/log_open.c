@@ -651,7 +651,8 @@ int feed_log_open(struct leat_loop *loop, const struct feed_log_options *options
     free(opening.found);
     if (error) {
         if (reason_size > 0 && ret_reason[0] == '\0')
-            (void)refuse(&opening, error, "%s", leat_error_text(error));
+            (void)refuse(&opening, error, "%s: %s",
+                         options->path ? options->path : "a log in memory", leat_error_text(error));
         feed_log_discard(log);
         return error;
     }

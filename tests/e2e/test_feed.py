@@ -558,6 +558,8 @@ WRONG = {
     "decode": ([*SUBSCRIBE, "--decode", "fix"], "--decode takes off, itch"),
     "out": ([*SUBSCRIBE, "--out", "/nowhere/out"], "cannot write '/nowhere/out'"),
     "not-ours": (["subscribe", "--group", "10.255.255.254:1"], "10.255.255.254:1"),
+    "hear-no-port": (["subscribe", "--group", "239.1.1.1:0"], "port 0"),
+    "stat-no-port": ([*SUBSCRIBE, "--group-b", "[ff02::5]:0"], "port 0"),
     "stat": (["stat"], "which stream?"),
     "every": (["stat", "--group", "127.0.0.1:5000", "--every", "0"], "--every must be above 0"),
 }

@@ -329,7 +329,7 @@ def test_a_full_disk_is_told(feeds, tmp_path):
     (["record", "--group", "127.0.0.1:5000", "--pcap", "a", "--log", "b"], "come once"),
     (["record", "--group", "239.1.1.1:5000", "--pcap", "a", "--from", "7"], "go with --log"),
     (["record", "--group", "nowhere", "--pcap", "MISSING/a"], "nowhere"),
-    (["record", "--group", "127.0.0.1:0", "--pcap", "MISSING/a"], "cannot write"),
+    (["record", "--group", "127.0.0.1:5000", "--pcap", "MISSING/a"], "cannot write"),
 ])
 def test_what_is_asked_wrongly(words, complaint, tmp_path):
     (tmp_path / "FILE").write_bytes(b"no capture of anything")
@@ -337,6 +337,5 @@ def test_what_is_asked_wrongly(words, complaint, tmp_path):
     words = [re.sub(r"^(FILE|FOLDER|MISSING)", rf"{tmp_path}/\1", word) for word in words]
     done = run_leat("feed", *words)
     assert done.returncode == (1 if "FOLDER" in str(words) else 2)  # 1: a log may be damaged
-    stderr = done.stderr
-    lines = [line for line in stderr.splitlines() if " sent 0 packets" not in line]
-    assert len(lines) == 1 and complaint in lines[0], stderr
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1 and complaint in lines[0], done.stderr

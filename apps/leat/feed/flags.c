@@ -14,6 +14,7 @@
 
 #include "base/assert.h"
 #include "commands.h"
+#include "leat/address.h"
 #include "wire/chars.h"
 #include "quantity.h"
 
@@ -66,6 +67,14 @@ static int complain(const struct feed_command *command, const char *error)
     return -1;
 }
 
+/* Where there is nothing to hear: the kernel would choose a port, and nobody would know it. */
+static bool has_no_port(const char *line)
+{
+    struct leat_address address;
+    return line && leat_address_parse(line, &address, NULL) == 0 &&
+           leat_address_family(&address) != AF_UNIX && leat_address_port(&address) == 0;
+}
+
 static int settle(const struct feed_command *command, const struct shared *shared,
                   struct feed_flags *flags)
 {
@@ -80,6 +89,10 @@ static int settle(const struct feed_command *command, const struct shared *share
         return complain(command, "--buffer takes a size below 1g");
     if (flags->group && flags->group_b && strcmp(flags->group, flags->group_b) == 0)
         return complain(command, "--group-b is line A once more: give it an address of its own");
+    if (command->roles & FEED_FLAGS_RECEIVE &&
+        (has_no_port(flags->group) || has_no_port(flags->group_b)))
+        return complain(command, "nothing can be heard on port 0: a line has the port that its "
+                                 "publisher sends to");
     if (shared->interface) {
         flags->socket.interface_index = if_nametoindex(shared->interface);
         if (flags->socket.interface_index == 0) {

@@ -399,7 +399,8 @@ static int replay_all(struct replay *replay)
     replay->running = NULL;
     leat_scope_fini(&running);
     leat_scope_fini(&helpers);
-    summarize(replay);
+    if (replay->result != -EOPNOTSUPP) /* else it is no capture: that alone is to be said */
+        summarize(replay);
     return status_of(replay);
 }
 
