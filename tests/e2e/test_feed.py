@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -649,6 +650,34 @@ def test_a_full_disk_under_the_output(feeds, day, tmp_path):
                   listen=request)
     reader.wait(status=1)
     assert "cannot write '/dev/full': No space left on device" in reader.stderr()
+
+
+@pytest.mark.mostly_on("uring")
+def test_closed_standard_streams(feeds, day):
+    """What it opens gets no number of theirs: once the signals were read as messages."""
+    def without(stream):
+        return ["sh", "-c", f'exec "$0" "$@" {stream}']
+    line = one_address()
+    writer = feeds.start("publish", "--session", SESSION, "--group", line, "--in", "-", "--linger",
+                         "0", prefix=without("<&-"))
+    writer.wait(status=1, seconds=10)
+    assert "cannot read '-': Bad file descriptor" in writer.stderr()
+    reader = feeds.subscribe("--group", line, prefix=without(">&-"))
+    feeds.publish("--session", SESSION, "--group", line, "--in", day, "--linger", "0",
+                  requests=False)
+    reader.wait(status=1)
+    assert "cannot write '-': Bad file descriptor" in reader.stderr()
+
+
+def test_a_log_that_is_taken_away(feeds, tmp_path):
+    """Its segments are made ahead; when there is no more of them it ends, and says why."""
+    (tmp_path / "in").write_bytes(framed(make_messages(4000, size_max=1000)))
+    writer = feeds.publish("--session", SESSION, "--group", one_address(), "--in", tmp_path / "in",
+                           "--log", tmp_path / "log", "--segment-size", "256k", "--rate", "2k",
+                           "--linger", "0", requests=False)
+    shutil.rmtree(tmp_path / "log")
+    writer.wait(status=1)
+    assert f"with the log '{tmp_path / 'log'}': No such file or directory" in writer.stderr()
 
 
 @pytest.mark.parametrize("a, b", [(10, None), (30, None), (10, 10), (30, 30), (0, 30)])

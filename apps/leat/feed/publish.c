@@ -60,7 +60,11 @@ void publish_give_up(struct publish *publish, int error)
     ASSERT(error < 0);
     if (error == -ECANCELED)
         return;
-    publish_fail(publish, "cannot publish: %s", leat_error_text(error));
+    const char *log = publish->options.log;
+    if (log)
+        publish_fail(publish, "cannot publish, with the log '%s': %s", log, leat_error_text(error));
+    else
+        publish_fail(publish, "cannot publish: %s", leat_error_text(error));
     if (publish->reading)
         leat_scope_cancel(publish->reading);
 }

@@ -5,11 +5,13 @@
 #include "run.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 #include "fiber/fiber.h"
@@ -22,6 +24,17 @@ struct first {
 };
 
 static struct process_signals signals; /* the process's, as they are */
+
+/* A descriptor that got the number of a closed standard stream would be read, or written to. What
+ * stands in for it can be neither: that it is closed is told as before. */
+static void hold_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        const int access = fd == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", access) != fd)
+            abort();
+    }
+}
 
 /* Once the loop is there: the threads of its pool are to stay where they may be. */
 static int run_first(void *arg)
@@ -42,6 +55,7 @@ int feed_run(const char *command, const struct feed_flags *flags, int (*main_fib
 {
     struct first first = {flags, main_fiber, arg};
     const struct leat_loop_options options = {.engine = flags->engine};
+    hold_standard_streams();
     int result = process_catch_signals(&signals);
     if (!result) {
         result = leat_run(run_first, &first, &options);
