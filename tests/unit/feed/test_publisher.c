@@ -109,6 +109,18 @@ static unsigned hear(struct feed_transport *transport, struct heard *ret_heard, 
     return heard;
 }
 
+/* So many, however long a busy host takes with them, and no more within `ms`. */
+static void hear_just(struct feed_transport *transport, struct heard *ret_heard, int64_t ms,
+                      unsigned count)
+{
+    const int64_t deadline_ns = leat_after_ms(5000);
+    unsigned heard = 0;
+    do
+        heard += hear(transport, ret_heard + heard, ms, false);
+    while (heard < count && leat_now_ns() < deadline_ns);
+    assert_int_equal(heard, count);
+}
+
 /* The message of a number is its number. */
 static uint64_t publish_numbers(struct bench *bench, unsigned count)
 {
@@ -163,19 +175,19 @@ static void bursts_body(void)
     struct heard heard[PACKETS_MAX];
     open_bench(&bench, (struct leat_feed_publisher_options){.flush_messages = 1});
     assert_int_equal(publish_numbers(&bench, 3), 3);
-    assert_int_equal(hear(bench.line, heard, 20, false), 3); /* each at once, alone */
+    hear_just(bench.line, heard, 20, 3); /* each at once, alone */
     assert_int_equal(heard[2].sequence, 3);
     assert_string_equal(heard[2].first, "3");
     close_bench(&bench);
 
     open_bench(&bench, (struct leat_feed_publisher_options){.flush_us = 30000});
     publish_numbers(&bench, 100);
-    assert_int_equal(hear(bench.line, heard, 5, false), 0);   /* they wait for company, */
-    assert_int_equal(hear(bench.line, heard, 100, false), 1); /* but not for ever */
+    assert_int_equal(hear(bench.line, heard, 5, false), 0); /* they wait for company, */
+    hear_just(bench.line, heard, 100, 1);                   /* but not for ever */
     assert_int_equal(heard[0].count, 100);
     publish_numbers(&bench, 5);
     leat_feed_flush(bench.publisher);
-    assert_int_equal(hear(bench.line, heard, 10, false), 1);
+    hear_just(bench.line, heard, 10, 1);
     assert_int_equal(heard[0].sequence, 101);
     close_bench(&bench);
 
@@ -239,7 +251,7 @@ static void limits_body(void)
     assert_int_equal(leat_feed_publish(bench.publisher, message, NULL), -EINVAL);
     message.size = most;
     assert_int_equal(leat_feed_publish(bench.publisher, message, NULL), 0);
-    assert_int_equal(hear(bench.line, heard, 10, false), 1);
+    hear_just(bench.line, heard, 10, 1);
     assert_int_equal(heard[0].size, LEAT_FEED_PACKET_SIZE);
     close_bench(&bench);
 
@@ -279,21 +291,21 @@ static void requests_body(void)
     hear(bench.line, heard, 5, false);
 
     ask(&bench, "TEST", 15, 3); /* of the middle of a packet */
-    assert_int_equal(hear(bench.asker, heard, 30, false), 1);
+    hear_just(bench.asker, heard, 30, 1);
     assert_int_equal(heard[0].sequence, 15);
     assert_int_equal(heard[0].count, 3);
     assert_string_equal(heard[0].first, "15");
 
     ask(&bench, "TEST", 8, 5); /* over a packet's end */
-    assert_int_equal(hear(bench.asker, heard, 30, false), 2);
+    hear_just(bench.asker, heard, 30, 2);
     assert_int_equal(heard[0].count, 3);
     assert_int_equal(heard[1].sequence, 11);
     assert_int_equal(heard[1].count, 2);
 
     ask(&bench, "TEST", 1, 65535); /* a request brings 4 packets and no more */
-    assert_int_equal(hear(bench.asker, heard, 30, false), 4);
+    hear_just(bench.asker, heard, 30, 4);
     ask(&bench, "TEST", 100, 65535);
-    assert_int_equal(hear(bench.asker, heard, 30, false), 1);
+    hear_just(bench.asker, heard, 30, 1);
     assert_int_equal(heard[0].count, 1);
 
     ask(&bench, "TEST", 101, 1); /* not published yet */
@@ -383,7 +395,7 @@ static void resume_body(void)
     assert_int_equal(stats.next_sequence, 56);
     assert_int_equal(leat_feed_publish(bench.publisher, (struct leat_slice){"x", 1}, NULL), -EPIPE);
     ask(&bench, "TEST", 55, 1);
-    assert_int_equal(hear(bench.asker, heard, 30, false), 1);
+    hear_just(bench.asker, heard, 30, 1);
     close_bench(&bench);
     remove_folder(&bench);
 }
@@ -404,7 +416,7 @@ static void durable_body(void)
                                                             .flush_messages = 1});
     const uint64_t last = publish_numbers(&bench, 20);
     assert_int_equal(leat_feed_publisher_sync(bench.publisher, last, leat_after_ms(10000)), 0);
-    assert_int_equal(hear(bench.line, heard, 10, false), 20);
+    hear_just(bench.line, heard, 10, 20);
     assert_int_equal(leat_feed_publisher_sync(bench.publisher, last + 1, leat_after_ms(5)),
                      -ETIMEDOUT);
     close_bench(&bench);
