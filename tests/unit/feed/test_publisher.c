@@ -109,16 +109,23 @@ static unsigned hear(struct feed_transport *transport, struct heard *ret_heard, 
     return heard;
 }
 
-/* So many, however long a busy host takes with them, and no more within `ms`. */
-static void hear_just(struct feed_transport *transport, struct heard *ret_heard, int64_t ms,
-                      unsigned count)
+/* So many at least, however long a busy host takes with them, and what else comes within `ms`. */
+static unsigned hear_least(struct feed_transport *transport, struct heard *ret_heard, int64_t ms,
+                           unsigned count)
 {
     const int64_t deadline_ns = leat_after_ms(5000);
     unsigned heard = 0;
     do
         heard += hear(transport, ret_heard + heard, ms, false);
     while (heard < count && leat_now_ns() < deadline_ns);
-    assert_int_equal(heard, count);
+    assert_true(heard >= count);
+    return heard;
+}
+
+static void hear_just(struct feed_transport *transport, struct heard *ret_heard, int64_t ms,
+                      unsigned count)
+{
+    assert_int_equal(hear_least(transport, ret_heard, ms, count), count);
 }
 
 /* The message of a number is its number. */
@@ -194,7 +201,7 @@ static void bursts_body(void)
     open_bench(&bench, (struct leat_feed_publisher_options){
                            .packet_size = 64, .flush_bytes = 640, .flush_us = 1000000});
     publish_numbers(&bench, 9 * 14 + 1); /* packets of 14 or 15 messages of 1 to 3 digits */
-    const unsigned count = hear(bench.line, heard, 20, false);
+    const unsigned count = hear_least(bench.line, heard, 20, 10);
     assert_in_range(count, 10, 40);
     for (unsigned i = 0; i < count; i++)
         assert_in_range(heard[i].size, 50, 64);
@@ -222,7 +229,7 @@ static void beats_body(void)
         assert_int_equal(heard[i].count, 0);
         assert_false(heard[i].is_end);
     }
-    assert_int_equal(leat_feed_publisher_end(bench.publisher, leat_after_ms(30)), 0);
+    assert_int_equal(leat_feed_publisher_end(bench.publisher, leat_after_ms(80)), 0);
     const unsigned ends = hear(bench.line, heard, 5, true);
     assert_in_range(ends, 2, 4);
     for (unsigned i = 0; i < ends; i++)
