@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 #include "feed/allowance.h"
+#include "feed/transport_udp_socket.h"
 #include "fiber/fiber.h"
 #include "loop/offload.h"
 
@@ -152,6 +153,19 @@ static void on_done(struct offload_job *job)
 
 /* ---- Taking requests ------------------------------------------------------------------------- */
 
+/* Who asks faster than it is answered keeps nobody else from being answered. */
+static bool has_its_share(const struct feed_answers *answers, const struct leat_address *peer)
+{
+    unsigned waiting = 0;
+    if (answers->queue_count < FEED_ANSWERS_SHARE)
+        return false;
+    for (unsigned i = 0; i < answers->queue_count; i++) {
+        const unsigned place = (answers->queue_first + i) % FEED_ANSWERS_QUEUE;
+        waiting += udp_same_host(peer, &answers->queue[place].peer);
+    }
+    return waiting >= FEED_ANSWERS_SHARE;
+}
+
 static void refuse_or_queue(struct feed_answers *answers, const struct feed_frame *frame,
                             int64_t now_ns)
 {
@@ -173,7 +187,7 @@ static void refuse_or_queue(struct feed_answers *answers, const struct feed_fram
         answers->refused_future++;
     else if (packet.sequence < first)
         answers->refused_past++;
-    else if (answers->queue_count == FEED_ANSWERS_QUEUE ||
+    else if (answers->queue_count == FEED_ANSWERS_QUEUE || has_its_share(answers, frame->peer) ||
              !feed_allowance_ask(&answers->allowance, frame->peer, now_ns))
         answers->refused_rate++;
     else {

@@ -18,6 +18,7 @@
 
 enum {
     FEED_ANSWERS_QUEUE = 256,     /* requests that wait; further ones are refused */
+    FEED_ANSWERS_SHARE = 128,     /* of these at most are one host's */
     FEED_ANSWERS_ADDRESSES = 256, /* whose rates are known at a time */
     FEED_REQUEST_PACKETS = 32,
 };

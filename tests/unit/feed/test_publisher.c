@@ -355,6 +355,40 @@ static void flood_body(void)
     close_bench(&bench);
 }
 
+/* Its request comes behind more of another host's than can wait. */
+static void flood_beside_body(void)
+{
+    struct bench bench;
+    struct heard heard[PACKETS_MAX];
+    struct leat_address address, other;
+    uint8_t request[MOLD_HEADER_SIZE], name[MOLD_SESSION_SIZE], answer[LEAT_FEED_PACKET_SIZE];
+    open_bench(&bench, (struct leat_feed_publisher_options){.flush_messages = 10});
+    publish_numbers(&bench, 100);
+    (void)hear(bench.line, heard, 5, false);
+    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    assert_int_equal(leat_address_parse("127.0.0.2:0", &other, NULL), 0);
+    assert_int_equal(bind(fd, &other.base, other.size), 0);
+    assert_int_equal(leat_feed_publisher_request_address(bench.publisher, &address), 0);
+    for (unsigned i = 0; i < 600; i++)
+        ask(&bench, "TEST", 1, 1);
+    assert_int_equal(mold_session_from_text("TEST", name), 0);
+    mold_write_header(request, name, 7, 1);
+    assert_int_equal(sendto(fd, request, sizeof request, 0, &address.base, address.size),
+                     sizeof request);
+    const int64_t deadline_ns = leat_after_ms(2000);
+    ssize_t size;
+    while ((size = recv(fd, answer, sizeof answer, 0)) < 0 && leat_now_ns() < deadline_ns)
+        assert_int_equal(leat_sleep_ms(1), 0);
+    assert_int_equal(size, MOLD_HEADER_SIZE + 2 + 1);
+    close(fd);
+    close_bench(&bench);
+}
+
+static void a_flood_beside_others(void **state)
+{
+    run_everywhere(flood_beside_body);
+}
+
 static void a_flood_is_bounded(void **state)
 {
     run_everywhere(flood_body);
@@ -443,6 +477,7 @@ int main(void)
         cmocka_unit_test(limits),
         cmocka_unit_test(requests_are_answered),
         cmocka_unit_test(a_flood_is_bounded),
+        cmocka_unit_test(a_flood_beside_others),
         cmocka_unit_test(a_session_is_taken_up_again),
         cmocka_unit_test(durable_comes_before_the_wire),
     };
