@@ -723,7 +723,7 @@ static void nothing_is_allocated_for_a_message(void **state)
     struct world world = {0};
     open_plain(&world, true);
     uint64_t next = 1;
-    for (unsigned packet = 0; packet < 10000; packet++) {
+    for (unsigned packet = 0; packet < 5000; packet++) {
         say(&world, A, next + (packet % 8 == 0 ? 10 : packet % 8 == 1 ? -10 : 0), 10);
         next += 10;
     }
