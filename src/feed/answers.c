@@ -11,9 +11,9 @@
 
 #include "base/assert.h"
 #include "feed/allowance.h"
-#include "feed/transport_udp_socket.h"
 #include "fiber/fiber.h"
 #include "loop/offload.h"
+#include "net/address.h"
 
 struct request {
     struct leat_address peer;
@@ -161,7 +161,7 @@ static bool has_its_share(const struct feed_answers *answers, const struct leat_
         return false;
     for (unsigned i = 0; i < answers->queue_count; i++) {
         const unsigned place = (answers->queue_first + i) % FEED_ANSWERS_QUEUE;
-        waiting += udp_same_host(peer, &answers->queue[place].peer);
+        waiting += address_same_host(peer, &answers->queue[place].peer);
     }
     return waiting >= FEED_ANSWERS_SHARE;
 }

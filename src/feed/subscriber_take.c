@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "base/assert.h"
+#include "net/address.h"
 
 /* Further ahead than any disorder, or what a busy line says in some milliseconds. */
 enum { FAR_AHEAD = 1 << 16 };
@@ -301,19 +302,6 @@ static void count_other_session(struct leat_feed_subscriber *subscriber,
     subscriber->stats.session_changes += subscriber->has_begun;
 }
 
-/* A source is a host: a publisher that is started again has another port. */
-static bool is_same_host(const struct leat_address *a, const struct leat_address *b)
-{
-    const int family = leat_address_family(a);
-    if (family != leat_address_family(b))
-        return false;
-    if (family == AF_INET)
-        return a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
-    if (family == AF_INET6)
-        return memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr, sizeof a->v6.sin6_addr) == 0;
-    return leat_address_equal(a, b);
-}
-
 enum voice { VOICE_SOURCE, VOICE_CANDIDATE, VOICE_FOREIGN };
 
 static enum voice voice_of(const struct subscriber_line *line, const struct leat_address *peer,
@@ -323,7 +311,8 @@ static enum voice voice_of(const struct subscriber_line *line, const struct leat
         return VOICE_SOURCE;
     if (!line->has_source)
         return VOICE_CANDIDATE;
-    if (is_same_host(peer, &line->source))
+    /* A publisher that is started again has another port. */
+    if (address_same_host(peer, &line->source))
         return VOICE_SOURCE;
     return now_ns - line->heard_ns >= line->subscriber->silence_ns ? VOICE_CANDIDATE
                                                                    : VOICE_FOREIGN;

@@ -320,7 +320,7 @@ static bool admit(struct udp_transport *udp, const struct backend_datagram *data
     }
     if (datagram->peer)
         peer->size = datagram->peer_size;
-    if (udp->has_source && !udp_same_host(peer, &udp->source)) {
+    if (udp->has_source && !address_same_host(peer, &udp->source)) {
         udp->stats.foreign +=
             datagram->segment_size > 0
                 ? (datagram->size + datagram->segment_size - 1) / datagram->segment_size

@@ -30,15 +30,6 @@ struct setup {
     bool is_group;
 };
 
-bool udp_same_host(const struct leat_address *a, const struct leat_address *b)
-{
-    if (a->base.sa_family != b->base.sa_family)
-        return false;
-    if (a->base.sa_family == AF_INET)
-        return a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
-    return memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr, sizeof a->v6.sin6_addr) == 0;
-}
-
 int udp_parse_host(const char *text, int family, struct leat_address *ret_address)
 {
     ASSERT(family == AF_INET || family == AF_INET6);

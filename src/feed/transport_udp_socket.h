@@ -23,9 +23,6 @@ int udp_socket_open(struct leat_loop *loop, const struct feed_transport_options 
                     const struct leat_address *address, struct udp_socket *ret_socket,
                     char *ret_reason, size_t reason_size);
 
-/* The same host, whatever the ports. */
-bool udp_same_host(const struct leat_address *a, const struct leat_address *b);
-
 /* An IP address without a port, of the family. 0 or -EINVAL. */
 int udp_parse_host(const char *text, int family, struct leat_address *ret_address);
 

@@ -294,3 +294,15 @@ int address_of_peer(const struct backend_sys *sys, int fd, struct leat_address *
     const int result = sys->getpeername(sys, fd, (struct sockaddr *)&storage, &size);
     return finish(result, &storage, size, ret_address);
 }
+
+bool address_same_host(const struct leat_address *a, const struct leat_address *b)
+{
+    const int family = leat_address_family(a);
+    if (family != leat_address_family(b))
+        return false;
+    if (family == AF_INET)
+        return a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
+    if (family == AF_INET6)
+        return memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr, sizeof a->v6.sin6_addr) == 0;
+    return leat_address_equal(a, b);
+}
