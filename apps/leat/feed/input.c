@@ -18,6 +18,7 @@
 #include "base/slice.h"
 #include "commands.h"
 #include "fiber/fiber.h"
+#include "run.h"
 #include "leat/error.h"
 
 enum {
@@ -76,20 +77,12 @@ static int read_now(void *arg)
     return count < 0 ? -errno : (int)count;
 }
 
-/* What poll(2) has an answer for. */
-static bool can_wait(int fd)
-{
-    struct stat status;
-    return fstat(fd, &status) == 0 &&
-           (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) || isatty(fd));
-}
-
 /* Bytes, 0 at the end, or -errno. */
 static int read_piece(struct publish *publish, void *data, size_t size)
 {
     struct reading reading = {publish->fd, data, size};
     int result = -EAGAIN;
-    while (result == -EAGAIN && can_wait(publish->fd)) {
+    while (result == -EAGAIN && feed_can_poll(publish->fd)) {
         struct op op;
         op_init(&op, OP_POLL, publish->fd, fiber_op_done);
         op.poll.events = POLLIN;

@@ -34,24 +34,27 @@ static const double RATE_MAX = 1e9;
 
 /* ---- Telling --------------------------------------------------------------------------------- */
 
-void publish_tell(const struct publish *publish, const char *format, ...)
+static void tell(const char *format, va_list arguments)
 {
     char line[FEED_ERROR_SIZE];
+    vsnprintf(line, sizeof line, format, arguments);
+    options_complain(NAME, line);
+}
+
+void publish_tell(const struct publish *publish, const char *format, ...)
+{
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(line, sizeof line, format, arguments);
+    tell(format, arguments);
     va_end(arguments);
-    options_complain(NAME, line);
 }
 
 void publish_fail(struct publish *publish, const char *format, ...)
 {
-    char line[FEED_ERROR_SIZE];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(line, sizeof line, format, arguments);
+    tell(format, arguments);
     va_end(arguments);
-    options_complain(NAME, line);
     publish->status = EXIT_FAILURE;
 }
 
@@ -434,7 +437,5 @@ int feed_publish(int argc, char **argv)
 {
     struct publish publish = {0};
     const enum options_result parsed = parse(&publish, argc, argv);
-    if (parsed != OPTIONS_GO)
-        return parsed == OPTIONS_HELPED ? EXIT_SUCCESS : EXIT_WRONG_USE;
-    return feed_run(NAME, &publish.flags, run, &publish);
+    return feed_run(parsed, NAME, &publish.flags, run, &publish);
 }

@@ -263,9 +263,7 @@ int feed_record(int argc, char **argv)
         return EXIT_FAILURE;
     }
     const enum options_result parsed = parse(record, argc, argv);
-    int status = parsed == OPTIONS_HELPED ? EXIT_SUCCESS : EXIT_WRONG_USE;
-    if (parsed == OPTIONS_GO)
-        status = feed_run(NAME, &record->flags, run, record);
+    const int status = feed_run(parsed, NAME, &record->flags, run, record);
     free(record);
     return status;
 }

@@ -515,9 +515,7 @@ int feed_replay(int argc, char **argv)
         return EXIT_FAILURE;
     }
     const enum options_result parsed = parse(replay, argc, argv);
-    int status = parsed == OPTIONS_HELPED ? EXIT_SUCCESS : EXIT_WRONG_USE;
-    if (parsed == OPTIONS_GO)
-        status = feed_run(NAME, &replay->flags, run, replay);
+    const int status = feed_run(parsed, NAME, &replay->flags, run, replay);
     free(replay);
     return status;
 }

@@ -11,9 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "commands.h"
 #include "fiber/fiber.h"
 #include "leat/error.h"
 
@@ -50,9 +52,11 @@ static int run_first(void *arg)
     return first->run(first->arg);
 }
 
-int feed_run(const char *command, const struct feed_flags *flags, int (*main_fiber)(void *arg),
-             void *arg)
+int feed_run(enum options_result parsed, const char *command, const struct feed_flags *flags,
+             int (*main_fiber)(void *arg), void *arg)
 {
+    if (parsed != OPTIONS_GO)
+        return parsed == OPTIONS_HELPED ? EXIT_SUCCESS : EXIT_WRONG_USE;
     struct first first = {flags, main_fiber, arg};
     const struct leat_loop_options options = {.engine = flags->engine};
     hold_standard_streams();
@@ -65,6 +69,13 @@ int feed_run(const char *command, const struct feed_flags *flags, int (*main_fib
         return result;
     fprintf(stderr, "%s: there is no loop to run on: %s\n", command, leat_error_text(result));
     return EXIT_FAILURE;
+}
+
+bool feed_can_poll(int fd)
+{
+    struct stat status;
+    return fstat(fd, &status) == 0 &&
+           (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) || isatty(fd) == 1);
 }
 
 void feed_tell_listening(const char *command, const struct feed_flags *flags)

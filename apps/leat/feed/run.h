@@ -10,10 +10,14 @@
 #include "leat/fiber.h"
 #include "loop/process.h"
 
-/* Runs `main_fiber` to its end; SIGINT and SIGTERM wait for feed_watch meanwhile. The process's
- * exit status: what it returned, or that of a loop that could not be made, which was told. */
-int feed_run(const char *command, const struct feed_flags *flags, int (*main_fiber)(void *arg),
-             void *arg);
+/* Once its flags are parsed, with what came of that: runs `main_fiber` to its end; SIGINT and
+ * SIGTERM wait for feed_watch meanwhile. The process's exit status: what it returned, or that of a
+ * loop that could not be made, which was told; without OPTIONS_GO nothing runs. */
+int feed_run(enum options_result parsed, const char *command, const struct feed_flags *flags,
+             int (*main_fiber)(void *arg), void *arg);
+
+/* Has poll(2) an answer for it? A pipe, a socket, a terminal; not a file. */
+bool feed_can_poll(int fd);
 
 /* A line on stderr, once sockets are there: from now on no packet is missed. */
 void feed_tell_listening(const char *command, const struct feed_flags *flags);

@@ -10,12 +10,12 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/assert.h"
 #include "fiber/fiber.h"
+#include "run.h"
 
 enum { POOL_BUSY_MS = 1, FILE_MODE = 0666 };
 
@@ -140,14 +140,13 @@ static void run_writer(void *arg)
 
 static int open_fd(struct feed_sink *sink, const char *path)
 {
-    struct stat status;
     if (strcmp(path, "-") == 0)
         sink->fd = STDOUT_FILENO;
     else
         sink->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, FILE_MODE);
-    if (sink->fd < 0 || fstat(sink->fd, &status) != 0)
+    if (sink->fd < 0 || fcntl(sink->fd, F_GETFD) < 0)
         return -errno;
-    sink->is_polled = S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) || isatty(sink->fd) == 1;
+    sink->is_polled = feed_can_poll(sink->fd);
     return 0;
 }
 

@@ -251,9 +251,7 @@ int feed_stat(int argc, char **argv)
     if (!stat)
         return EXIT_FAILURE;
     const enum options_result parsed = parse(stat, argc, argv);
-    int status = parsed == OPTIONS_HELPED ? EXIT_SUCCESS : EXIT_WRONG_USE;
-    if (parsed == OPTIONS_GO)
-        status = feed_run(NAME, &stat->flags, run, stat);
+    const int status = feed_run(parsed, NAME, &stat->flags, run, stat);
     free(stat);
     return status;
 }

@@ -345,7 +345,5 @@ int feed_subscribe(int argc, char **argv)
 {
     struct subscribe subscribe = {0};
     const enum options_result parsed = parse(&subscribe, argc, argv);
-    if (parsed != OPTIONS_GO)
-        return parsed == OPTIONS_HELPED ? EXIT_SUCCESS : EXIT_WRONG_USE;
-    return feed_run(NAME, &subscribe.flags, run, &subscribe);
+    return feed_run(parsed, NAME, &subscribe.flags, run, &subscribe);
 }
