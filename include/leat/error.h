@@ -15,9 +15,11 @@ extern "C" {
 enum leat_error {
     LEAT_E_BASE = 5000,
     LEAT_E_CLOSED,    /* the channel, listener or loop was closed */
-    LEAT_E_TRUNCATED, /* a file became shorter while it was being sent */
+    LEAT_E_TRUNCATED, /* a file became shorter while it was sent, a message ended before its end */
     LEAT_E_MALFORMED, /* what the peer sent is not what the standard allows */
     LEAT_E_LIMIT,     /* a named limit was reached; the newcomer is refused */
+    LEAT_E_NO_HOST,   /* there is no host of that name */
+    LEAT_E_RESOLVER,  /* nobody could say whether there is */
     LEAT_E_END,
 };
 

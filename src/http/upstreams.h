@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A group of upstreams that answer alike, and which of them gets a request. Shared by the cores: in
+ * flight, failures and health are one count each for all of them.
+ *
+ *     choose     the less loaded of two drawn at random, in proportion to their weights; or, by a
+ *                key, the one that a ring of hashes names, or the next that may be asked
+ *     passive    a run of failures opens the upstream's circuit for a while that doubles; then one
+ *                request at a time probes it, and an answer closes it
+ *     active     a fiber asks each for a path every now and then (upstreams_watch)
+ *     slow start who has come back gets its share little by little
+ *     retries    a budget for the group: a share of its requests, and a few a second besides
+ */
+#ifndef HTTP_UPSTREAMS_H
+#define HTTP_UPSTREAMS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "http/pool.h"
+#include "leat/tuning.h"
+
+enum { UPSTREAMS_MAX = 64 };
+
+enum upstreams_balance { UPSTREAMS_LEAST_LOADED, UPSTREAMS_BY_HASH };
+
+struct upstreams_options {
+    enum upstreams_balance balance;
+    unsigned connections_max;     /* of an upstream; 0: 1024 */
+    unsigned waiting_max;         /* for one of its connections; 0: 1024 */
+    int64_t connect_timeout_ms;   /* 0: 3000 */
+    int64_t idle_timeout_ms;      /* of a connection at rest; 0: 30,000 */
+    unsigned failures_max;        /* in a row, that open the circuit; 0: 5 */
+    int64_t open_ms, open_max_ms; /* how long, at first and at most; 0: 1000, 30,000 */
+    int64_t slow_start_ms;        /* 0: none */
+    unsigned retry_percent;       /* of the requests of the last seconds; 0: 20 */
+    unsigned retries_per_s;       /* besides; 0: 10 */
+    const char *health_path;      /* NULL: no active checks; copied */
+    int64_t health_interval_ms, health_timeout_ms; /* 0: 5000, 2000 */
+    unsigned health_rise, health_fall;             /* answers in a row that decide; 0: 2, 3 */
+    struct leat_tuning tuning;                     /* of the connections */
+    uint64_t seed;                                 /* of the draws; 0: the clock's */
+};
+
+enum upstream_state {
+    UPSTREAM_UP,
+    UPSTREAM_OPEN,    /* its circuit is: not asked, until its time is over */
+    UPSTREAM_PROBING, /* one request is on its way to find out */
+    UPSTREAM_DOWN,    /* says the health check */
+};
+
+struct upstreams;
+
+/* One of them. What other layers may look at; the rest is upstreams.c's. */
+struct upstream {
+    const char *url;       /* as it was named: "http://127.0.0.1:9000/base" */
+    const char *authority; /* "127.0.0.1:9000", for Host */
+    const char *base;      /* path before that of the request, without a final '/'; "" */
+    struct pool_destination *destination;
+    unsigned index; /* in its group */
+};
+
+/* What came of a request, as far as the upstream is to blame. */
+enum upstream_outcome {
+    UPSTREAM_ANSWERED, /* whatever the answer, but for the next */
+    UPSTREAM_ERRED,    /* 502, 503, 504 */
+    UPSTREAM_FAILED,   /* refused, reset, silent for too long, garbage */
+    UPSTREAM_SPARED,   /* nothing can be said: the client left */
+};
+
+struct upstreams_view {
+    const struct upstream *upstream;
+    enum upstream_state state;
+    unsigned in_flight;
+    uint64_t requests, failures, opened_circuits;
+    int64_t latency_ns; /* to the head of the answer, a moving mean */
+    struct pool_counters connections;
+};
+
+/* `urls`: "http://HOST:PORT[/BASE]" or "http://unix:/path"; HOST is a name or a number, the port 80
+ * without one. -EINVAL with a static text in *ret_reason, -ENOMEM. Names are not resolved yet. */
+int upstreams_create(struct pool *pool, const char *const *urls, unsigned count,
+                     const struct upstreams_options *options, struct upstreams **ret_upstreams,
+                     const char **ret_reason);
+/* Before its pool; nobody is in a call of it. NULL is fine. */
+void upstreams_destroy(struct upstreams *upstreams);
+
+/* A request's way through its group. */
+struct upstreams_attempt {
+    uint64_t key;      /* hash of what the choice is by; used with BY_HASH alone */
+    uint64_t tried;    /* bits of indices, not to be chosen again while there are others */
+    unsigned attempts; /* so far */
+};
+/* The one to ask now, counted in flight until upstream_end; NULL: none may be asked, and
+ * *ret_retry_after_ms tells when it is worth trying again. Never waits. */
+struct upstream *upstreams_choose(struct upstreams *upstreams, struct upstreams_attempt *attempt,
+                                  int64_t now_ns, int64_t *ret_retry_after_ms);
+/* Each upstream that was chosen, once. `latency_ns`: until the head of the answer; 0: there was
+ * none. */
+void upstream_end(struct upstreams *upstreams, struct upstream *upstream,
+                  enum upstream_outcome outcome, int64_t latency_ns, int64_t now_ns);
+/* Counts a first attempt; may a further one be made (and then it is counted)? */
+void upstreams_note_request(struct upstreams *upstreams, int64_t now_ns);
+bool upstreams_may_retry(struct upstreams *upstreams, int64_t now_ns);
+
+/* Begins the active checks on this thread's loop, if there are to be any; a second call, on
+ * whatever loop, does nothing. They do not keep the loop running, and end with it or with
+ * upstreams_unwatch, which must be called on the same loop. */
+int upstreams_watch(struct upstreams *upstreams);
+void upstreams_unwatch(struct upstreams *upstreams);
+
+unsigned upstreams_count(const struct upstreams *upstreams);
+/* From any thread. */
+void upstreams_view(const struct upstreams *upstreams, unsigned index,
+                    struct upstreams_view *ret_view);
+
+#endif
