@@ -88,20 +88,15 @@ void stream_fini(struct leat_stream *stream)
 
 /* ---- For fibers ------------------------------------------------------------------------------ */
 
-int leat_connect(const struct leat_address *address, const struct leat_tuning *tuning,
-                 int64_t deadline_ns, struct leat_stream **ret_stream)
+int stream_connect(const struct leat_address *address, const struct leat_tuning *tuning,
+                   int64_t deadline_ns)
 {
     static const struct leat_tuning defaults = LEAT_TUNING_DEFAULT;
     struct leat_loop *loop = loop_current;
     ASSERT(loop != NULL);
-    struct leat_stream *stream = malloc(sizeof *stream);
-    if (!stream)
-        return -ENOMEM;
     const int fd = loop->sys->socket(loop->sys, leat_address_family(address), SOCK_STREAM, 0);
-    if (fd < 0) {
-        free(stream);
+    if (fd < 0)
         return fd;
-    }
     int error = tuning_apply(loop->sys, fd, TUNING_CONNECTING, tuning ? tuning : &defaults, NULL);
     if (!error) {
         struct op op;
@@ -112,10 +107,23 @@ int leat_connect(const struct leat_address *address, const struct leat_tuning *t
     }
     if (error) {
         loop->ops->close(loop->backend, fd);
-        free(stream);
         return error;
     }
-    stream_init(stream, loop, fd);
+    return fd;
+}
+
+int leat_connect(const struct leat_address *address, const struct leat_tuning *tuning,
+                 int64_t deadline_ns, struct leat_stream **ret_stream)
+{
+    struct leat_stream *stream = malloc(sizeof *stream);
+    if (!stream)
+        return -ENOMEM;
+    const int fd = stream_connect(address, tuning, deadline_ns);
+    if (fd < 0) {
+        free(stream);
+        return fd;
+    }
+    stream_init(stream, loop_current, fd);
     *ret_stream = stream;
     return 0;
 }

@@ -53,6 +53,10 @@ extern const struct stream_ops stream_plain_ops;
 void stream_init(struct leat_stream *stream, struct leat_loop *loop, int fd);
 void stream_fini(struct leat_stream *stream);
 
+/* As leat_connect, in the calling fiber: a connected descriptor, or -errno. */
+int stream_connect(const struct leat_address *address, const struct leat_tuning *tuning,
+                   int64_t deadline_ns);
+
 static inline void receiver_init(struct receiver *receiver, receiver_fn on_data)
 {
     op_init(&receiver->op, OP_RECV_MANY, -1, NULL);
