@@ -18,7 +18,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "http/pool.h"
+#include "http/conn_pool.h"
 #include "wire/http1.h"
 #include "wire/http1_chunked.h"
 
@@ -35,7 +35,7 @@ enum link_body {
 };
 
 struct link {
-    struct pool_conn *conn;
+    struct pooled_conn *conn;
     struct http1_response head; /* its slices point into the buffer, as long as it holds the head */
     enum link_body body;
     bool is_head_request; /* the answer has no body, whatever it says */
@@ -56,7 +56,7 @@ struct link {
 };
 
 /* -ENOMEM: then nothing is to be closed. */
-int link_open(struct link *link, struct pool_conn *conn);
+int link_open(struct link *link, struct pooled_conn *conn);
 /* Gives the connection back: to be used again when both halves are whole and neither said
  * "close". */
 void link_close(struct link *link);

@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 #include "base/slice.h"
-#include "http/pool.h"
+#include "http/conn_pool.h"
 #include "leat/tuning.h"
 
 enum { UPSTREAMS_MAX = 64 };
@@ -58,7 +58,7 @@ struct upstream {
     const char *url;       /* as it was named: "http://127.0.0.1:9000/base" */
     const char *authority; /* "127.0.0.1:9000", for Host */
     const char *base;      /* path before that of the request, without a final '/'; "" */
-    struct pool_destination *destination;
+    struct conn_pool_destination *destination;
     unsigned index; /* in its group */
 };
 
@@ -76,12 +76,12 @@ struct upstreams_view {
     unsigned in_flight;
     uint64_t requests, failures, opened_circuits;
     int64_t latency_ns; /* to the head of the answer, a moving mean */
-    struct pool_counters connections;
+    struct conn_pool_counters connections;
 };
 
 /* `urls`: "http://HOST:PORT[/BASE]" or "http://unix:/path"; HOST is a name or a number, the port 80
  * without one. -EINVAL with a static text in *ret_reason, -ENOMEM. Names are not resolved yet. */
-int upstreams_create(struct pool *pool, const char *const *urls, unsigned count,
+int upstreams_create(struct conn_pool *pool, const char *const *urls, unsigned count,
                      const struct upstreams_options *options, struct upstreams **ret_upstreams,
                      const char **ret_reason);
 /* Before its pool; nobody is in a call of it. NULL is fine. */
