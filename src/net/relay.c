@@ -1,165 +1,321 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Relaying by splice: socket -> pipe -> socket. The pipe is full or empty between two steps, never
- * in between for long: what was taken from one socket is given to the other before more is taken,
- * so nothing piles up and a slow receiver slows its sender down.
- *
- * Pipes are kept by the loop, last in first out. The kernel limits what they hold for all of a
- * user's processes (fs.pipe-user-pages-soft); where there is none left the relay copies.
+ * See relay.h. The kernel limits what pipes hold for all of a user's processes
+ * (fs.pipe-user-pages-soft): they are kept by the loop, last in first out, and where there is none
+ * left a step copies, through memory that all relays of the loop share.
  */
-#include "leat/relay.h"
+#include "net/relay.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "fiber/fiber.h"
-#include "net/stream.h"
+#include "leat/relay.h"
 
 enum {
     PIPE_SIZE = 1024 * 1024,
-    PIPES_IDLE_MAX = 16,
+    PIPES_IDLE_MAX = 32,
+    CHUNK_FIRST = 256 * 1024,
+    CHUNK_MIN = 64 * 1024, /* of who takes slowly: so much lies in a pipe for him */
     COPY_SIZE = 64 * 1024,
+    COPY_SLOW_SIZE = 16 * 1024,       /* likewise, where it is memory of ours */
     TURN_BYTES_MAX = 4 * 1024 * 1024, /* then others may run */
 };
 
-struct pipe {
-    int out_fd, in_fd; /* read from the first, written to the second */
-    size_t size;
-};
-
-struct pipe_cache {
+/* What the relays of a loop share. */
+struct relay_commons {
     struct loop_extension extension;
     struct leat_loop *loop;
-    unsigned count;
-    struct pipe pipes[PIPES_IDLE_MAX];
+    char *copy; /* COPY_SIZE, in use within a step alone; NULL: not needed yet */
+    unsigned pipe_count;
+    struct relay_pipe pipes[PIPES_IDLE_MAX];
 };
 
 /* ---- Pipes ----------------------------------------------------------------------------------- */
 
-static void pipe_close(struct leat_loop *loop, const struct pipe *pipe)
+static void pipe_close(struct leat_loop *loop, const struct relay_pipe *pipe)
 {
     loop->ops->close(loop->backend, pipe->out_fd);
     loop->ops->close(loop->backend, pipe->in_fd);
 }
 
-static void cache_fini(struct loop_extension *extension)
+static void commons_fini(struct loop_extension *extension)
 {
-    struct pipe_cache *cache = CONTAINER_OF(extension, struct pipe_cache, extension);
-    while (cache->count > 0)
-        pipe_close(cache->loop, &cache->pipes[--cache->count]);
-    free(cache);
+    struct relay_commons *commons = CONTAINER_OF(extension, struct relay_commons, extension);
+    while (commons->pipe_count > 0)
+        pipe_close(commons->loop, &commons->pipes[--commons->pipe_count]);
+    free(commons->copy);
+    free(commons);
 }
 
-static int pipe_take(struct leat_loop *loop, struct pipe *ret_pipe)
+/* NULL: no memory. */
+static struct relay_commons *commons_of(struct leat_loop *loop)
 {
     struct loop_extension *extension = loop->extensions[LOOP_SLOT_PIPES];
-    if (extension) {
-        struct pipe_cache *cache = CONTAINER_OF(extension, struct pipe_cache, extension);
-        if (cache->count > 0) {
-            *ret_pipe = cache->pipes[--cache->count];
-            return 0;
-        }
+    if (extension)
+        return CONTAINER_OF(extension, struct relay_commons, extension);
+    struct relay_commons *commons = calloc(1, sizeof *commons);
+    if (!commons)
+        return NULL;
+    commons->extension.fini = commons_fini;
+    commons->loop = loop;
+    loop->extensions[LOOP_SLOT_PIPES] = &commons->extension;
+    return commons;
+}
+
+/* Is there one for this relay? */
+static bool take_pipe(struct relay *relay, struct relay_commons *commons)
+{
+    ASSERT(relay->pipe.size == 0);
+    if (commons->pipe_count > 0) {
+        relay->pipe = commons->pipes[--commons->pipe_count];
+        return true;
     }
     int fds[2];
-    const ssize_t size = loop->sys->pipe(loop->sys, fds, PIPE_SIZE);
-    if (size < 0)
-        return (int)size;
-    *ret_pipe = (struct pipe){.out_fd = fds[0], .in_fd = fds[1], .size = (size_t)size};
-    return 0;
+    const ssize_t size = relay->loop->sys->pipe(relay->loop->sys, fds, PIPE_SIZE);
+    if (size <= 0)
+        return false;
+    relay->pipe = (struct relay_pipe){.out_fd = fds[0], .in_fd = fds[1], .size = (size_t)size};
+    return true;
 }
 
-/* A pipe that still holds bytes is of no use to anybody else. */
-static void pipe_give(struct leat_loop *loop, const struct pipe *pipe, bool is_empty)
+/* A pipe that still holds bytes is of no use to anybody else; one that was clipped to a page or two
+ * may be replaced by a better one later. */
+static void give_pipe(struct relay *relay)
 {
-    struct loop_extension *extension = loop->extensions[LOOP_SLOT_PIPES];
-    if (!extension && is_empty) {
-        struct pipe_cache *cache = calloc(1, sizeof *cache);
-        if (cache) {
-            cache->extension.fini = cache_fini;
-            cache->loop = loop;
-            loop->extensions[LOOP_SLOT_PIPES] = extension = &cache->extension;
-        }
-    }
-    struct pipe_cache *cache =
-        extension ? CONTAINER_OF(extension, struct pipe_cache, extension) : NULL;
-    /* One that was clipped to a page or two may be replaced by a better one later. */
-    if (is_empty && cache && cache->count < PIPES_IDLE_MAX && pipe->size >= COPY_SIZE)
-        cache->pipes[cache->count++] = *pipe;
+    struct relay_commons *commons = commons_of(relay->loop);
+    ASSERT(relay->pipe.size > 0);
+    if (relay->held == 0 && commons && commons->pipe_count < PIPES_IDLE_MAX &&
+        relay->pipe.size >= CHUNK_MIN)
+        commons->pipes[commons->pipe_count++] = relay->pipe;
     else
-        pipe_close(loop, pipe);
+        pipe_close(relay->loop, &relay->pipe);
+    relay->pipe.size = 0;
 }
 
 /* ---- Moving ---------------------------------------------------------------------------------- */
 
-static int await_ready(int fd, short events, int64_t deadline_ns)
+/* What a part of a step came to besides the wants: it goes on. */
+enum { MOVED = -1 };
+
+static int fail(struct relay *relay, ssize_t error, bool is_to_blame)
 {
+    relay->error = error == 0 ? -EPIPE : (int)error;
+    relay->is_to_blame = is_to_blame;
+    return RELAY_FAILED;
+}
+
+/* It takes less than it is given: it is given less. */
+static int be_blocked(struct relay *relay)
+{
+    relay->was_blocked = true;
+    relay->turn = 0;
+    if (relay->chunk > CHUNK_MIN)
+        relay->chunk /= 2;
+    return RELAY_WANTS_ROOM;
+}
+
+static void note_moved(struct relay *relay, size_t size)
+{
+    ASSERT(size <= relay->held);
+    relay->held -= size;
+    relay->moved += size;
+    relay->turn += size;
+}
+
+static ssize_t put_some(struct relay *relay)
+{
+    const bool more = relay->more && relay->left == 0;
+    if (relay->pipe.size > 0)
+        return relay->loop->ops->splice(relay->loop->backend, relay->pipe.out_fd, relay->to_fd,
+                                        relay->held, more);
+    const struct iovec piece = {.iov_base = relay->rest + relay->rest_begin,
+                                .iov_len = relay->held};
+    const ssize_t size = relay->loop->sys->send(relay->loop->sys, relay->to_fd, &piece, 1, more);
+    if (size > 0)
+        relay->rest_begin += (size_t)size;
+    return size;
+}
+
+/* All that is held goes out, as far as there is room. */
+static int put(struct relay *relay)
+{
+    while (relay->held > 0) {
+        const ssize_t size = put_some(relay);
+        if (size == -EAGAIN)
+            return be_blocked(relay);
+        if (size <= 0)
+            return fail(relay, size, true);
+        note_moved(relay, (size_t)size);
+    }
+    if (relay->pipe.size > 0)
+        give_pipe(relay);
+    free(relay->rest);
+    relay->rest = NULL;
+    return MOVED;
+}
+
+static size_t wanted(const struct relay *relay, size_t size_max)
+{
+    return relay->left < size_max ? (size_t)relay->left : size_max;
+}
+
+static int note_taken(struct relay *relay, ssize_t size)
+{
+    if (size == -EAGAIN) {
+        relay->turn = 0;
+        return RELAY_WANTS_INPUT;
+    }
+    if (size < 0)
+        return fail(relay, size, false);
+    if (size == 0)
+        return RELAY_ENDED;
+    relay->held = (size_t)size;
+    if (relay->left != UINT64_MAX)
+        relay->left -= (uint64_t)size;
+    return MOVED;
+}
+
+/* The pipe is held as long as there is something in it. */
+static int take_by_pipe(struct relay *relay)
+{
+    const size_t room = relay->chunk < relay->pipe.size ? relay->chunk : relay->pipe.size;
+    const ssize_t size = relay->loop->ops->splice(relay->loop->backend, relay->from_fd,
+                                                  relay->pipe.in_fd, wanted(relay, room), false);
+    const int want = note_taken(relay, size);
+    if (want != MOVED)
+        give_pipe(relay);
+    else if ((size_t)size == relay->chunk && relay->chunk < PIPE_SIZE)
+        relay->chunk *= 2; /* until the receiver says otherwise */
+    return want;
+}
+
+/* Of what the receiver does not take at once a copy is kept. */
+static int keep_rest(struct relay *relay, const char *data)
+{
+    relay->rest = malloc(relay->held);
+    if (!relay->rest)
+        return fail(relay, -ENOMEM, false);
+    memcpy(relay->rest, data, relay->held);
+    relay->rest_begin = 0;
+    return MOVED;
+}
+
+static int copy(struct relay *relay, struct relay_commons *commons)
+{
+    if (!commons->copy)
+        commons->copy = malloc(COPY_SIZE);
+    if (!commons->copy)
+        return fail(relay, -ENOMEM, false);
+    const struct backend_sys *sys = relay->loop->sys;
+    const size_t room = relay->chunk <= CHUNK_MIN ? COPY_SLOW_SIZE : COPY_SIZE;
+    const int want = note_taken(
+        relay, sys->recv(sys, relay->from_fd, commons->copy, wanted(relay, room), false));
+    if (want != MOVED)
+        return want;
+    const struct iovec piece = {.iov_base = commons->copy, .iov_len = relay->held};
+    const ssize_t size = sys->send(sys, relay->to_fd, &piece, 1, relay->more && relay->left == 0);
+    if (size < 0 && size != -EAGAIN)
+        return fail(relay, size, true);
+    note_moved(relay, size > 0 ? (size_t)size : 0);
+    return relay->held > 0 ? keep_rest(relay, commons->copy + (size > 0 ? size : 0)) : MOVED;
+}
+
+static int take(struct relay *relay)
+{
+    struct relay_commons *commons = commons_of(relay->loop);
+    if (!commons)
+        return fail(relay, -ENOMEM, false);
+    return take_pipe(relay, commons) ? take_by_pipe(relay) : copy(relay, commons);
+}
+
+/* ---- The step -------------------------------------------------------------------------------- */
+
+void relay_init(struct relay *relay, struct leat_stream *from, struct leat_stream *to,
+                uint64_t size)
+{
+    ASSERT(from->loop == to->loop);
+    ASSERT(from->ops == &stream_plain_ops && to->ops == &stream_plain_ops);
+    *relay = (struct relay){
+        .loop = from->loop,
+        .from_fd = from->fd,
+        .to_fd = to->fd,
+        .left = size,
+        .chunk = CHUNK_FIRST,
+    };
+}
+
+enum relay_want relay_step(struct relay *relay)
+{
+    for (;;) {
+        int want = put(relay);
+        if (want != MOVED)
+            return (enum relay_want)want;
+        if (relay->left == 0)
+            return RELAY_DONE;
+        if (relay->was_blocked) {
+            relay->was_blocked = false;
+            return RELAY_WANTS_ROOM;
+        }
+        if (relay->turn >= TURN_BYTES_MAX) {
+            relay->turn = 0;
+            return RELAY_WANTS_TURN;
+        }
+        want = take(relay);
+        if (want != MOVED)
+            return (enum relay_want)want;
+    }
+}
+
+void relay_fini(struct relay *relay)
+{
+    if (relay->pipe.size > 0)
+        give_pipe(relay);
+    free(relay->rest);
+    relay->rest = NULL;
+}
+
+/* ---- In a fiber ------------------------------------------------------------------------------ */
+
+int relay_wait(struct relay *relay, enum relay_want want, int64_t deadline_ns)
+{
+    if (want == RELAY_WANTS_TURN) {
+        const int error = leat_yield();
+        /* Where both sides are always ready nobody else would look. */
+        return error ? error : fiber_interruption(deadline_ns);
+    }
+    const bool is_input = want == RELAY_WANTS_INPUT;
+    ASSERT(is_input || want == RELAY_WANTS_ROOM);
     struct op op;
-    op_init(&op, OP_POLL, fd, fiber_op_done);
-    op.poll.events = events;
+    op_init(&op, OP_POLL, is_input ? relay->from_fd : relay->to_fd, fiber_op_done);
+    op.poll.events = is_input ? POLLIN : POLLOUT;
     const int32_t result = fiber_await(&op, deadline_ns);
     return result < 0 ? result : 0;
 }
 
-/* All that is in the pipe goes out. 0 or an error. */
-static int drain_pipe(struct leat_loop *loop, const struct pipe *pipe, struct leat_stream *to,
-                      size_t held, int64_t deadline_ns)
+/* Bytes moved until the end of `from`, or an error. */
+static int64_t relay_to_the_end(struct leat_stream *from, struct leat_stream *to,
+                                int64_t deadline_ns)
 {
-    while (held > 0) {
-        const ssize_t moved = loop->ops->splice(loop->backend, pipe->out_fd, to->fd, held, false);
-        ASSERT(moved <= (ssize_t)held);
-        if (moved > 0) {
-            held -= (size_t)moved;
-            continue;
-        }
-        const int error = moved == -EAGAIN ? await_ready(to->fd, POLLOUT, deadline_ns)
-                          : moved == 0     ? -EPIPE
-                                           : (int)moved;
-        if (error)
-            return error;
+    struct relay relay;
+    relay_init(&relay, from, to, UINT64_MAX);
+    int error = 0;
+    while (!error) {
+        const enum relay_want want = relay_step(&relay);
+        if (want == RELAY_ENDED)
+            break;
+        error = want == RELAY_FAILED ? relay.error : relay_wait(&relay, want, deadline_ns);
     }
-    return 0;
+    relay_fini(&relay);
+    return error ? error : (int64_t)relay.moved;
 }
 
-/* Bytes moved until the end of `from`, or an error; *ret_is_empty tells about the pipe. */
-static int64_t relay_by_pipe(struct leat_loop *loop, const struct pipe *pipe,
-                             struct leat_stream *from, struct leat_stream *to, int64_t deadline_ns,
-                             bool *ret_is_empty)
-{
-    int64_t total = 0;
-    size_t turn = 0;
-    *ret_is_empty = true;
-    for (;;) {
-        const ssize_t taken =
-            loop->ops->splice(loop->backend, from->fd, pipe->in_fd, pipe->size, false);
-        if (taken == 0)
-            return total;
-        int error = 0;
-        if (taken == -EAGAIN) {
-            turn = 0;
-            error = await_ready(from->fd, POLLIN, deadline_ns);
-        } else if (taken < 0) {
-            error = (int)taken;
-        } else {
-            *ret_is_empty = false;
-            error = drain_pipe(loop, pipe, to, (size_t)taken, deadline_ns);
-            *ret_is_empty = error == 0;
-            total += taken;
-            turn += (size_t)taken;
-        }
-        if (!error && turn >= TURN_BYTES_MAX) {
-            turn = 0;
-            error = leat_yield();
-            if (!error) /* where both sides are always ready nobody else would look */
-                error = fiber_interruption(deadline_ns);
-        }
-        if (error)
-            return error;
-    }
-}
-
-static int64_t relay_by_copy(struct leat_stream *from, struct leat_stream *to, int64_t deadline_ns)
+/* Streams that are no plain sockets have their bytes in user space anyway. */
+static int64_t copy_to_the_end(struct leat_stream *from, struct leat_stream *to,
+                               int64_t deadline_ns)
 {
     char *buffer = malloc(COPY_SIZE);
     if (!buffer)
@@ -179,21 +335,12 @@ static int64_t relay_by_copy(struct leat_stream *from, struct leat_stream *to, i
 
 int64_t leat_relay(struct leat_stream *from, struct leat_stream *to, int64_t deadline_ns)
 {
-    struct leat_loop *loop = from->loop;
-    ASSERT(loop == to->loop && loop == loop_current);
-    struct pipe pipe;
-    int64_t result;
+    ASSERT(from->loop == to->loop && from->loop == loop_current);
+    const bool is_plain = from->ops == &stream_plain_ops && to->ops == &stream_plain_ops;
     from->calls++;
     to->calls++;
-    /* Splice knows plain sockets alone. */
-    if (from->ops == &stream_plain_ops && to->ops == &stream_plain_ops &&
-        pipe_take(loop, &pipe) == 0) {
-        bool is_empty;
-        result = relay_by_pipe(loop, &pipe, from, to, deadline_ns, &is_empty);
-        pipe_give(loop, &pipe, is_empty);
-    } else {
-        result = relay_by_copy(from, to, deadline_ns);
-    }
+    const int64_t result =
+        is_plain ? relay_to_the_end(from, to, deadline_ns) : copy_to_the_end(from, to, deadline_ns);
     from->calls--;
     to->calls--;
     if (result >= 0) {

@@ -20,40 +20,43 @@
 enum relay_want {
     RELAY_DONE,        /* `left` bytes were moved */
     RELAY_ENDED,       /* the sender has ended before that */
-    RELAY_WANTS_INPUT, /* POLLIN of from */
-    RELAY_WANTS_ROOM,  /* POLLOUT of to */
+    RELAY_WANTS_INPUT, /* POLLIN of from_fd */
+    RELAY_WANTS_ROOM,  /* POLLOUT of to_fd */
     RELAY_WANTS_TURN,  /* others should run first */
-    RELAY_FAILED,      /* `error` tells; the receiver's when is_to_error */
+    RELAY_FAILED,      /* `error` tells */
 };
 
 struct relay_pipe {
-    int out_fd, in_fd; /* read from the first, written to the second; -1: none is held */
-    uint32_t size;
+    int out_fd, in_fd; /* read from the first, written to the second */
+    size_t size;       /* 0: none is held */
 };
 
 struct relay {
     struct leat_loop *loop;
     int from_fd, to_fd;
-    uint64_t left;          /* still to be taken; UINT64_MAX: until the end */
-    uint64_t moved;         /* handed to the receiver's kernel */
-    size_t held;            /* taken and not yet handed over: in the pipe, or in `rest` */
-    uint32_t chunk;         /* taken at a time; it follows what the receiver takes */
-    uint32_t turn;          /* moved since the last turn */
-    bool is_to_blocked;     /* it did not take all of the last chunk */
-    bool is_to_error, more; /* more: further bytes will follow what is moved (MSG_MORE) */
+    bool may_splice;  /* both are plain sockets */
+    bool more;        /* further bytes will follow the last that is moved (MSG_MORE) */
+    uint64_t left;    /* still to be taken; UINT64_MAX: until the end */
+    uint64_t moved;   /* handed to the receiver's kernel */
+    size_t held;      /* taken and not yet handed over: in the pipe, or in `rest` */
+    size_t chunk;     /* taken at a time; it follows what the receiver takes */
+    size_t turn;      /* moved in this turn */
+    bool was_blocked; /* the receiver has not taken all of the last chunk at once */
+    bool is_to_blame; /* FAILED: it was the receiver */
     int error;
     struct relay_pipe pipe;
-    char *rest; /* copied, and not taken at once; NULL: nothing */
-    uint32_t rest_begin;
+    char *rest; /* what was copied and is held; NULL: nothing */
+    size_t rest_begin;
 };
 
-void relay_init(struct relay *relay, struct leat_loop *loop, int from_fd, int to_fd, uint64_t size);
+/* `size` bytes, UINT64_MAX: until the end; between plain streams. */
+void relay_init(struct relay *relay, struct leat_stream *from, struct leat_stream *to,
+                uint64_t size);
 enum relay_want relay_step(struct relay *relay);
 /* What is held is lost. */
 void relay_fini(struct relay *relay);
 
-/* Drives it in the calling fiber: 0 (all was moved, or the end has come: relay->left tells), or an
- * error. Each wait for input ends at `input_timeout_ns` after it began (-ETIMEDOUT); 0: never. */
-int relay_run(struct relay *relay, int64_t input_timeout_ns, int64_t deadline_ns);
+/* Waits in the calling fiber for what a step wanted. 0, or why it may wait no more. */
+int relay_wait(struct relay *relay, enum relay_want want, int64_t deadline_ns);
 
 #endif
