@@ -23,7 +23,7 @@ ENGINE = os.environ.get("LEAT_ENGINE", "auto")
 FILM = ROOT / "examples" / "media" / "watercourse.mp4"
 START_S, END_S = 10, 15
 PROMPT_S = 7  # who ends without waiting for anybody has ended by then; the grace is 10 s
-EXPECTED = re.compile(r"leat serve: engine (uring|epoll)\b")
+EXPECTED = re.compile(r"leat (serve|proxy): engine (uring|epoll)\b")
 
 
 def pytest_configure(config):
@@ -73,17 +73,18 @@ def descriptors_of(pid):
 
 
 class Server:
-    """A running `leat serve`."""
+    """A running `leat serve`, or another command that serves: then `directory` is None."""
 
-    def __init__(self, directory, flags, stderr_path, prefix=(), listens=("127.0.0.1:0",)):
+    def __init__(self, directory, flags, stderr_path, prefix=(), listens=("127.0.0.1:0",),
+                 command="serve"):
         self.stderr_path = stderr_path
         self.expected = [EXPECTED]
-        command = [*prefix, LEAT, "serve", "--engine", ENGINE]
+        words = [*prefix, LEAT, command, "--engine", ENGINE]
         for address in listens:
-            command += ["--listen", address]
+            words += ["--listen", address]
         with open(stderr_path, "wb") as stderr:
             where = [] if directory is None else [str(directory)]
-            self.process = subprocess.Popen([*command, *flags, *where],
+            self.process = subprocess.Popen([*words, *flags, *where],
                                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                             stderr=stderr)
         self.lines = []
@@ -201,21 +202,38 @@ def engine():
     return ENGINE
 
 
-@pytest.fixture
-def serve(tmp_path, engine):
-    """serve(directory, *flags) starts a server; at the end of the test all are stopped."""
+@contextlib.contextmanager
+def stopping():
+    """A list of servers: at the end all that still run are stopped."""
     servers = []
-
-    def start(directory, *flags, **options):
-        server = Server(directory, flags, tmp_path / f"stderr-{len(servers)}", **options)
-        servers.append(server)
-        return server
-
-    yield start
+    yield servers
     with contextlib.ExitStack() as stack:
         for server in servers:
             if not server.process.stdout.closed:
                 stack.callback(server.stop)
+
+
+@pytest.fixture
+def serve(tmp_path, engine):
+    """serve(directory, *flags) starts a server; at the end of the test all are stopped."""
+    with stopping() as servers:
+        def start(directory, *flags, **options):
+            server = Server(directory, flags, tmp_path / f"stderr-{len(servers)}", **options)
+            servers.append(server)
+            return server
+        yield start
+
+
+@pytest.fixture
+def proxy(tmp_path, engine):
+    """proxy(*flags_and_urls) starts a reverse proxy; at the end of the test all are stopped."""
+    with stopping() as servers:
+        def start(*words, **options):
+            server = Server(None, words, tmp_path / f"stderr-proxy-{len(servers)}",
+                            command="proxy", **options)
+            servers.append(server)
+            return server
+        yield start
 
 
 @pytest.fixture
