@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a client may ask of `leat serve`, as its flags have it: numbers that become the server's
- * options. A pipelining client is limited in bytes, not here (INTAKE_OVERFLOW_MAX).
+ * What a client may ask of a server, as flags have it: numbers that become the server's options. A
+ * pipelining client is limited in bytes, not here (INTAKE_OVERFLOW_MAX).
  */
 #ifndef LEAT_CLIENT_LIMITS_H
 #define LEAT_CLIENT_LIMITS_H

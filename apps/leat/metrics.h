@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The metrics of `leat serve`, as Prometheus reads them (text format 0.0.4). What is a loop's own
+ * The metrics of a server, as Prometheus reads them (text format 0.0.4). What is a loop's own
  * is looked at on that loop (worker_view_read); the page is made of such views anywhere.
  */
 #ifndef LEAT_METRICS_H

@@ -12,11 +12,9 @@
 
 enum { ERROR_SIZE = 256 };
 
-static void print_help(const struct option_set *set)
+static void print_table(const struct option *options)
 {
-    printf("usage: %s [OPTION...] %s\n%s\n\noptions:\n", set->command, set->arguments,
-           set->summary);
-    for (const struct option *option = set->options; option->name; option++) {
+    for (const struct option *option = options; option->name; option++) {
         char head[64];
         if (option->letter)
             snprintf(head, sizeof head, "-%c, --%s %s", option->letter, option->name,
@@ -25,7 +23,18 @@ static void print_help(const struct option_set *set)
             snprintf(head, sizeof head, "--%s %s", option->name, option->value);
         printf("  %-34s %s\n", head, option->help);
     }
+}
+
+static void print_help(const struct option_set *set)
+{
+    printf("usage: %s [OPTION...] %s\n%s\n\noptions:\n", set->command, set->arguments,
+           set->summary);
+    print_table(set->options);
     printf("  %-34s %s\n", "--help", "this");
+    if (set->common) {
+        printf("\nof the server:\n");
+        print_table(set->common);
+    }
     if (set->tuning) {
         printf("\nsocket options (sizes: k, m and g are binary):\n");
         tuning_flags_print_help(set->tuning->roles, stdout);
@@ -83,9 +92,9 @@ static int take_value(const struct option *option, const char *text, char *error
     return -1;
 }
 
-static const struct option *find(const struct option_set *set, const char *name)
+static const struct option *find(const struct option *options, const char *name)
 {
-    for (const struct option *option = set->options; option->name; option++)
+    for (const struct option *option = options; option && option->name; option++)
         if (strcmp(option->name, name) == 0)
             return option;
     return NULL;
@@ -116,7 +125,9 @@ static int take_long(const struct option_set *set, const char *argument, const c
     const size_t size = value ? (size_t)(value - argument) - 2 : strlen(argument) - 2;
     snprintf(name, sizeof name, "%.*s", (int)(size < sizeof name ? size : sizeof name - 1),
              argument + 2);
-    const struct option *option = find(set, name);
+    const struct option *option = find(set->options, name);
+    if (!option)
+        option = find(set->common, name);
     if (!option && !(set->tuning && tuning_flag_exists(set->tuning->roles, name)))
         return no_such_option(set, argument, error);
     value = value ? value + 1 : next;

@@ -37,6 +37,7 @@ struct option_set {
     const char *arguments;
     const char *summary;
     const struct option *options; /* ends with a NULL name */
+    const struct option *common;  /* further ones, that other commands have, too; NULL: none */
     const struct tuning_flags *tuning;
     const char **positional; /* takes at most positional_max */
     size_t positional_max;

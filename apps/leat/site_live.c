@@ -10,9 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "leat/clock.h"
 #include "leat/error.h"
 #include "live_files.h"
+
+enum { TICK_MS = 1000 };
 
 int site_live_create(const char *keys_path, const struct live_options *options,
                      struct site_live **ret_live, char *ret_error, size_t ret_error_size)
@@ -48,10 +51,21 @@ void site_live_destroy(struct site_live *live)
     free(live);
 }
 
-void site_live_tick(struct site_live *live)
+static void tick(struct timer *timer)
 {
+    struct site_live *live = CONTAINER_OF(timer, struct site_live, tick);
     live_files_tick(live);
     live_hub_tick(live->hub);
+    loop_timer_start(live->loop, timer, leat_after_ms(TICK_MS));
+}
+
+void site_live_start_ticking(struct site_live *live, struct leat_loop *loop)
+{
+    ASSERT(!live->loop);
+    live->loop = loop;
+    timer_init(&live->tick, tick);
+    live->tick.is_quiet = true;
+    loop_timer_start(loop, &live->tick, leat_after_ms(TICK_MS));
 }
 
 void site_live_leave(struct site_live *live)

@@ -20,6 +20,7 @@
 #include "live_desk.h"
 #include "live_keys.h"
 #include "live_url.h"
+#include "loop/loop.h"
 #include "site.h"
 
 struct site_live {
@@ -27,14 +28,16 @@ struct site_live {
     struct live_keys keys;
     pthread_mutex_t lock;    /* for: */
     struct list_node pushes; /* live_files.c's */
+    struct leat_loop *loop;  /* that of the tick: */
+    struct timer tick;       /* what time alone changes */
 };
 
 /* `keys_path` NULL: without keys, publishers of this host alone. `options` as live_hub_create's. 0,
  * or -1 with one line in ret_error. */
 int site_live_create(const char *keys_path, const struct live_options *options,
                      struct site_live **ret_live, char *ret_error, size_t ret_error_size);
-/* On a loop, about once a second: what time alone changes. */
-void site_live_tick(struct site_live *live);
+/* On the loop of one worker, as long as that runs: what time alone changes. */
+void site_live_start_ticking(struct site_live *live, struct leat_loop *loop);
 /* A worker ends; on its loop, which runs once more afterwards. */
 void site_live_leave(struct site_live *live);
 /* When all workers have ended. NULL is fine. */

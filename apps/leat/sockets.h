@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sockets that `leat serve` listens on. The main thread opens them before there are workers,
+ * The sockets that a server listens on. The main thread opens them before there are workers,
  * while it still has its privileges, or gets them open: from systemd, or from the process that it
  * replaces (LISTEN_FDS, sd_listen_fds(3)). They stay its own as long as it accepts; workers listen
  * on duplicates.

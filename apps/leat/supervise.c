@@ -108,7 +108,7 @@ static void start_successor(struct reign *reign)
         reason = error ? leat_error_text(error) : NULL;
     }
     if (reason)
-        fprintf(stderr, "leat serve: not replaced: %s\n", reason);
+        fprintf(stderr, "%s: not replaced: %s\n", supervision->command, reason);
 }
 
 static void look_at_successor(struct reign *reign)
@@ -118,13 +118,13 @@ static void look_at_successor(struct reign *reign)
     switch (replace_check(replacement)) {
     case REPLACE_PENDING: break;
     case REPLACE_FAILED:
-        fprintf(stderr, "leat serve: not replaced by %s: %s; process %d goes on\n",
+        fprintf(stderr, "%s: not replaced by %s: %s; process %d goes on\n", supervision->command,
                 supervision->program->path, replacement->reason, (int)getpid());
         break;
     case REPLACE_READY:
         notify_manager("MAINPID=%d", (int)replacement->pid);
-        fprintf(stderr, "leat serve: process %d has taken over; %d ends with its connections\n",
-                (int)replacement->pid, (int)getpid());
+        fprintf(stderr, "%s: process %d has taken over; %d ends with its connections\n",
+                supervision->command, (int)replacement->pid, (int)getpid());
         reign->state = REPLACED;
         tell_end(reign, true);
         stop_workers(reign, supervision->settings->http.idle_timeout_ms,
@@ -215,7 +215,8 @@ static int join_workers(const struct supervision *supervision)
         struct worker *worker = &supervision->workers[index];
         worker_join(worker);
         if (worker->error) {
-            fprintf(stderr, "leat serve: %s: %s\n", worker->what, leat_error_text(worker->error));
+            fprintf(stderr, "%s: %s: %s\n", supervision->command, worker->what,
+                    leat_error_text(worker->error));
             status = EXIT_FAILURE;
         }
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The main thread of `leat serve` once the workers serve: it waits for signals, for news of a
+ * The main thread of a server once the workers serve: it waits for signals, for news of a
  * successor, and for the workers to end.
  *
  *              SIGTERM, SIGINT, a worker has failed
@@ -21,7 +21,8 @@
 #include "worker.h"
 
 struct supervision {
-    int signal_fd; /* supervise_prepare's; closed at the end */
+    const char *command; /* what its messages begin with */
+    int signal_fd;       /* supervise_prepare's; closed at the end */
     struct worker *workers;
     struct worker_settings *settings;
     struct sockets *sockets;

@@ -12,11 +12,7 @@
 
 #include "base/assert.h"
 #include "loop/process.h"
-#include "site.h"
-#include "site_live.h"
 #include "viewers.h"
-
-enum { TICK_MS = 1000 };
 
 struct start {
     struct worker *worker;
@@ -86,36 +82,14 @@ static void keep_counters(struct leat_http_server *server, void *user)
 
 static int start_serving(struct worker *worker)
 {
-    struct worker_settings *settings = worker->settings;
-    struct leat_http_options options = settings->http;
+    struct leat_http_options options = worker->settings->http;
     options.on_closed = keep_counters;
     options.on_closed_user = worker;
-    options.handler = site_handle;
-    options.user = (void *)settings->site;
     int error = leat_http_server_create(&options, &worker->server);
     if (error)
         return fail(worker, error, "the server");
     worker->has_server = true;
     return listen_on_all(worker);
-}
-
-/* ---- Live channels --------------------------------------------------------------------------- */
-
-static void tick(struct timer *timer)
-{
-    struct worker *worker = CONTAINER_OF(timer, struct worker, tick);
-    site_live_tick(worker->settings->site->live);
-    timer_start(&worker->loop->timers, timer, leat_after_ms(TICK_MS));
-}
-
-/* One worker does it for all. */
-static void start_ticking(struct worker *worker)
-{
-    if (worker->index > 0 || !worker->settings->site->live)
-        return;
-    timer_init(&worker->tick, tick);
-    worker->tick.is_quiet = true;
-    timer_start(&worker->loop->timers, &worker->tick, leat_after_ms(TICK_MS));
 }
 
 /* ---- The thread ------------------------------------------------------------------------------ */
@@ -131,7 +105,8 @@ static void *run(void *arg)
 {
     struct start *start = arg;
     struct worker *worker = start->worker;
-    const struct leat_loop_options options = {.engine = worker->settings->engine};
+    const struct worker_settings *settings = worker->settings;
+    const struct leat_loop_options options = {.engine = settings->engine};
     char name[16]; /* as large as the kernel's */
     snprintf(name, sizeof name, "worker %u", worker->index);
     (void)pthread_setname_np(pthread_self(), name);
@@ -151,10 +126,11 @@ static void *run(void *arg)
         leat_http_server_close(worker->server, 0, 0);
     sem_post(&start->is_decided); /* `start` is gone from here on */
 
-    start_ticking(worker);
+    if (!error && settings->on_begin)
+        settings->on_begin(worker, settings->user);
     error = leat_loop_run(worker->loop);
-    if (worker->settings->site->live)
-        site_live_leave(worker->settings->site->live);
+    if (settings->on_end)
+        settings->on_end(worker, settings->user);
     pthread_mutex_lock(&worker->lock);
     worker->has_loop = false;
     pthread_mutex_unlock(&worker->lock);

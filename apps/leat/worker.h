@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A worker of `leat serve`: a thread with a loop, listeners and a server of its own. Workers share
- * nothing but the sockets they listen on and the site, which the main thread has opened.
+ * A worker of a service (service.h): a thread with a loop, listeners and a server of its own.
+ * Workers share nothing but the sockets they listen on and what is served, which the main thread
+ * has opened.
  */
 #ifndef LEAT_WORKER_H
 #define LEAT_WORKER_H
@@ -13,18 +14,22 @@
 #include "loop/loop.h"
 #include "sockets.h"
 
-struct site;
+struct worker;
 
 struct worker_settings {
-    const struct site *site; /* open; all read it */
     enum leat_engine engine;
     unsigned thread_count;
-    struct leat_http_options http;
+    struct leat_http_options http; /* handler and user: what is served */
     struct leat_tuning tuning;
     int backlog;
     bool steer_by_cpu;
     const struct sockets *sockets; /* each worker listens on duplicates of its share */
     int ended_fd;                  /* an eventfd: counts the workers that have ended */
+    /* On the worker's loop: when it serves; when it has ended, but for what was posted there
+     * meanwhile. NULL: nothing. */
+    void (*on_begin)(struct worker *worker, void *user);
+    void (*on_end)(struct worker *worker, void *user);
+    void *user;
 };
 
 struct worker {
@@ -34,7 +39,6 @@ struct worker {
     struct leat_loop *loop;
     struct leat_http_server *server;
     struct task stop_task;
-    struct timer tick; /* of the first worker: what time alone changes in live channels */
     pthread_mutex_t lock; /* for other threads: the loop and the server are there as long as said */
     bool has_loop, has_server;
     struct leat_http_counters last_counters; /* of a server that has gone */
