@@ -1,23 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A request's body (RFC 9112, section 6): where it ends, how much of it there has been. Sans-I/O:
+ * A message's body (RFC 9112, section 6): where it ends, how much of it there has been. Sans-I/O:
  * it is fed the connection's bytes and says which of them are the body's data.
  *
- *   BODY_SIZED, BODY_CHUNKED ---- last byte ----> BODY_DONE      (no body: BODY_DONE at once)
+ *   BODY_SIZED, BODY_CHUNKED, BODY_TO_THE_END -- last byte --> BODY_DONE  (no body: at once)
  *            |
- *            +---- malformed, too large ----> BODY_BROKEN: what follows is nobody's request
+ *            +---- malformed, too large ----> BODY_BROKEN: what follows is nobody's message
  */
 #ifndef HTTP_BODY_H
 #define HTTP_BODY_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "mem/arena.h"
 #include "wire/http1.h"
 #include "wire/http1_chunked.h"
 
-enum body_state { BODY_DONE, BODY_SIZED, BODY_CHUNKED, BODY_BROKEN };
+enum body_state {
+    BODY_DONE,
+    BODY_SIZED,
+    BODY_CHUNKED,
+    BODY_TO_THE_END, /* of the connection: of responses alone; its owner says when it is done */
+    BODY_BROKEN,
+};
 
 struct body {
     enum body_state state;
@@ -35,18 +42,28 @@ struct body {
 /* Of the request whose head this is. `arena` is for the trailer, and outlives the body. */
 void body_init(struct body *body, const struct http1_request *head, uint64_t size_max,
                struct arena *arena);
+/* The same of a final response; HEAD was asked for, when `is_head` (RFC 9112, section 6.3). */
+void body_init_of_response(struct body *body, const struct http1_response *head, bool is_head,
+                           struct arena *arena);
 
 /* Takes what is the body's off the start of `*input`, up to a piece of data. Returns 1: `*ret_data`
  * is that piece, 0: all of the input is used up or the body is done (body->state tells), or
  * body->error. */
 int body_next(struct body *body, struct leat_slice *input, struct leat_slice *ret_data);
 
+/* So many bytes of data have gone another way: of the open body, or of the chunk in work. */
+void body_skip(struct body *body, uint64_t size);
+
+/* Received bytes, in place: the body's data moves to their front, and what follows the body is
+ * *ret_rest. Returns the data's size, or body->error when there is none before what is wrong. */
+ssize_t body_decode(struct body *body, char *data, size_t size, struct leat_slice *ret_rest);
+
 /* The value of a field of the trailer; data is NULL when there is none. */
 struct leat_slice body_trailer(const struct body *body, struct leat_slice name);
 
 static inline bool body_is_open(const struct body *body)
 {
-    return body->state == BODY_SIZED || body->state == BODY_CHUNKED;
+    return body->state != BODY_DONE && body->state != BODY_BROKEN;
 }
 
 #endif

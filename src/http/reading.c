@@ -51,24 +51,17 @@ static ssize_t read_buffered(struct conn *conn, char *data, size_t size)
     return (ssize_t)taken;
 }
 
-/* Received bytes, in place: the body's data moves to their front, what belongs to the next request
- * is kept. Returns the data's size, or body->error. */
+/* Received bytes, in place; what belongs to the next request is kept. Returns the data's size, or
+ * body->error. */
 static ssize_t decode(struct conn *conn, char *data, size_t size)
 {
+    struct leat_slice rest;
     struct body *body = &conn->exchange->request.body;
-    struct leat_slice input = slice_of(data, size), piece;
-    size_t taken = 0;
-    int result;
-    while ((result = body_next(body, &input, &piece)) > 0) {
-        if (piece.data != data + taken)
-            memmove(data + taken, piece.data, piece.size);
-        taken += piece.size;
-    }
-    if (result < 0)
-        return taken > 0 ? (ssize_t)taken : result;
-    if (input.size > 0 && !intake_append(&conn->intake, conn->exchange, input, false))
+    const ssize_t result = body_decode(body, data, size, &rest);
+    if (body->state == BODY_DONE && rest.size > 0 &&
+        !intake_append(&conn->intake, conn->exchange, rest, false))
         return -ENOMEM;
-    return (ssize_t)taken;
+    return result;
 }
 
 static int say_continue(struct conn *conn, int64_t deadline_ns)

@@ -34,8 +34,15 @@ struct loop_counters {
 
 enum { LOOP_TASKS_A_TURN = 256 };
 
-/* Layers above keep what they have of each loop here: scheduler, file cache, pipes. */
-enum loop_slot { LOOP_SLOT_FIBER, LOOP_SLOT_FILES, LOOP_SLOT_PIPES, LOOP_SLOT_LOGS, LOOP_SLOTS };
+/* Layers above keep what they have of each loop here: scheduler, file cache, pipes, … */
+enum loop_slot {
+    LOOP_SLOT_FIBER,
+    LOOP_SLOT_FILES,
+    LOOP_SLOT_PIPES,
+    LOOP_SLOT_LOGS,
+    LOOP_SLOT_LINKS,
+    LOOP_SLOTS,
+};
 
 struct loop_extension {
     /* called by leat_loop_destroy, last slot first */

@@ -102,15 +102,21 @@ static int step_trailer(struct http1_chunked *decoder, char c)
     }
 }
 
+void http1_chunked_skip(struct http1_chunked *decoder, uint64_t size)
+{
+    ASSERT(size <= http1_chunked_plain(decoder));
+    decoder->left -= size;
+    if (decoder->left == 0 && decoder->state == CHUNKED_DATA)
+        decoder->state = CHUNKED_DATA_CR;
+}
+
 static struct leat_slice take_data(struct http1_chunked *decoder, struct leat_slice *input)
 {
     ASSERT(decoder->left > 0 && input->size > 0);
     const size_t size = input->size < decoder->left ? input->size : (size_t)decoder->left;
     const struct leat_slice data = slice_of(input->data, size);
     *input = slice_after(*input, size);
-    decoder->left -= size;
-    if (decoder->left == 0)
-        decoder->state = CHUNKED_DATA_CR;
+    http1_chunked_skip(decoder, size);
     return data;
 }
 

@@ -67,6 +67,15 @@ void http1_chunked_init(struct http1_chunked *decoder);
 int http1_chunked_next(struct http1_chunked *decoder, struct leat_slice *input,
                        struct leat_slice *ret_data);
 
+/* So many bytes of data come next as they are: what is left of the chunk in work, 0 between two. */
+static inline uint64_t http1_chunked_plain(const struct http1_chunked *decoder)
+{
+    return decoder->state == CHUNKED_DATA ? decoder->left : 0;
+}
+
+/* So many of them have gone another way. */
+void http1_chunked_skip(struct http1_chunked *decoder, uint64_t size);
+
 /* Writes what stands before `size` bytes of data, in hexadecimal: returns its size. Behind the data
  * goes "\r\n", and behind the last chunk "0\r\n\r\n". `size` is not 0. */
 size_t http1_chunk_head(uint64_t size, char ret_text[HTTP1_CHUNK_HEAD_SIZE]);
