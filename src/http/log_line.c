@@ -18,6 +18,7 @@
 #include "base/decimal.h"
 #include "base/slice.h"
 #include "leat/clock.h"
+#include "net/address.h"
 #include "wire/utf8.h"
 
 enum {
@@ -120,23 +121,12 @@ static const char *text_of(struct log_second *seconds, int64_t unix_s,
     return second->text;
 }
 
-static char *put_ipv4(char *at, const struct in_addr *address)
-{
-    const unsigned char *bytes = (const unsigned char *)&address->s_addr;
-    for (int index = 0; index < 4; index++) {
-        if (index > 0)
-            *at++ = '.';
-        at = decimal_put(at, bytes[index]);
-    }
-    return at;
-}
-
 /* Without its port; unix sockets are "unix:", as with nginx, whatever their name. */
 static char *put_host(char *at, const struct leat_address *peer)
 {
     char text[LEAT_ADDRESS_TEXT_SIZE];
     switch (leat_address_family(peer)) {
-    case AF_INET: return put_ipv4(at, &peer->v4.sin_addr);
+    case AF_INET: return address_put_ipv4(at, &peer->v4.sin_addr);
     case AF_INET6: {
         const char *end = strchr(leat_address_format(peer, text), ']');
         ASSERT(text[0] == '[' && end);

@@ -37,9 +37,9 @@ static const struct field_name field_names[HTTP1_FIELD_COUNT] = {
 
 /* Size, first and last letter tell the names apart; | 0x20 puts letters into lower case. */
 #define NAME_HASH(size, first, last)                                                               \
-    (((size) + 5 * (unsigned char)((first) | 0x20) + 39 * (unsigned char)((last) | 0x20)) & 127)
+    (((size) + 5 * (unsigned char)((first) | 0x20) + 13 * (unsigned char)((last) | 0x20)) & 255)
 
-static const uint8_t field_by_hash[128] = {
+static const uint8_t field_by_hash[256] = {
 #define X(constant, name, first, last)                                                             \
     [NAME_HASH(sizeof(name) - 1, first, last)] = HTTP1_FIELD_##constant,
     HTTP1_FIELDS(X)

@@ -56,7 +56,9 @@ enum http1_target_form {
     X(DATE, "date", 'd', 'e')                                                                      \
     X(ETAG, "etag", 'e', 'g')                                                                      \
     X(EXPECT, "expect", 'e', 't')                                                                  \
+    X(FORWARDED, "forwarded", 'f', 'd')                                                            \
     X(HOST, "host", 'h', 't')                                                                      \
+    X(HTTP2_SETTINGS, "http2-settings", 'h', 's')                                                  \
     X(IF_MATCH, "if-match", 'i', 'h')                                                              \
     X(IF_MODIFIED_SINCE, "if-modified-since", 'i', 'e')                                            \
     X(IF_NONE_MATCH, "if-none-match", 'i', 'h')                                                    \
@@ -65,18 +67,25 @@ enum http1_target_form {
     X(KEEP_ALIVE, "keep-alive", 'k', 'e')                                                          \
     X(LAST_MODIFIED, "last-modified", 'l', 'd')                                                    \
     X(LOCATION, "location", 'l', 'n')                                                              \
+    X(MAX_FORWARDS, "max-forwards", 'm', 's')                                                      \
     X(ORIGIN, "origin", 'o', 'n')                                                                  \
+    X(PROXY_AUTHORIZATION, "proxy-authorization", 'p', 'n')                                        \
+    X(PROXY_CONNECTION, "proxy-connection", 'p', 'n')                                              \
     X(RANGE, "range", 'r', 'e')                                                                    \
     X(REFERER, "referer", 'r', 'r')                                                                \
     X(SEC_WEBSOCKET_KEY, "sec-websocket-key", 's', 'y')                                            \
     X(SEC_WEBSOCKET_PROTOCOL, "sec-websocket-protocol", 's', 'l')                                  \
     X(SEC_WEBSOCKET_VERSION, "sec-websocket-version", 's', 'n')                                    \
     X(SERVER, "server", 's', 'r')                                                                  \
+    X(TE, "te", 't', 'e')                                                                          \
+    X(TRAILER, "trailer", 't', 'r')                                                                \
     X(TRANSFER_ENCODING, "transfer-encoding", 't', 'g')                                            \
     X(UPGRADE, "upgrade", 'u', 'e')                                                                \
     X(USER_AGENT, "user-agent", 'u', 't')                                                          \
     X(VIA, "via", 'v', 'a')                                                                        \
-    X(X_FORWARDED_FOR, "x-forwarded-for", 'x', 'r')
+    X(X_FORWARDED_FOR, "x-forwarded-for", 'x', 'r')                                                \
+    X(X_FORWARDED_HOST, "x-forwarded-host", 'x', 't')                                              \
+    X(X_FORWARDED_PROTO, "x-forwarded-proto", 'x', 'o')
 
 enum http1_field {
     HTTP1_FIELD_OTHER,
