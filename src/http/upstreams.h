@@ -101,7 +101,7 @@ struct upstreams_attempt {
     struct upstream *upstream; /* in flight there; NULL: with none */
     uint64_t tried;            /* bits of indices, not chosen again while there are others */
     unsigned count;            /* attempts so far */
-    bool has_answered;
+    bool has_answered, has_failed;
     int64_t begun_ns; /* the present attempt; the caller may move it: latency is counted from it */
     uint64_t probe;   /* the state this attempt has given its upstream; 0: it does not probe */
     uint64_t epoch;   /* how often the upstream's circuit had opened */
@@ -111,8 +111,7 @@ struct upstreams_attempt {
 struct upstream *upstreams_choose(struct upstreams *upstreams, struct upstreams_attempt *attempt,
                                   int64_t now_ns, int64_t *ret_retry_after_ms);
 /* What came of it: ANSWERED or ERRED when the head of the answer is there, FAILED whenever it fails,
- * be it after an answer. Not told: nothing can be said, for the client left, or it was never sent.
- */
+ * after an answer too. Not told: nothing can be said, for the client left, or it was never sent. */
 void upstreams_tell(struct upstreams *upstreams, struct upstreams_attempt *attempt,
                     enum upstream_outcome outcome, int64_t now_ns);
 /* After each choose that gave one: the exchange is over, and the body with it. */
@@ -123,10 +122,10 @@ bool upstreams_may_retry(struct upstreams *upstreams, int64_t now_ns);
 
 /* Begins the active checks on this thread's loop, if there are to be any; while they run, a further
  * call, on whatever loop, does nothing. They speak over connections of their own, so that a busy
- * upstream is not taken for a dead one. They do not keep the loop running, but for a check that is
- * on its way. They end with the loop, or soon after upstreams_unwatch, which does nothing on any
- * other loop. 0 or -ENOMEM. */
-int upstreams_watch(struct upstreams *upstreams);
+ * upstream is not taken for a dead one; an answer of 2xx or 3xx is a good one. They do not keep the
+ * loop running, but for a check that is on its way, and end with the loop, for good; or soon after
+ * upstreams_unwatch, which does nothing on any other loop. What they have found out stays. */
+void upstreams_watch(struct upstreams *upstreams);
 void upstreams_unwatch(struct upstreams *upstreams);
 
 unsigned upstreams_count(const struct upstreams *upstreams);
