@@ -110,8 +110,8 @@ struct upstreams_attempt {
  * *ret_retry_after_ms tells when it is worth trying again. Never waits. */
 struct upstream *upstreams_choose(struct upstreams *upstreams, struct upstreams_attempt *attempt,
                                   int64_t now_ns, int64_t *ret_retry_after_ms);
-/* What came of it: ANSWERED or ERRED when the head of the answer is there, FAILED whenever it fails,
- * after an answer too. Not told: nothing can be said, for the client left, or it was never sent. */
+/* What came of it: ANSWERED or ERRED when the head of the answer is there, FAILED when it fails, be
+ * it after an answer. Not told: nothing can be said, for the client left, or it was never sent. */
 void upstreams_tell(struct upstreams *upstreams, struct upstreams_attempt *attempt,
                     enum upstream_outcome outcome, int64_t now_ns);
 /* After each choose that gave one: the exchange is over, and the body with it. */
