@@ -66,7 +66,7 @@ struct upstream {
 /* What came of a request, as far as the upstream is to blame. */
 enum upstream_outcome {
     UPSTREAM_ANSWERED, /* whatever the answer, but for the next */
-    UPSTREAM_ERRED,    /* 502, 503, 504 */
+    UPSTREAM_ERRED,    /* 502, 503, 504: a failure while another is up */
     UPSTREAM_FAILED,   /* refused, reset, silent for too long, garbage, an answer that broke off */
 };
 

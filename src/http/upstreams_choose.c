@@ -178,6 +178,17 @@ static void end_probe_badly(struct member *member, struct upstreams_attempt *att
     attempt->probe = 0;
 }
 
+static bool is_another_up(const struct member *member)
+{
+    const struct upstreams *upstreams = member->group;
+    for (unsigned index = 0; index < upstreams->count; index++)
+        if (index != member->shown.index &&
+            state_of(atomic_load_explicit(&upstreams->states[index], memory_order_relaxed)) ==
+                UPSTREAM_UP)
+            return true;
+    return false;
+}
+
 static void count_failure(struct member *member, const struct upstreams_attempt *attempt,
                           int64_t now_ns)
 {
@@ -274,9 +285,14 @@ void upstreams_tell(struct upstreams *upstreams, struct upstreams_attempt *attem
     }
     attempt->has_failed = true;
     atomic_fetch_add_explicit(&member->failures, 1, memory_order_relaxed);
-    if (attempt->probe)
+    /* A bad answer is better than none, and there may be a path that is always answered so: nobody
+     * shall be able to shut everybody out by asking for that. */
+    const bool is_spared = outcome == UPSTREAM_ERRED && !is_another_up(member);
+    if (attempt->probe && is_spared)
+        end_probe_well(member, attempt, now_ns);
+    else if (attempt->probe)
         end_probe_badly(member, attempt, now_ns);
-    else
+    else if (!is_spared)
         count_failure(member, attempt, now_ns);
 }
 

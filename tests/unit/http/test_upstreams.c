@@ -394,18 +394,43 @@ static void a_run_of_failures_opens(void **state)
     struct group group;
     group_open(&group, 1, (struct upstreams_options){.failures_max = 3});
     request(&group, UPSTREAM_FAILED);
-    request(&group, UPSTREAM_ERRED);
+    request(&group, UPSTREAM_FAILED);
     request(&group, UPSTREAM_ANSWERED); /* the run is over */
     request(&group, UPSTREAM_FAILED);
     request(&group, UPSTREAM_FAILED);
     assert_int_equal(state_at(&group, 0), UPSTREAM_UP);
-    request(&group, UPSTREAM_ERRED);
+    request(&group, UPSTREAM_FAILED);
     assert_int_equal(state_at(&group, 0), UPSTREAM_OPEN);
     assert_int_equal(view_of(&group, 0).opened_circuits, 1);
     assert_int_equal(view_of(&group, 0).failures, 5);
     assert_int_equal(nobody_for_ms(&group), 1000);
     pass_ms(&group, 400);
     assert_in_range(nobody_for_ms(&group), 599, 600);
+    group_close(&group);
+}
+
+/* 503 of all of them is what the clients get, and not our own: the last is never left alone. */
+static void bad_answers_are_better_than_none(void **state)
+{
+    struct group group;
+    unsigned up = 0;
+    group_open(&group, 3, (struct upstreams_options){.failures_max = 2});
+    for (unsigned count = 0; count < 1000; count++)
+        request(&group, UPSTREAM_ERRED);
+    for (unsigned index = 0; index < 3; index++)
+        up += state_at(&group, index) == UPSTREAM_UP;
+    assert_int_equal(up, 1);
+    for (unsigned index = 0; index < 3; index++)
+        if (state_at(&group, index) == UPSTREAM_UP)
+            break_one(&group, index);
+    nobody_for_ms(&group);
+    pass_ms(&group, 60 * 1000); /* they answer again, badly, which is enough for the first */
+    request(&group, UPSTREAM_ERRED);
+    request(&group, UPSTREAM_ERRED);
+    up = 0;
+    for (unsigned index = 0; index < 3; index++)
+        up += state_at(&group, index) == UPSTREAM_UP;
+    assert_int_equal(up, 1);
     group_close(&group);
 }
 
@@ -477,7 +502,7 @@ static void an_open_circuit_waits_longer_each_time(void **state)
     for (unsigned round = 0; round < 6; round++) {
         assert_int_equal(nobody_for_ms(&group), waits_ms[round]);
         pass_ms(&group, waits_ms[round]);
-        request(&group, round % 2 ? UPSTREAM_FAILED : UPSTREAM_ERRED);
+        request(&group, UPSTREAM_FAILED);
     }
     assert_int_equal(view_of(&group, 0).opened_circuits, 1);
     pass_ms(&group, 10 * 1000);
@@ -793,6 +818,7 @@ int main(void)
         cmocka_unit_test(keys_stay_where_they_are),
         cmocka_unit_test(keys_are_the_same_elsewhere),
         cmocka_unit_test(a_run_of_failures_opens),
+        cmocka_unit_test(bad_answers_are_better_than_none),
         cmocka_unit_test(a_client_that_leaves_says_nothing),
         cmocka_unit_test(broken_answers_are_failures),
         cmocka_unit_test(one_at_a_time_probes),
