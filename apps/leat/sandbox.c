@@ -31,7 +31,7 @@ enum { IS_INSTRUMENTED = 0 };
 /* ---- Landlock -------------------------------------------------------------------------------- */
 
 /* landlock(7). The headers of Debian 12 end with ABI 1; these are of the ABI named. */
-enum { LANDLOCK_VERSION_FLAG = 1, LANDLOCK_RULE_BENEATH = 1 };
+enum { LANDLOCK_VERSION_FLAG = 1, LANDLOCK_RULE_BENEATH = 1, LANDLOCK_RULE_PORT = 2 };
 
 struct landlock_ruleset {
     uint64_t fs;
@@ -43,6 +43,10 @@ struct landlock_beneath {
     uint64_t allowed;
     int32_t folder_fd;
 } __attribute__((packed));
+
+struct landlock_port { /* 4 */
+    uint64_t allowed, port;
+};
 
 #define FS_EXECUTE (UINT64_C(1) << 0)
 #define FS_WRITE_FILE (UINT64_C(1) << 1)
@@ -66,7 +70,7 @@ struct landlock_beneath {
 
 struct landlock {
     int fd;
-    uint64_t handled;
+    uint64_t handled, handled_net;
     int error;
 };
 
@@ -119,6 +123,28 @@ static void allow_start(struct landlock *landlock, const char *path)
         allow_folder_of(landlock, real, FS_EXECUTE | FS_READ_FILE);
 }
 
+/* Where links lead to resolv.conf it is made anew whenever the network changes: the folder that it
+ * is made in is opened. In /etc, where all the rest is, the file as it is now has to do. */
+static void allow_names(struct landlock *landlock)
+{
+    static const char *const files[] = {"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf",
+                                        "/etc/host.conf"};
+    char real[PATH_MAX];
+    for (size_t index = 0; index < sizeof files / sizeof *files; index++)
+        allow(landlock, files[index], FS_READ_FILE);
+    if (realpath(files[0], real) && strncmp(real, "/etc/", 5) != 0)
+        allow_folder_of(landlock, real, FS_READ_FILE);
+}
+
+static void allow_port(struct landlock *landlock, uint16_t port)
+{
+    const struct landlock_port rule = {NET_CONNECT_TCP, port};
+    if (landlock->handled_net & NET_CONNECT_TCP &&
+        syscall(SYS_landlock_add_rule, landlock->fd, LANDLOCK_RULE_PORT, &rule, 0) != 0 &&
+        landlock->error == 0)
+        landlock->error = -errno;
+}
+
 static int allow_library(struct dl_phdr_info *library, size_t size, void *user)
 {
     if (strchr(library->dlpi_name, '/'))
@@ -141,6 +167,10 @@ static void allow_all(struct landlock *landlock, const struct sandbox_options *o
         allow(landlock, options->kept[index], FS_TO_KEEP);
     for (size_t index = 0; index < options->removable_count; index++)
         allow_folder_of(landlock, options->removable[index], FS_REMOVE_FILE);
+    for (size_t index = 0; index < options->port_count; index++)
+        allow_port(landlock, options->ports[index]);
+    if (options->resolves_names)
+        allow_names(landlock);
     allow_start(landlock, options->program);
     dl_iterate_phdr(allow_library, landlock);
     /* A successor opens its own for the metrics. Of processes outside the sandbox the kernel shows
@@ -161,7 +191,7 @@ static int enter_landlock(const struct sandbox_options *options)
     const size_t size = abi >= 6   ? sizeof rules
                         : abi >= 4 ? offsetof(struct landlock_ruleset, scoped)
                                    : offsetof(struct landlock_ruleset, net);
-    struct landlock landlock = {.handled = rules.fs};
+    struct landlock landlock = {.handled = rules.fs, .handled_net = rules.net};
     landlock.fd = (int)syscall(SYS_landlock_create_ruleset, &rules, size, 0);
     if (landlock.fd < 0)
         return -errno;
@@ -193,6 +223,7 @@ int sandbox_enter(const struct sandbox_options *options, char ret_text[SANDBOX_T
     ASSERT(options->writable_count <= SANDBOX_PATHS_MAX);
     ASSERT(options->kept_count <= SANDBOX_PATHS_MAX);
     ASSERT(options->removable_count <= SANDBOX_PATHS_MAX);
+    ASSERT(options->port_count <= SANDBOX_PORTS_MAX);
     if (options->mode == SANDBOX_OFF || (IS_INSTRUMENTED && options->mode == SANDBOX_AUTO)) {
         snprintf(ret_text, SANDBOX_TEXT_SIZE, "off");
         return 0;

@@ -5,19 +5,20 @@
  * what is given up stays so, in the program that replaces this one as well.
  *
  * What is left: reading below the roots and /proc; making files beside the log, and below the
- * folders of live channels; removing unix sockets; starting a program from the folder of this one
- * with the libraries it has now. Decision 0008 says why the list of system calls is one of
- * refusals.
+ * folders of live channels; removing unix sockets; connecting to the ports of upstreams; starting a
+ * program from the folder of this one with the libraries it has now. Decision 0008 says why the list
+ * of system calls is one of refusals.
  */
 #ifndef LEAT_SANDBOX_H
 #define LEAT_SANDBOX_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum sandbox_mode { SANDBOX_AUTO, SANDBOX_ON, SANDBOX_OFF };
 
-enum { SANDBOX_PATHS_MAX = 64, SANDBOX_TEXT_SIZE = 64 };
+enum { SANDBOX_PATHS_MAX = 64, SANDBOX_PORTS_MAX = 1025, SANDBOX_TEXT_SIZE = 64 };
 
 struct sandbox_options {
     enum sandbox_mode mode;
@@ -39,6 +40,10 @@ struct sandbox_options {
     /* Unix sockets to remove in the end. */
     const char *removable[SANDBOX_PATHS_MAX];
     size_t removable_count;
+    /* TCP ports that it connects to, of any host. */
+    uint16_t ports[SANDBOX_PORTS_MAX];
+    size_t port_count;
+    bool resolves_names; /* reads what says how names are looked up */
 };
 
 /* Says what came of it in `ret_text`, such as "landlock, seccomp", or "off". 1: something is given
