@@ -17,9 +17,9 @@ import pytest
 
 from conftest import BUILD, LEAT, PROMPT_S, await_true, descriptors_of, is_running, run_leat
 from peer import Peer
+from reign import Reign, status_of_threads
 
 FILM = "/watercourse.mp4"
-TAKEN_OVER = re.compile(r"leat serve: process (\d+) has taken over; (\d+) ends with its conn")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="takes root")
 
 
@@ -38,34 +38,6 @@ def program(tmp_path):
     folder = tmp_path / "program"
     folder.mkdir()
     return pathlib.Path(shutil.copy(LEAT, folder / "leat"))
-
-
-class Reign:
-    """A server and those that replace it."""
-
-    def __init__(self, server):
-        self.server = server
-        self.pid = server.pid
-        self.pids = [self.pid]
-        server.expect_on_stderr(TAKEN_OVER.pattern)
-
-    def replace(self, number=signal.SIGUSR2):
-        """Returns the new process."""
-        old = self.pid
-        os.kill(old, number)
-        self.pid = await_true(lambda: next((int(new) for new, pid in
-                                            TAKEN_OVER.findall(self.server.stderr())
-                                            if int(pid) == old), None))
-        self.pids.append(self.pid)
-        return self.pid
-
-    def end(self):
-        """The successors, who are nobody's children; the first is stopped by `serve`."""
-        for pid in self.pids[1:]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
-        for pid in self.pids[1:]:
-            await_true(lambda pid=pid: not is_running(pid))
 
 
 @pytest.fixture
@@ -437,13 +409,6 @@ def test_the_units_are_what_systemd_takes(tmp_path):
 
 
 # ------------------------------------------------------------------------------------- privileges
-
-
-def status_of_threads(pid):
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
-            text = pathlib.Path(f"/proc/{pid}/task/{task}/status").read_text()
-            yield dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
 
 
 @as_root
