@@ -11,7 +11,8 @@
  *
  * and the long way, with a body that is sent piece by piece:
  *
- *     leat_fetch_open -> leat_fetch_write … -> leat_fetch_answer -> leat_fetch_read … -> close
+ *     leat_fetch_open -> leat_fetch_write … -> leat_fetch_finish -> leat_fetch_answer
+ *                     -> leat_fetch_read … -> leat_fetch_close
  *
  * A fetch belongs to the loop it was opened on. One fiber may write while another waits for the
  * answer or reads it. Nothing is received before it is asked for, so who reads slowly slows the
@@ -72,20 +73,24 @@ struct leat_fetch_field {
 };
 
 struct leat_fetch_request {
-    const char *method; /* NULL: GET, or POST when there is a body */
-    /* "http://HOST[:PORT]/PATH?QUERY"; a fragment is not sent. */
+    const char *method; /* NULL: GET, or POST when there is a body; not CONNECT */
+    /* "http://HOST[:PORT]/PATH?QUERY", as RFC 3986 has it: no user name, nothing that should be
+     * percent-encoded and is not. A fragment is not sent. */
     const char *url;
-    /* Beside Host, User-Agent, Accept, and what says how long the body is; a name of these takes
-     * the place of ours, but those of framing and connection are -EINVAL. */
+    /* Beside Host, User-Agent, Accept, and what says how long the body is; a name of the first
+     * three takes the place of ours, those of framing and connection and Expect are -EINVAL.
+     * Authorization, Cookie, Proxy-Authorization and Host do not go on to another host. */
     const struct leat_fetch_field *fields;
     size_t field_count;
-    /* The body: memory, which stays as it is until the answer is there; */
+    /* The body: memory, all of which is sent before the answer's body is read; */
     const void *body;
     size_t body_size;
     /* or what leat_fetch_write sends: of so many bytes, or -1: chunked; 0: there is none. */
     int64_t streamed_size;
-    bool expects_continue;  /* asks first, and waits a second for the answer (RFC 9110, 10.1.1) */
-    unsigned redirects_max; /* that are followed; 0: none is. Not with a streamed body */
+    bool expects_continue; /* asks first, and waits a second for the answer (RFC 9110, 10.1.1) */
+    /* That are followed; 0: none is. Not with a streamed body. POST becomes GET behind 301 and 302,
+     * everything but HEAD behind 303 (RFC 9110, section 15.4). */
+    unsigned redirects_max;
     /* May it be sent twice although the method is not idempotent? It is tried once more, and once
      * only, over a fresh connection, when one that had rested ended before a byte of an answer
      * (RFC 9110, section 9.2.2). */
@@ -94,9 +99,10 @@ struct leat_fetch_request {
 
 /* Sends the request, and waits for the head of the answer unless the body is streamed. 0; -EINVAL:
  * a URL, method or field cannot be; -EPROTONOSUPPORT: https, which is not there yet; what leat_dial
- * returns; -ECONNRESET, -LEAT_E_TRUNCATED, -LEAT_E_MALFORMED, -LEAT_E_LIMIT: a head beyond 16 KiB,
- * too many redirects or too many who wait; -ETIMEDOUT, -ECANCELED. After an error there is nothing
- * to close. */
+ * returns; -ECONNRESET: the server has gone without a word, -LEAT_E_TRUNCATED: within its answer;
+ * -LEAT_E_MALFORMED: the answer, or where it sends us; -LEAT_E_LIMIT: a head beyond 16 KiB, too
+ * many redirects, hosts, or fibers who wait; -ETIMEDOUT, -ECANCELED. After an error there is
+ * nothing to close. */
 int leat_fetch_open(struct leat_client *client, const struct leat_fetch_request *request,
                     int64_t deadline_ns, struct leat_fetch **ret_fetch);
 int leat_fetch_get(struct leat_client *client, const char *url, int64_t deadline_ns,
@@ -106,27 +112,35 @@ int leat_fetch_post(struct leat_client *client, const char *url, const char *med
                     struct leat_fetch **ret_fetch);
 
 /* A piece of a streamed body: all of it is sent, 0, or an error. -EPIPE, -ECONNRESET: the server
- * reads no more; it may have answered, which leat_fetch_answer tells. */
+ * reads no more; it may have answered, which leat_fetch_answer tells. -EINVAL: beyond the size that
+ * was said. */
 int leat_fetch_write(struct leat_fetch *fetch, const void *data, size_t size, int64_t deadline_ns);
-/* The head of the answer, after the last piece or earlier: then the body ends here, as far as it
- * has been sent, or goes on, as the caller likes. 0 or an error, as leat_fetch_open. */
+/* The last piece was sent. 0 or an error, as leat_fetch_write; -EINVAL: short of the size. */
+int leat_fetch_finish(struct leat_fetch *fetch, int64_t deadline_ns);
+/* The head of the answer to a streamed body; the body may still go on. 0 or an error, as
+ * leat_fetch_open; after -ETIMEDOUT it may be called again. */
 int leat_fetch_answer(struct leat_fetch *fetch, int64_t deadline_ns);
+
+/* ---- The answer ------------------------------------------------------------------------------ */
 
 int leat_fetch_status(const struct leat_fetch *fetch);
 /* The value of the first field line of this name, in any case; data is NULL when there is none. */
 struct leat_slice leat_fetch_field(const struct leat_fetch *fetch, const char *name);
-/* Where it came from in the end: the URL of the last redirect, or the request's. */
+/* Where it came from in the end: the URL of the last redirect, or the request's, resolved, and with
+ * the fragment if there was one. */
 const char *leat_fetch_url(const struct leat_fetch *fetch);
-/* Of the body, in bytes; -1: it will show. */
+/* Of the body, in bytes; -1: it will show. 0 for HEAD, whatever the answer says. */
 int64_t leat_fetch_size(const struct leat_fetch *fetch);
-/* At least one byte; 0 at the end. -LEAT_E_TRUNCATED: the server has gone before it. */
+/* At least one byte; 0 at the end. -LEAT_E_TRUNCATED: the server has gone before it;
+ * -LEAT_E_MALFORMED: it is badly framed. */
 ssize_t leat_fetch_read(struct leat_fetch *fetch, void *data, size_t size, int64_t deadline_ns);
-/* All of it, zero-terminated, as long as the fetch; -LEAT_E_LIMIT beyond `size_max`. */
+/* What is left of it, zero-terminated, as long as the fetch; -LEAT_E_LIMIT beyond `size_max`. */
 int leat_fetch_read_all(struct leat_fetch *fetch, size_t size_max, int64_t deadline_ns,
                         struct leat_slice *ret_body);
 /* A field of the trailer, at the end. */
 struct leat_slice leat_fetch_trailer(const struct leat_fetch *fetch, const char *name);
-/* Ends it, wherever it is. NULL is fine. The connection is used again when all was read. */
+/* Ends it, wherever it is. NULL is fine. The connection is used again when the answer has come
+ * whole. */
 void leat_fetch_close(struct leat_fetch *fetch);
 
 #ifdef __cplusplus
