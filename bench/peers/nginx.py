@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """nginx as a reasonable person tunes it: one worker, no log, connections kept for ever, files from
-the cache of open ones. The experiments of bench/lab.py have their nginx from here too."""
+the cache of open ones. The experiments of bench/lab.py have their nginx from here too, and those of
+bench/proxy.py the proxy that it is."""
 from lab.peer import Peer, Row
 
 CONFIGURATION = """\
@@ -18,6 +19,18 @@ http {{
 """
 OPEN_FILE_CACHE = "open_file_cache max=1000 inactive=1h; open_file_cache_valid 1h;"
 CONNECTIONS = 4096
+UPSTREAMS = """\
+upstream upstreams {{
+        {servers}
+        keepalive {kept}; keepalive_requests 1000000000; keepalive_timeout 3600s;
+    }}"""
+# Without a temporary file: an answer that a client takes slowly waits where it comes from.
+PROXY = """\
+location / {{
+        proxy_pass http://upstreams; proxy_http_version 1.1; proxy_set_header Connection "";
+        proxy_max_temp_file_size 0; proxy_read_timeout 3600s; proxy_send_timeout 3600s;
+        send_timeout 3600s; {options}
+    }}"""
 FILES = {"large": ("/1m.bin", "file"), "64k": ("/64k.bin", "file"), "16m": ("/16m.bin", "file")}
 
 
@@ -32,6 +45,13 @@ def configuration(work, listen, folder, sendfile="on", extra=OPEN_FILE_CACHE, lo
                   connections=CONNECTIONS):
     return CONFIGURATION.format(work=work, listen=listen, dir=folder, sendfile=sendfile,
                                 extra=extra, location=location, connections=connections)
+
+
+def proxy_configuration(work, listen, upstreams, options="", server_options="", kept=512,
+                        connections=CONNECTIONS):
+    servers = " ".join(f"server {address} {server_options};" for address in upstreams)
+    return configuration(work, listen, work, extra=UPSTREAMS.format(servers=servers, kept=kept),
+                         location=PROXY.format(options=options), connections=connections)
 
 
 def build(workshop):
