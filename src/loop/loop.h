@@ -40,7 +40,9 @@ enum loop_slot {
     LOOP_SLOT_FILES,
     LOOP_SLOT_PIPES,
     LOOP_SLOT_LOGS,
+    LOOP_SLOT_NAMES,
     LOOP_SLOT_LINKS,
+    LOOP_SLOT_CONNS,
     LOOP_SLOTS,
 };
 

@@ -88,8 +88,7 @@ void stream_fini(struct leat_stream *stream)
 
 /* ---- For fibers ------------------------------------------------------------------------------ */
 
-int stream_connect(const struct leat_address *address, const struct leat_tuning *tuning,
-                   int64_t deadline_ns)
+int stream_socket(const struct leat_address *address, const struct leat_tuning *tuning)
 {
     static const struct leat_tuning defaults = LEAT_TUNING_DEFAULT;
     struct leat_loop *loop = loop_current;
@@ -97,14 +96,27 @@ int stream_connect(const struct leat_address *address, const struct leat_tuning 
     const int fd = loop->sys->socket(loop->sys, leat_address_family(address), SOCK_STREAM, 0);
     if (fd < 0)
         return fd;
-    int error = tuning_apply(loop->sys, fd, TUNING_CONNECTING, tuning ? tuning : &defaults, NULL);
-    if (!error) {
-        struct op op;
-        op_init(&op, OP_CONNECT, fd, fiber_op_done);
-        op.connect.address = &address->base;
-        op.connect.size = address->size;
-        error = fiber_await(&op, deadline_ns);
+    const int error =
+        tuning_apply(loop->sys, fd, TUNING_CONNECTING, tuning ? tuning : &defaults, NULL);
+    if (error) {
+        loop->ops->close(loop->backend, fd);
+        return error;
     }
+    return fd;
+}
+
+int stream_connect(const struct leat_address *address, const struct leat_tuning *tuning,
+                   int64_t deadline_ns)
+{
+    struct leat_loop *loop = loop_current;
+    const int fd = stream_socket(address, tuning);
+    if (fd < 0)
+        return fd;
+    struct op op;
+    op_init(&op, OP_CONNECT, fd, fiber_op_done);
+    op.connect.address = &address->base;
+    op.connect.size = address->size;
+    const int error = fiber_await(&op, deadline_ns);
     if (error) {
         loop->ops->close(loop->backend, fd);
         return error;

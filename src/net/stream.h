@@ -53,6 +53,8 @@ extern const struct stream_ops stream_plain_ops;
 void stream_init(struct leat_stream *stream, struct leat_loop *loop, int fd);
 void stream_fini(struct leat_stream *stream);
 
+/* A socket to connect to this address with, tuned for it (NULL: as by default), or -errno. */
+int stream_socket(const struct leat_address *address, const struct leat_tuning *tuning);
 /* As leat_connect, in the calling fiber: a connected descriptor, or -errno. */
 int stream_connect(const struct leat_address *address, const struct leat_tuning *tuning,
                    int64_t deadline_ns);
