@@ -221,6 +221,9 @@ struct backend_ops {
     /* Between a socket and a pipe; -EAGAIN when either side is not ready; 0: end of stream. */
     ssize_t (*splice)(struct backend *backend, int in_fd, int out_fd, size_t size, bool more);
     void (*close)(struct backend *backend, int fd); /* a socket or pipe; none of its ops is BUSY */
+    /* The descriptor, none of whose ops is BUSY, is another loop's from now on: this one forgets
+     * it, and knows nothing of it should it come back. */
+    void (*release)(struct backend *backend, int fd);
     /* The simulator runs jobs by itself; NULL: threads do (loop/offload.c). */
     int (*offload)(struct backend *backend, struct offload_job *job);
 

@@ -554,16 +554,32 @@ static ssize_t epoll_splice(struct backend *backend, int in_fd, int out_fd, size
     return moved >= 0 ? moved : -errno;
 }
 
-static void epoll_close(struct backend *backend, int fd)
+/* Events of it that were fetched already are nobody's. Was it in the epoll set? */
+static bool watch_forget(struct backend *backend, int fd)
 {
     struct watch *watch = fd < backend->watch_count ? backend->watches[fd] : NULL;
-    if (watch) {
-        ASSERT(list_is_empty(&watch->waiting));
-        watch->generation++;
-        watch->is_known = watch->is_registered = false;
-        watch->ready = 0;
-    }
+    if (!watch)
+        return false;
+    ASSERT(list_is_empty(&watch->waiting));
+    const bool was_registered = watch->is_registered;
+    watch->generation++;
+    watch->is_known = watch->is_registered = false;
+    watch->ready = 0;
+    return was_registered;
+}
+
+static void epoll_close(struct backend *backend, int fd)
+{
+    watch_forget(backend, fd);
     close(fd); /* which also takes it out of the epoll set */
+}
+
+/* Fails only for want of the registration itself. */
+static void epoll_release(struct backend *backend, int fd)
+{
+    ASSERT(fd >= 0);
+    if (watch_forget(backend, fd))
+        epoll_ctl(backend->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 }
 
 /* ---- Life ------------------------------------------------------------------------------------ */
@@ -642,6 +658,7 @@ const struct backend_ops backend_epoll_ops = {
     .sendfile = epoll_sendfile,
     .splice = epoll_splice,
     .close = epoll_close,
+    .release = epoll_release,
     .sys = epoll_sys,
     .features = epoll_features,
 };

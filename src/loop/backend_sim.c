@@ -412,7 +412,7 @@ struct sim_object *sim_object(struct sim *sim, int fd, const char *call)
 
 bool sim_fd_close(struct sim *sim, struct sim_object *object, int fd)
 {
-    sim_ops_check_close(sim, fd);
+    sim_ops_check_rest(sim, fd, "closed");
     ASSERT(sim->fds_open > 0 && object->open_count > 0);
     sim->fds[fd - SIM_FD_BASE] = NULL;
     sim->fds_open--;
@@ -444,6 +444,16 @@ static void sim_close(struct backend *backend, int fd)
     }
     if (sim_fd_close(sim, object, fd))
         sim_net_close(sim, object);
+}
+
+/* A world has one loop: the descriptor stays in it, and whoever uses it next is another owner. */
+static void sim_release(struct backend *backend, int fd)
+{
+    struct sim *sim = sim_from(backend);
+    if (!sim_object(sim, fd, "release"))
+        return;
+    sim_ops_check_rest(sim, fd, "released");
+    sim_trace(sim, "release", fd, 0, NULL, 0);
 }
 
 /* ---- Birth and end --------------------------------------------------------------------------- */
@@ -601,6 +611,7 @@ const struct backend_ops backend_sim_ops = {
     .sendfile = sim_sendfile,
     .splice = sim_splice,
     .close = sim_close,
+    .release = sim_release,
     .offload = sim_offload,
     .sys = sim_sys,
     .features = sim_features,

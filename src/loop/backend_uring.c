@@ -566,11 +566,17 @@ static ssize_t uring_splice(struct backend *backend, int in_fd, int out_fd, size
     return count < 0 ? -errno : count;
 }
 
-static void uring_close(struct backend *backend, int fd)
+/* The ring holds nothing of a descriptor whose operations have ended. */
+static void uring_release(struct backend *backend, int fd)
 {
     ASSERT(fd >= 0);
     if (fd < backend->descriptor_count)
         backend->is_nonblocking[fd] = false;
+}
+
+static void uring_close(struct backend *backend, int fd)
+{
+    uring_release(backend, fd);
     close(fd);
 }
 
@@ -686,6 +692,7 @@ const struct backend_ops backend_uring_ops = {
     .sendfile = uring_sendfile,
     .splice = uring_splice,
     .close = uring_close,
+    .release = uring_release,
     .sys = uring_sys,
     .features = uring_features,
 };

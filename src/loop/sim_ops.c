@@ -438,12 +438,12 @@ void sim_ops_deliver(struct sim *sim, uint64_t token)
 
 /* ---- At the end of a descriptor, and of the world -------------------------------------------- */
 
-void sim_ops_check_close(struct sim *sim, int fd)
+void sim_ops_check_rest(struct sim *sim, int fd, const char *fate)
 {
     for (uint32_t slot = 0; slot < sim->record_count; slot++) {
         const struct sim_record *record = sim->records[slot];
         if (record->state != RECORD_FREE && record->object && record->fd == fd)
-            sim_fail(sim, "descriptor %d is closed while its %s is BUSY", fd - SIM_FD_BASE,
+            sim_fail(sim, "descriptor %d is %s while its %s is BUSY", fd - SIM_FD_BASE, fate,
                      sim_kind_name(record->kind));
     }
 }

@@ -244,7 +244,8 @@ void sim_ops_cancel(struct sim *sim, struct op *op);
 void sim_ops_deliver(struct sim *sim, uint64_t token);
 /* Every BUSY op is what it was. */
 void sim_ops_check(struct sim *sim);
-void sim_ops_check_close(struct sim *sim, int fd);
+/* No op of the descriptor is BUSY, now that it is closed or released. */
+void sim_ops_check_rest(struct sim *sim, int fd, const char *fate);
 /* Those of the descriptor wait from now on until they are cancelled. */
 void sim_ops_bury(struct sim *sim, int fd);
 /* What waits, in words. */

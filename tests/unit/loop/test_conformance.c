@@ -166,6 +166,96 @@ static void closes_while_others_are_busy(struct world *world)
     }
 }
 
+/* ---- Owners on other loops ------------------------------------------------------------------- */
+
+/* Like something never seen before, though it had waited here. */
+static void released_descriptor_comes_back(struct world *world)
+{
+    int fds[2];
+    char data[8];
+    pair(world, fds);
+    for (int round = 0; round < 4; round++) {
+        struct probe recv;
+        recv_init(&recv, world, fds[1], data, sizeof data);
+        probe_submit(&recv);
+        settle(world);
+        stop(&recv);
+        if (round % 2)
+            assert_int_equal(transmit(world, fds[0], "earlier", 7), 7);
+        world->ops->release(world->backend, fds[1]);
+        world->ops->release(world->backend, fds[1]); /* of no consequence */
+        if (round % 2 == 0)
+            assert_int_equal(transmit(world, fds[0], "between", 7), 7);
+        settle(world);
+        assert_int_equal(receive(world, fds[1], data, sizeof data), 7);
+        world->ops->release(world->backend, fds[1]);
+        assert_int_equal(wait_ready(world, fds[1], POLLOUT), POLLOUT);
+    }
+    close_pair(world, fds);
+}
+
+struct elsewhere {
+    const struct backend_ops *ops;
+    int fd;
+    int32_t result;
+    char data[8];
+};
+
+static void *receive_elsewhere(void *user)
+{
+    struct elsewhere *elsewhere = user;
+    struct world world = {.ops = elsewhere->ops};
+    static const struct backend_options options = {64, 4, 4096};
+    if (loop_create_on(world.ops, &options, &world.loop))
+        return NULL;
+    world.sys = world.loop->sys;
+    world.backend = world.loop->backend;
+    struct probe recv;
+    recv_init(&recv, &world, elsewhere->fd, elsewhere->data, sizeof elsewhere->data);
+    probe_submit(&recv);
+    while (recv.ends == 0)
+        if (leat_loop_run_once(world.loop, LEAT_FOREVER))
+            break;
+    elsewhere->result = recv.result;
+    close_fd(&world, elsewhere->fd);
+    leat_loop_destroy(world.loop);
+    return NULL;
+}
+
+/* The loop that has let go of it sleeps through what comes, and takes its successor for another. */
+static void released_descriptor_goes_elsewhere(struct world *world)
+{
+    int fds[2];
+    char byte;
+    pair(world, fds);
+    for (int round = 0; round < 3; round++) {
+        struct probe recv;
+        recv_init(&recv, world, fds[1], &byte, 1);
+        probe_submit(&recv);
+        settle(world);
+        assert_int_equal(write(fds[0], "x", 1), 1);
+        await(&recv);
+        for (int side = 0; side < 2; side++)
+            world->ops->release(world->backend, fds[side]);
+        settle(world);
+
+        struct elsewhere elsewhere = {.ops = world->ops, .fd = fds[1]};
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, receive_elsewhere, &elsewhere), 0);
+        usleep(10000);
+        assert_int_equal(write(fds[0], "there", 5), 5);
+        const int64_t deadline_ns = clock_now_ns() + 20 * LEAT_NS_PER_MS;
+        assert_int_equal(world->ops->wait(world->backend, deadline_ns), 0);
+        assert_true(clock_now_ns() >= deadline_ns);
+        pthread_join(thread, NULL);
+        assert_int_equal(elsewhere.result, 5);
+        assert_memory_equal(elsewhere.data, "there", 5);
+        close_fd(world, fds[0]);
+        pair(world, fds); /* with the same numbers, one of which was closed by another loop */
+    }
+    close_pair(world, fds);
+}
+
 /* ---- Waiting --------------------------------------------------------------------------------- */
 
 static void waits_until_the_deadline(struct world *world)
@@ -364,6 +454,8 @@ static const struct scenario scenarios[] = {
     {"frees itself when told", frees_itself_when_told, 0, USUAL},
     {"a thousand in flight", thousand_in_flight, 0, SHORT_QUEUE},
     {"closes while others are busy", closes_while_others_are_busy, 0, USUAL},
+    {"released descriptor comes back", released_descriptor_comes_back, 0, USUAL},
+    {"released descriptor goes elsewhere", released_descriptor_goes_elsewhere, REAL, USUAL},
     {"reads files", reads_files, 0, USUAL},
     {"fills", fills, 0, USUAL},
     {"sends files", sends_files, 0, USUAL},
