@@ -4,15 +4,17 @@
  * (one fiber speaks over it) or at rest: nothing is unread, nothing unsent, and no operation is
  * armed, so that any core may have it next.
  *
- *                      conn_pool_take                         conn_pool_give
- *     shelf of this core, last in first out -----+        +----> a waiter, of whatever core
- *     else the shared list, last in first out ---+-> lease +---> shelf of this core
- *     else a new connection, within limits ------+        +----> shared list: what a shelf need not
- *     else the waiting line, first come ---------+        |      keep
- *                                                         +----> closed: not reusable, too old, …
+ *                conn_pool_take                                 conn_pool_give
+ *     shelf of this core, last in first out --+        +----> the first in line, of whatever core
+ *     else the shared list, the same ---------+        |
+ *     else another core's shelf, if it has one+> lease +----> shelf of this core
+ *     else a new one, within the limits ------+        |
+ *     else the line, first come first served -+        +----> closed: not reusable, too old, ...
  *
- * A shelf is what a pool has on one loop; there the lease is taken and given back. What moves to
- * another core is taken out of its loop's backend first (backend_ops.release). A connection is
+ * A shelf is what a pool has on one loop; there the lease is taken and given back. What lies on a
+ * shelf unused for a second becomes shared. Before a core opens a connection it asks those on whose
+ * shelves one rests, so that as many are open as were once needed at a time, on however many cores.
+ * What moves is taken out of its loop's backend first (backend_ops.release). A connection is
  * looked at before it is handed out (recv with MSG_PEEK): one that the origin has closed, or that
  * has bytes nobody asked for, is closed and the next one taken.
  *
@@ -53,20 +55,21 @@ struct conn_pool_destination_options {
 struct conn_pool_counters {
     uint64_t opened, reused, failed; /* failed: dials */
     uint64_t moved;                  /* to another core */
-    uint64_t waited;                 /* for a connection, in line */
+    uint64_t waited;                 /* in line, for want of room */
     uint64_t refused, late;          /* the line was full; the deadline passed in it */
-    uint64_t evicted;                /* idle too long, too old, one too many */
+    uint64_t evicted;                /* idle too long, too old, used often enough, one too many */
     uint64_t stale;                  /* closed by the origin, or spoken to unasked, while at rest */
-    uint64_t leased_now, resting_now, waiting_now, leased_peak;
+    uint64_t leased_now, resting_now, waiting_now; /* leased: those being opened included */
+    uint64_t leased_peak;                          /* of a pool: the sum of its destinations' */
 };
 
-/* A connection, leased. Its owner may read and send over `stream`; */
+/* A connection, leased. Its owner may read and send over `stream`. */
 struct pooled_conn {
     struct leat_stream stream;
     struct conn_pool_destination *destination;
     struct conn_pool_shelf *shelf;
-    unsigned uses; /* leases, this one included: 1 is a fresh one */
-    int64_t opened_ns, rests_since_ns;
+    unsigned uses; /* leases, this one included: 1 was opened for it, and has never rested */
+    int64_t opened_ns, rests_until_ns;
     struct list_node node; /* the pool's */
 };
 
@@ -78,7 +81,7 @@ void conn_pool_destroy(struct conn_pool *pool);
 /* From any thread. It stays until the pool goes; who needs it no more retires it. */
 int conn_pool_add(struct conn_pool *pool, const struct conn_pool_destination_options *options,
                   struct conn_pool_destination **ret_destination);
-/* What rests there is closed, soon, and what is leased when it is given back. */
+/* What rests there is closed, soon, and what is leased when it is given back. From any thread. */
 void conn_pool_retire(struct conn_pool_destination *destination);
 
 /* The shelf of this thread's loop, made when it is first asked for; it goes with the loop. NULL: no
