@@ -243,14 +243,13 @@ static char next_decoded(const char **at, const char *end)
 static bool climbs(struct leat_slice path)
 {
     const char *at = path.data, *end = path.data + path.size;
-    size_t depth = 0, size = 0,
-           dots = 0; /* of the segment: without parameters; dots at its start */
+    size_t depth = 0, size = 0, dots = 0; /* of the segment, without parameters */
     bool in_parameters = false;
     while (at < end) {
         const char c = next_decoded(&at, end);
         in_parameters = c != '/' && (in_parameters || c == ';');
         if (c != '/' && !in_parameters) {
-            dots += c == '.' && dots == size;
+            dots += c == '.';
             size++;
         }
         if (c != '/' && at < end)
