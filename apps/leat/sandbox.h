@@ -6,8 +6,8 @@
  *
  * What is left: reading below the roots and /proc; making files beside the log, and below the
  * folders of live channels; removing unix sockets; connecting to the ports of upstreams; starting a
- * program from the folder of this one with the libraries it has now. Decision 0008 says why the list
- * of system calls is one of refusals.
+ * program from the folder of this one with the libraries it has now. Decision 0008 says why the
+ * list of system calls is one of refusals.
  */
 #ifndef LEAT_SANDBOX_H
 #define LEAT_SANDBOX_H
@@ -18,7 +18,7 @@
 
 enum sandbox_mode { SANDBOX_AUTO, SANDBOX_ON, SANDBOX_OFF };
 
-enum { SANDBOX_PATHS_MAX = 64, SANDBOX_PORTS_MAX = 1025, SANDBOX_TEXT_SIZE = 64 };
+enum { SANDBOX_PATHS_MAX = 64, SANDBOX_PORTS_MAX = 1032, SANDBOX_TEXT_SIZE = 64 };
 
 struct sandbox_options {
     enum sandbox_mode mode;
