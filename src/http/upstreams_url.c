@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "leat/error.h"
+#include "net/dial.h"
 #include "net/stream.h"
 #include "wire/url.h"
 
@@ -114,6 +114,6 @@ int member_dial(void *user, int64_t deadline_ns)
     if (limit_ns < deadline_ns)
         deadline_ns = limit_ns;
     if (member->address.size == 0)
-        return -LEAT_E_RESOLVER;
+        return dial_host(member->host, member->port, &upstreams->tuning, deadline_ns);
     return stream_connect(&member->address, &upstreams->tuning, deadline_ns);
 }

@@ -10,12 +10,13 @@
 /* ---- An origin ------------------------------------------------------------------------------- */
 
 enum manner {
-    ANSWERS,   /* 200 and a body */
-    REDIRECTS, /* 302, after a 103 */
-    STAYS,     /* 200, and does not close */
-    IS_BROKEN, /* 500 */
-    HANGS,     /* reads, and says nothing */
-    HANGS_UP,  /* closes without a word */
+    ANSWERS,    /* 200 and a body */
+    REDIRECTS,  /* 302, after a 103 */
+    STAYS,      /* 200, and does not close */
+    IS_BROKEN,  /* 500 */
+    ALTERNATES, /* good, bad, good, bad … */
+    HANGS,      /* reads, and says nothing */
+    HANGS_UP,   /* closes without a word */
     TALKS_RUBBISH,
     TALKS_FOR_EVER, /* a head without an end */
     INTERIM_FOR_EVER,
@@ -26,6 +27,7 @@ struct origin {
     struct leat_scope scope;
     char url[160];
     enum manner manner;
+    unsigned hiccups; /* so many bad answers first, whatever the manner */
     unsigned asked;
     char request[512]; /* the latest */
 };
@@ -42,6 +44,17 @@ static void say_for_ever(struct leat_stream *stream, const char *text)
     while (leat_stream_write(stream, text, strlen(text), soon()) == 0)
         if (leat_sleep_ms(1) != 0)
             return;
+}
+
+static enum manner next_manner(struct origin *origin)
+{
+    if (origin->hiccups > 0) {
+        origin->hiccups--;
+        return IS_BROKEN;
+    }
+    if (origin->manner == ALTERNATES)
+        return origin->asked % 2 ? ANSWERS : IS_BROKEN;
+    return origin->manner;
 }
 
 static void answer(void *arg)
@@ -61,7 +74,7 @@ static void answer(void *arg)
             break;
     }
     origin->asked++;
-    switch (origin->manner) {
+    switch (next_manner(origin)) {
     case ANSWERS:
         say(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n");
         say(stream, "ok");
@@ -74,6 +87,7 @@ static void answer(void *arg)
         say(stream, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
         leat_stream_read(stream, &end, 1, soon());
         break;
+    case ALTERNATES:
     case IS_BROKEN: say(stream, "HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n"); break;
     case HANGS: leat_stream_read(stream, &end, 1, soon()); break;
     case HANGS_UP: break;
@@ -198,6 +212,29 @@ static int manners_fiber(void *arg)
 }
 FIBER_ENGINE_TEST(manners)
 
+/* Two bad answers are not enough, nor is one good one. */
+static int hiccups_fiber(void *arg)
+{
+    struct origin origin = {.hiccups = 2};
+    struct watched watched;
+    origin_open(&origin, "127.0.0.1:0");
+    watched_open(&watched, origin.url);
+    for (unsigned round = 0; round < 3; round++) {
+        expect_asked(&origin, 3);
+        assert_int_equal(state_now(&watched), UPSTREAM_UP);
+        origin.hiccups = 2;
+    }
+    origin.manner = IS_BROKEN;
+    await_state(&watched, UPSTREAM_DOWN);
+    origin.manner = ALTERNATES;
+    expect_asked(&origin, 8);
+    assert_int_equal(state_now(&watched), UPSTREAM_DOWN);
+    watched_close(&watched);
+    origin_close(&origin);
+    return 0;
+}
+FIBER_ENGINE_TEST(hiccups)
+
 static int request_fiber(void *arg)
 {
     struct origin origin = {0};
@@ -277,10 +314,10 @@ static int again_fiber(void *arg)
     upstreams_watch(watched.upstreams); /* too early: it has not ended */
     leat_sleep_ms(100);
     assert_int_equal(origin.asked, 1);
+    assert_int_equal(state_now(&watched), UPSTREAM_UP); /* the cancelled one said nothing */
     origin.manner = ANSWERS;
     upstreams_watch(watched.upstreams);
     expect_asked(&origin, 2);
-    assert_int_equal(state_now(&watched), UPSTREAM_UP); /* the cancelled one said nothing */
     watched_close(&watched);
     origin_close(&origin);
     return 0;
@@ -313,9 +350,10 @@ ENGINE_TEST(leaving)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_manners), cmocka_unit_test(test_request),
-        cmocka_unit_test(test_absence), cmocka_unit_test(test_unix_sockets),
-        cmocka_unit_test(test_again),   cmocka_unit_test(test_leaving),
+        cmocka_unit_test(test_hiccups),      cmocka_unit_test(test_manners),
+        cmocka_unit_test(test_request),      cmocka_unit_test(test_absence),
+        cmocka_unit_test(test_unix_sockets), cmocka_unit_test(test_again),
+        cmocka_unit_test(test_leaving),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
