@@ -6,7 +6,6 @@
 #include "http/client.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/counters.h"
@@ -14,6 +13,7 @@
 #include "leat/clock.h"
 #include "leat/error.h"
 #include "leat/version.h"
+#include "net/dial.h"
 #include "wire/chars.h"
 
 enum {
@@ -27,23 +27,13 @@ enum {
 
 /* ---- Hosts ----------------------------------------------------------------------------------- */
 
-static int connect_to(const struct client_host *host, int64_t deadline_ns)
-{
-    struct leat_address address;
-    char text[URL_HOST_SIZE_MAX + 16];
-    snprintf(text, sizeof text, strchr(host->name, ':') ? "[%s]:%u" : "%s:%u", host->name,
-             host->port);
-    if (leat_address_parse(text, &address, NULL) != 0)
-        return -LEAT_E_NO_HOST;
-    return stream_connect(&address, &host->client->tuning, deadline_ns);
-}
-
 static int dial(void *user, int64_t deadline_ns)
 {
     const struct client_host *host = user;
     const struct leat_client *client = host->client;
     const int64_t latest_ns = leat_now_ns() + client->connect_timeout_ns;
-    return connect_to(host, deadline_ns < latest_ns ? deadline_ns : latest_ns);
+    return dial_host(host->name, host->port, &client->tuning,
+                     deadline_ns < latest_ns ? deadline_ns : latest_ns);
 }
 
 static struct client_host *find(const struct leat_client *client, uint64_t hash,
