@@ -20,6 +20,7 @@
 #include "leat/listener.h"
 #include "leat/log.h"
 #include "leat/loop.h"
+#include "leat/proxy.h"
 #include "leat/relay.h"
 #include "leat/router.h"
 #include "leat/slice.h"

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <linux/tcp.h> /* the C library's lacks tcpi_bytes_acked */
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,7 +113,8 @@ static bool is_sending_to_close(const struct conn *conn)
 {
     const struct exchange *exchange = conn->exchange;
     return exchange && exchange->has_request && exchange->response.is_head_out &&
-           exchange->response.kind == RESPONSE_TO_CLOSE;
+           (exchange->response.kind == RESPONSE_TO_CLOSE ||
+            exchange->response.kind == RESPONSE_PASSED);
 }
 
 /* Nobody waits for the answer of a parked request any more: it ends as others do. */
@@ -456,6 +458,22 @@ static void stop_sending(void *user)
     conn->stream.ops->send_cancel(&conn->stream, &conn->exchange->sender);
 }
 
+/* The calling fiber is about to wait for the client to take something: it has the time to send. */
+static void begin_writing(struct conn *conn)
+{
+    ASSERT(!conn->exchange->writer); /* one fiber at a time */
+    conn->exchange->writer = fiber_current();
+    const int64_t stalled_ns = in_ms(conn, conn->server->options.send_timeout_ms);
+    if (conn->deadline_ns > stalled_ns)
+        set_deadline(conn, stalled_ns);
+}
+
+static void end_writing(struct conn *conn)
+{
+    conn->exchange->writer = NULL;
+    conn_deadline_changed(conn);
+}
+
 int conn_send(struct conn *conn, const struct leat_vector *vectors, size_t count,
               int64_t deadline_ns)
 {
@@ -463,23 +481,31 @@ int conn_send(struct conn *conn, const struct leat_vector *vectors, size_t count
     int reason = conn->state == CONN_CLOSING ? -ECONNRESET : fiber_interruption(deadline_ns);
     if (reason)
         return reason;
-    ASSERT(!exchange->writer); /* one fiber at a time */
     int result =
         conn->stream.ops->send_start(&conn->stream, &exchange->sender, vectors, count, on_sent);
     if (result != -EINPROGRESS)
         return result;
-    exchange->writer = fiber_current();
     exchange->send_result = 1;
-    const int64_t stalled_ns = in_ms(conn, conn->server->options.send_timeout_ms);
-    if (conn->deadline_ns > stalled_ns)
-        set_deadline(conn, stalled_ns);
+    begin_writing(conn);
     /* The vectors are the caller's: whatever interrupts us, the sender has the last word. */
     reason = fiber_park(deadline_ns, stop_sending, conn);
     ASSERT(exchange->send_result <= 0);
-    exchange->writer = NULL;
-    conn_deadline_changed(conn);
+    end_writing(conn);
     result = exchange->send_result;
     return result == -ECANCELED && reason ? reason : result;
+}
+
+int conn_await_room(struct conn *conn, int64_t deadline_ns)
+{
+    struct op op;
+    if (conn->state == CONN_CLOSING)
+        return -ECONNRESET;
+    op_init(&op, OP_POLL, conn->stream.fd, fiber_op_done);
+    op.poll.events = POLLOUT;
+    begin_writing(conn);
+    const int32_t result = fiber_await(&op, deadline_ns);
+    end_writing(conn);
+    return result < 0 ? result : 0;
 }
 
 /* Of a body that the handler has left: may the next request be found behind it? */
@@ -490,7 +516,7 @@ static bool may_skip_body(const struct body *body)
                                        (body->state == BODY_SIZED && body->left <= CONN_SKIP_MAX)));
 }
 
-void conn_finish_head(struct conn *conn)
+void conn_settle(struct conn *conn, bool ends_connection)
 {
     struct exchange *exchange = conn->exchange;
     if (conn->keep)
@@ -499,10 +525,15 @@ void conn_finish_head(struct conn *conn)
     const bool has_more = intake_next(&conn->intake, exchange).size > 0;
     if (conn->server->is_closing && (!has_more || body_is_open(&exchange->request.body)))
         conn->is_last = true;
-    if (!may_skip_body(&exchange->request.body) || exchange->response.kind == RESPONSE_TO_CLOSE)
+    if (!may_skip_body(&exchange->request.body) || ends_connection)
         conn->is_last = true;
     exchange->response.keep_alive = !conn->is_last;
-    exchange_finish(exchange, server_date_line(conn->server));
+}
+
+void conn_finish_head(struct conn *conn)
+{
+    conn_settle(conn, conn->exchange->response.kind == RESPONSE_TO_CLOSE);
+    exchange_finish(conn->exchange, server_date_line(conn->server));
 }
 
 /* Chooses what is to be sent now; false: nothing can be, the connection closes. */

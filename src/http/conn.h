@@ -128,6 +128,11 @@ int conn_stop_receiving(struct conn *conn, int64_t deadline_ns);
  * be sent. */
 int conn_send(struct conn *conn, const struct leat_vector *vectors, size_t count,
               int64_t deadline_ns);
+/* Waits until the socket has room, under the same timeouts. 0 or an error. */
+int conn_await_room(struct conn *conn, int64_t deadline_ns);
+/* Decides whether the response that is about to begin is the connection's last, as it is when its
+ * own end is the connection's: response.keep_alive tells. Once a response. */
+void conn_settle(struct conn *conn, bool ends_connection);
 /* Makes the vectors that begin the response. */
 void conn_finish_head(struct conn *conn);
 

@@ -54,6 +54,7 @@ enum response_kind {
     RESPONSE_SIZED,    /* written piece by piece, its size told before */
     RESPONSE_CHUNKED,  /* the same in chunks */
     RESPONSE_TO_CLOSE, /* the same until the connection ends, for HTTP/1.0 */
+    RESPONSE_PASSED,   /* head and framing are its handler's (passing.h) */
 };
 
 struct leat_http_response {

@@ -8,7 +8,10 @@
  * Time is the client's only while we wait for it: body_timeout_ms of waiting make a window, in
  * which body_rate_min must have come.
  */
+#include "http/reading.h"
+
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -101,7 +104,16 @@ static bool was_too_slow(struct conn *conn)
     return is_slow;
 }
 
-/* Waits for bytes: their count, 0 at the stream's end, or an error. */
+static ssize_t await_input(struct conn *conn, int64_t deadline_ns)
+{
+    struct op op;
+    op_init(&op, OP_POLL, conn->stream.fd, fiber_op_done);
+    op.poll.events = POLLIN;
+    return fiber_await(&op, deadline_ns);
+}
+
+/* Waits for bytes: their count, 0 at the stream's end, or an error. Without `data` they stay where
+ * they are. */
 static ssize_t receive(struct conn *conn, void *data, size_t size, int64_t deadline_ns)
 {
     struct exchange *exchange = conn->exchange;
@@ -110,10 +122,11 @@ static ssize_t receive(struct conn *conn, void *data, size_t size, int64_t deadl
     for (;;) {
         const int64_t begin_ns = loop->now_ns;
         const int64_t end_ns = begin_ns + window_ns - exchange->waited_ns;
-        const ssize_t result = leat_stream_read(&conn->stream, data, size,
-                                                end_ns < deadline_ns ? end_ns : deadline_ns);
+        const int64_t until_ns = end_ns < deadline_ns ? end_ns : deadline_ns;
+        const ssize_t result = data ? leat_stream_read(&conn->stream, data, size, until_ns)
+                                    : await_input(conn, until_ns);
         exchange->waited_ns += loop->now_ns - begin_ns;
-        if (result > 0)
+        if (data && result > 0)
             exchange->waited_bytes += (uint64_t)result;
         const bool is_over = exchange->waited_ns >= window_ns;
         if (is_over && was_too_slow(conn)) {
@@ -209,4 +222,50 @@ int leat_http_read_all(struct leat_http_request *request, size_t size_max, int64
     data[size] = '\0';
     *ret_body = slice_of(data, size);
     return 0;
+}
+
+/* ---- For who passes a body on ---------------------------------------------------------------- */
+
+static int broken_off(struct leat_http_request *request, int error)
+{
+    request->body.state = BODY_BROKEN;
+    request->body.error = error;
+    return exchange_of_request(request)->read_error = error;
+}
+
+ssize_t reading_take(struct leat_http_request *request, void *data, size_t size)
+{
+    struct exchange *exchange = exchange_of_request(request);
+    const ssize_t result = read_buffered(exchange->conn, data, size);
+    exchange->read_error = result < 0 ? (int)result : 0;
+    return result;
+}
+
+int reading_begin_plain(struct leat_http_request *request)
+{
+    struct conn *conn = exchange_of_request(request)->conn;
+    ASSERT(request->body.state == BODY_SIZED && !request->body.awaits_continue);
+    const int error = conn_stop_receiving(conn, LEAT_FOREVER);
+    return error || !conn->is_peer_done ? error : broken_off(request, -ECONNRESET);
+}
+
+int reading_await_plain(struct leat_http_request *request, int64_t deadline_ns)
+{
+    struct exchange *exchange = exchange_of_request(request);
+    const ssize_t result = receive(exchange->conn, NULL, 0, deadline_ns);
+    return exchange->read_error = result < 0 ? (int)result : 0;
+}
+
+void reading_took_plain(struct leat_http_request *request, uint64_t size)
+{
+    struct exchange *exchange = exchange_of_request(request);
+    counter_add(&exchange->conn->server->bytes_received, size);
+    exchange->waited_bytes += size;
+    body_skip(&request->body, size);
+}
+
+int reading_end_of_plain(struct leat_http_request *request)
+{
+    exchange_of_request(request)->conn->is_peer_done = true;
+    return broken_off(request, -ECONNRESET);
 }

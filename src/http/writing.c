@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 #include "http/conn.h"
+#include "http/passing.h"
 #include "leat/error.h"
 #include "wire/http1_chunked.h"
 
@@ -141,6 +142,8 @@ bool writing_end(struct leat_http_response *response)
     static const char last_chunk[] = "0\r\n", end_of_trailers[] = "\r\n";
     struct exchange *exchange = exchange_of_response(response);
     ASSERT(response->kind != RESPONSE_WHOLE);
+    if (response->kind == RESPONSE_PASSED)
+        return passing_end_of_handler(response);
     /* Whose time was over has stopped anywhere: where the size was not told that must be seen. */
     const bool is_cut = exchange->is_late && response->kind != RESPONSE_SIZED;
     if (response->is_broken || ((response->left > 0 || is_cut) && !response->is_head_only))

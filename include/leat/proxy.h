@@ -61,6 +61,7 @@ struct leat_proxy_options {
     uint64_t pace_bytes_per_s;      /* towards a client, of an answer. 0: as fast as may be */
     const struct leat_tuning *tuning; /* of connections to upstreams. NULL: the defaults; copied */
     const char *via;                  /* our name in Via. "leat" */
+    uint64_t body_size_max;           /* of a request. Any */
 };
 
 /* -EINVAL: *ret_reason, which may be NULL, is a static text that says why; -ENOMEM. */
@@ -71,7 +72,7 @@ void leat_proxy_destroy(struct leat_proxy *proxy);
 
 /* Once on the loop that is to ask upstreams how they are, if they are to be asked; without it the
  * first loop that gets a request does. It does not keep the loop running. */
-int leat_proxy_watch(struct leat_proxy *proxy);
+void leat_proxy_watch(struct leat_proxy *proxy);
 
 /* The handler; `user` is the proxy. */
 void leat_proxy_handle(struct leat_http_request *request, struct leat_http_response *response,
