@@ -299,6 +299,122 @@ static int unix_sockets_fiber(void *arg)
 }
 FIBER_ENGINE_TEST(unix_sockets)
 
+/* Where a number is expected a name does as well. */
+static int names_fiber(void *arg)
+{
+    struct origin origin = {0};
+    struct watched watched;
+    char url[64];
+    origin_open(&origin, "127.0.0.1:0");
+    snprintf(url, sizeof url, "http://localhost:%u",
+             leat_address_port(leat_listener_address(origin.listener)));
+    watched_open(&watched, url);
+    expect_asked(&origin, 3);
+    assert_non_null(strstr(origin.request, "\r\nHost: localhost:"));
+    assert_int_equal(state_now(&watched), UPSTREAM_UP);
+    watched_close(&watched);
+    origin_close(&origin);
+    return 0;
+}
+FIBER_ENGINE_TEST(names)
+
+/* ---- Connections of the pool ----------------------------------------------------------------- */
+
+static int lease(struct watched *watched, int64_t deadline_ns, struct pooled_conn **ret_conn)
+{
+    struct upstreams_view view;
+    struct conn_pool_shelf *shelf = conn_pool_shelf_here(watched->pool);
+    assert_non_null(shelf);
+    upstreams_view(watched->upstreams, 0, &view);
+    return conn_pool_take(shelf, view.upstream->destination, CONN_POOL_ANY, deadline_ns, ret_conn);
+}
+
+static int leases_fiber(void *arg)
+{
+    struct origin origin = {0};
+    struct watched *watched = arg;
+    struct pooled_conn *conn;
+    struct leat_address peer;
+    struct upstreams_view view;
+    const char *url = origin.url;
+    origin_open(&origin, "127.0.0.1:0");
+    assert_int_equal(upstreams_create(watched->pool, &url, 1, NULL, &watched->upstreams, NULL), 0);
+    assert_int_equal(lease(watched, soon(), &conn), 0);
+    assert_int_equal(leat_stream_peer(&conn->stream, &peer), 0);
+    assert_true(leat_address_equal(&peer, leat_listener_address(origin.listener)));
+    upstreams_view(watched->upstreams, 0, &view);
+    assert_int_equal(view.connections.leased_now, 1);
+    assert_int_equal(view.connections.opened, 1);
+    conn_pool_give(conn, false);
+    origin_close(&origin);
+    /* A listener is closed when its accept has been cancelled. */
+    int result;
+    for (unsigned round = 0; (result = lease(watched, soon(), &conn)) == 0; round++) {
+        conn_pool_give(conn, false);
+        assert_true(round < 500);
+        leat_sleep_ms(10);
+    }
+    assert_int_equal(result, -ECONNREFUSED);
+    return 0;
+}
+
+/* A listener whose queue is full answers no SYN: connecting takes as long as it may. */
+static int silence_fiber(void *arg)
+{
+    enum { QUEUED = 2 };
+    struct watched *watched = arg;
+    struct pooled_conn *conn;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int queued[QUEUED];
+    char url[64];
+    const char *const urls = url;
+    const struct upstreams_options options = {.connect_timeout_ms = 100};
+    const int listener = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(listener, 0), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+    for (unsigned index = 0; index < QUEUED; index++) {
+        queued[index] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        (void)connect(queued[index], (struct sockaddr *)&address, sizeof address);
+    }
+    snprintf(url, sizeof url, "http://127.0.0.1:%u", ntohs(address.sin_port));
+    assert_int_equal(upstreams_create(watched->pool, &urls, 1, &options, &watched->upstreams, NULL),
+                     0);
+    const int64_t begin_ns = leat_now_ns(), deadline_ns = soon();
+    assert_int_equal(lease(watched, deadline_ns, &conn), -ETIMEDOUT);
+    assert_in_range(leat_now_ns() - begin_ns, 100 * LEAT_NS_PER_MS, 3000 * LEAT_NS_PER_MS);
+    assert_int_equal(lease(watched, leat_after_ms(20), &conn), -ETIMEDOUT);
+    for (unsigned index = 0; index < QUEUED; index++)
+        close(queued[index]);
+    close(listener);
+    return 0;
+}
+
+static void run_with_pool(enum leat_engine engine, int (*main_fiber)(void *arg))
+{
+    struct watched watched = {0};
+    const struct leat_loop_options options = {.engine = engine};
+    assert_int_equal(conn_pool_create(NULL, &watched.pool), 0);
+    assert_int_equal(leat_run(main_fiber, &watched, &options), 0);
+    upstreams_destroy(watched.upstreams);
+    conn_pool_destroy(watched.pool);
+}
+
+static void leases_body(enum leat_engine engine)
+{
+    run_with_pool(engine, leases_fiber);
+}
+ENGINE_TEST(leases)
+
+static void silence_body(enum leat_engine engine)
+{
+    run_with_pool(engine, silence_fiber);
+}
+ENGINE_TEST(silence)
+
+/* ---- Beginning and end ----------------------------------------------------------------------- */
+
 /* A second watch does nothing; after the end of the first, which may have had a check under way,
  * another may begin. */
 static int again_fiber(void *arg)
@@ -350,10 +466,11 @@ ENGINE_TEST(leaving)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hiccups),      cmocka_unit_test(test_manners),
+        cmocka_unit_test(test_manners),      cmocka_unit_test(test_hiccups),
         cmocka_unit_test(test_request),      cmocka_unit_test(test_absence),
-        cmocka_unit_test(test_unix_sockets), cmocka_unit_test(test_again),
-        cmocka_unit_test(test_leaving),
+        cmocka_unit_test(test_unix_sockets), cmocka_unit_test(test_names),
+        cmocka_unit_test(test_leases),       cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_again),        cmocka_unit_test(test_leaving),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
