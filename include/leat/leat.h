@@ -12,6 +12,7 @@
 #include "leat/error.h"
 #include "leat/events.h"
 #include "leat/feed.h"
+#include "leat/fetch.h"
 #include "leat/fiber.h"
 #include "leat/file.h"
 #include "leat/form.h"

@@ -16,7 +16,7 @@
 #include "base/hash.h"
 #include "base/list.h"
 #include "http/conn_pool.h"
-#include "http/fetch.h"
+#include "leat/fetch.h"
 #include "wire/url.h"
 
 enum { CLIENT_HOSTS_MAX = 4096, CLIENT_PORT = 80 };

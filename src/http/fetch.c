@@ -9,7 +9,7 @@
  * What a link's head says is in its buffer, which the body takes; so it is copied. Nothing else is:
  * the body goes from the socket to the caller's memory.
  */
-#include "http/fetch.h"
+#include "leat/fetch.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 #include "base/slice.h"
-#include "http/fetch.h"
+#include "leat/fetch.h"
 #include "mem/text.h"
 #include "wire/url.h"
 

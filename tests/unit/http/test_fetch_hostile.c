@@ -7,7 +7,7 @@
  */
 #include "origin.h"
 
-#include "http/fetch.h"
+#include "leat/fetch.h"
 
 #define OK(text) "HTTP/1.1 200 OK\r\nContent-Length: " text
 
