@@ -272,7 +272,8 @@ static int look_round(struct admin *admin, struct wishes wishes, struct sight *r
     process_stats_read(&admin->files, &ret_sight->process);
     if (admin->log)
         leat_access_log_counters(admin->log, &ret_sight->log);
-    site_films_read_counters(admin->films, &ret_sight->films);
+    if (admin->films)
+        site_films_read_counters(admin->films, &ret_sight->films);
     ret_sight->metrics = (struct metrics){
         .views = ret_sight->views,
         .counters = ret_sight->counters,
@@ -281,10 +282,11 @@ static int look_round(struct admin *admin, struct wishes wishes, struct sight *r
         .engine = admin->workers[0].engine,
         .offload_depth = offload_depth(),
         .log = admin->log ? &ret_sight->log : NULL,
-        .films = &ret_sight->films,
+        .films = admin->films ? &ret_sight->films : NULL,
         .channels = ret_sight->channels,
         .channel_count =
             admin->live ? live_list(admin->live, ret_sight->channels, LIVE_CHANNELS_MAX) : 0,
+        .proxies = admin->proxies,
         .process = &ret_sight->process,
     };
     dashboard_note(admin->dashboard, &ret_sight->metrics, leat_now_ns());

@@ -18,6 +18,7 @@
 #include "leat/leat.h"
 #include "loop/loop.h"
 #include "process_stats.h"
+#include "proxies.h"
 #include "worker.h"
 
 enum { ADMIN_BACKLOG = 64 };
@@ -28,9 +29,10 @@ struct admin {
     const struct socket_group *socket; /* it listens on a duplicate */
     struct worker *workers;
     unsigned worker_count;
-    struct leat_access_log *log; /* NULL: none */
-    struct site_films *films;
-    struct live_hub *live; /* NULL: there are no channels */
+    struct leat_access_log *log;   /* NULL: none */
+    struct site_films *films;      /* NULL: there are none */
+    struct live_hub *live;         /* NULL: there are no channels */
+    const struct proxies *proxies; /* NULL: there are none */
     struct process_files files;
 
     /* admin's own */

@@ -59,6 +59,9 @@ static enum options_result parse(int argc, char **argv, struct serve *serve)
         {.name = "timing-allow-origin", .value = "ORIGIN|*", .kind = OPTION_CALL,
          .take = site_take_timing_origin, .target = &serve->site,
          .help = "whose scripts may read how long answers took"},
+        {.name = "proxy", .value = "PREFIX=URL", .kind = OPTION_CALL, .take = proxies_take,
+         .target = &serve->site.proxies,
+         .help = "what is below PREFIX is asked of that server; may repeat"},
         {.name = "pace", .value = "auto|off|RATE|FACTORx", .kind = OPTION_CALL, .take = pace_take,
          .target = &serve->pace,
          .help = "how fast films go: bytes a second, or x their own rate (default: auto)"},
@@ -118,6 +121,7 @@ static int enter_sandbox(struct serve *serve)
         options.kept[options.kept_count++] = serve->dvr.directory;
     if (serve->dvr.keep)
         options.kept[options.kept_count++] = site->main.directory;
+    proxies_allow(&site->proxies, &options);
     return service_enter_sandbox(&serve->service, &options);
 }
 
@@ -179,6 +183,16 @@ static int open_dvr(struct serve *serve)
     return -1;
 }
 
+static int open_proxies(struct serve *serve)
+{
+    char error[PROXIES_ERROR_SIZE];
+    const struct leat_proxy_options options = {.tuning = &serve->service.settings.tuning};
+    if (proxies_open(&serve->site.proxies, &options, error, sizeof error) == 0)
+        return 0;
+    fprintf(stderr, "leat serve: --proxy %s\n", error);
+    return -1;
+}
+
 static int start_rtmp(struct serve *serve)
 {
     char text[LEAT_ADDRESS_TEXT_SIZE];
@@ -201,8 +215,11 @@ static int start_rtmp(struct serve *serve)
 static void on_worker_begin(struct worker *worker, void *user)
 {
     const struct serve *serve = user;
-    if (worker->index == 0 && serve->site.live) /* one does it for all */
+    if (worker->index > 0) /* one does it for all */
+        return;
+    if (serve->site.live)
         site_live_start_ticking(serve->site.live, worker->loop);
+    proxies_watch(&serve->site.proxies);
 }
 
 static void on_worker_end(struct worker *worker, void *user)
@@ -232,6 +249,7 @@ static int start_threads(struct serve *serve)
     service->on_leave = on_leave;
     service->on_leave_user = serve;
     service->admin.films = serve->site.films;
+    service->admin.proxies = &serve->site.proxies;
     service->admin.live = serve->site.live ? serve->site.live->hub : NULL;
     if (service_start_workers(service) != 0)
         return -1;
@@ -244,9 +262,9 @@ static int start_threads(struct serve *serve)
 
 static int start(struct serve *serve)
 {
-    if (open_sockets(serve) != 0 || open_live(serve) != 0 || give_up_privileges(serve) != 0 ||
-        open_site(serve) != 0 || open_films(serve) != 0 || open_dvr(serve) != 0 ||
-        service_open_log(&serve->service) != 0)
+    if (open_proxies(serve) != 0 || open_sockets(serve) != 0 || open_live(serve) != 0 ||
+        give_up_privileges(serve) != 0 || open_site(serve) != 0 || open_films(serve) != 0 ||
+        open_dvr(serve) != 0 || service_open_log(&serve->service) != 0)
         return -1;
     return start_threads(serve);
 }
@@ -266,6 +284,7 @@ static int run(struct serve *serve)
         site_films_destroy(serve->site.films);
         site_live_destroy(serve->site.live);
         live_dvr_close(&serve->dvr);
+        proxies_close(&serve->site.proxies);
     }
     site_close(&serve->site);
     return status;

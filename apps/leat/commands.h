@@ -12,6 +12,7 @@ int cmd_serve(int argc, char **argv);
 int cmd_feed(int argc, char **argv);
 int cmd_load(int argc, char **argv);
 int cmd_probe(int argc, char **argv);
+int cmd_proxy(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 
 #endif

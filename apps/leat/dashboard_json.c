@@ -7,12 +7,12 @@
 
 #include <math.h>
 #include <string.h>
-#include <string.h>
 
 #include <jansson.h>
 
 #include "base/assert.h"
 #include "base/slice.h"
+#include "http/proxy_parts.h"
 #include "leat/clock.h"
 #include "leat/version.h"
 #include "text.h"
@@ -158,6 +158,9 @@ static json_t *files_of(const struct dashboard *dashboard, const struct metrics 
 
 static json_t *film_cache_of(const struct site_films_counters *films)
 {
+    static const struct site_films_counters none;
+    if (!films)
+        films = &none;
     const struct film_cache_counters *cache = &films->cache;
     return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "entries", count_of(cache->entries),
                      "bytes", count_of(cache->bytes), "building", count_of(cache->building),
@@ -326,6 +329,43 @@ static json_t *channels_of(const struct dashboard_sight *sight)
     return channels;
 }
 
+/* ---- Upstreams ------------------------------------------------------------------------------- */
+
+static json_t *upstream_of(const struct proxied *item, const struct upstreams_view *view)
+{
+    static const char *const states[] = {[UPSTREAM_UP] = "up",
+                                         [UPSTREAM_OPEN] = "open",
+                                         [UPSTREAM_PROBING] = "probing",
+                                         [UPSTREAM_DOWN] = "down"};
+    const struct conn_pool_counters *connections = &view->connections;
+    return json_pack(
+        "{s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "prefix",
+        text_of(item->prefix[0] ? item->prefix : "/"), "url", text_of(view->upstream->url), "state",
+        states[view->state], "in_flight", count_of(view->in_flight), "requests",
+        count_of(view->requests), "failures", count_of(view->failures), "latency_ms",
+        view->latency_ns > 0 ? number_of((double)view->latency_ns / 1e6) : json_null(), "leased",
+        count_of(connections->leased_now), "resting", count_of(connections->resting_now), "waiting",
+        count_of(connections->waiting_now), "opened", count_of(connections->opened), "reused",
+        count_of(connections->reused));
+}
+
+static json_t *upstreams_of(const struct proxies *proxies)
+{
+    json_t *list = json_array();
+    for (unsigned index = 0; proxies && index < proxies->count; index++) {
+        const struct proxied *item = &proxies->items[index];
+        const struct upstreams *upstreams = proxy_upstreams(item->proxy);
+        for (unsigned position = 0; position < upstreams_count(upstreams); position++) {
+            struct upstreams_view view;
+            upstreams_view(upstreams, position, &view);
+            (void)json_array_append_new(list, upstream_of(item, &view));
+        }
+    }
+    return list;
+}
+
+/* ---- All of it ------------------------------------------------------------------------------- */
+
 static json_t *totals_of(const struct dashboard *dashboard, const struct dashboard_sight *sight)
 {
     const struct dashboard_moment *from = dashboard_past(dashboard, 1);
@@ -342,8 +382,6 @@ static json_t *totals_of(const struct dashboard *dashboard, const struct dashboa
         "connections", count_of(connections), "sent_bytes", count_of(to->sent));
 }
 
-/* ---- All of it ------------------------------------------------------------------------------- */
-
 char *dashboard_snapshot(const struct dashboard *dashboard, const struct dashboard_sight *sight,
                          bool is_for_people)
 {
@@ -351,7 +389,7 @@ char *dashboard_snapshot(const struct dashboard *dashboard, const struct dashboa
     ASSERT(dashboard->moment_count > 0 && metrics->count == dashboard->worker_count);
     json_t *json = json_pack(
         "{s:I, s:o, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-        "s:o}",
+        "s:o, s:o}",
         "time_ms", (json_int_t)sight->wall_ms, "uptime_s",
         number_of((double)sight->wall_ms / 1e3 - metrics->process->start_s), "version",
         leat_version(), "engine", metrics->engine, "draining", sight->is_draining, "totals",
@@ -359,8 +397,9 @@ char *dashboard_snapshot(const struct dashboard *dashboard, const struct dashboa
         process_of(dashboard, metrics->process), "latency", latency_of(dashboard), "residency",
         residency_of(dashboard), "files", files_of(dashboard, metrics), "film_cache",
         film_cache_of(metrics->films), "connections", connections_of(metrics), "errors",
-        errors_of(metrics), "channels", channels_of(sight), "titles", titles_of(sight->viewers),
-        "viewers", viewers_of(sight), "history", history_of(dashboard));
+        errors_of(metrics), "channels", channels_of(sight), "upstreams",
+        upstreams_of(metrics->proxies), "titles", titles_of(sight->viewers), "viewers",
+        viewers_of(sight), "history", history_of(dashboard));
     char *text = json_dumps(json, (is_for_people ? JSON_INDENT(2) : JSON_COMPACT) |
                                       JSON_REAL_PRECISION(REAL_DIGITS));
     json_decref(json);

@@ -17,6 +17,7 @@ struct command {
 static const struct command commands[] = {
     {"serve", "[DIR]", "films and files over HTTP", cmd_serve},
     {"probe", "FILE", "what a film is made of, and how it will stream", cmd_probe},
+    {"proxy", "URL...", "a reverse proxy, pooled and zero-copy", cmd_proxy},
     {"load", "URL", "loads a server and measures how it answers", cmd_load},
     {"feed", "COMMAND", "market data over UDP: publish, subscribe, replay, record", cmd_feed},
     {"doctor", "", "what this host grants, and how to get the rest", cmd_doctor},

@@ -64,7 +64,7 @@ void worker_view_read(const struct worker *worker, struct worker_view *ret_view)
         ret_view->connections[state] = gauges.connections[state];
 }
 
-static void begin_family(struct text *text, const char *name, const char *type, const char *help)
+void metrics_begin_family(struct text *text, const char *name, const char *type, const char *help)
 {
     text_add_format(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
@@ -72,14 +72,14 @@ static void begin_family(struct text *text, const char *name, const char *type, 
 static void add_number(struct text *text, const char *name, const char *type, const char *help,
                        uint64_t value)
 {
-    begin_family(text, name, type, help);
+    metrics_begin_family(text, name, type, help);
     text_add_format(text, "%s %llu\n", name, (unsigned long long)value);
 }
 
 static void add_seconds(struct text *text, const char *name, const char *type, const char *help,
                         double value)
 {
-    begin_family(text, name, type, help);
+    metrics_begin_family(text, name, type, help);
     text_add_format(text, "%s %.6f\n", name, value);
 }
 
@@ -112,7 +112,8 @@ static void add_durations(struct text *text, const struct leat_http_counters *su
     static const unsigned bounds_us[] = {LEAT_HTTP_DURATIONS_US(X)};
 #undef X
     uint64_t count = 0;
-    begin_family(text, name, "histogram", "From a request's head to its response's last byte.");
+    metrics_begin_family(text, name, "histogram",
+                         "From a request's head to its response's last byte.");
     for (unsigned bucket = 0; bucket < LEAT_HTTP_DURATION_BUCKETS; bucket++) {
         count += sum->durations[bucket];
         if (bucket < LEAT_HTTP_DURATION_BUCKETS - 1)
@@ -128,8 +129,8 @@ static void add_durations(struct text *text, const struct leat_http_counters *su
 static void add_http(struct text *text, const struct metrics *metrics)
 {
     const struct leat_http_counters sum = sum_of(metrics);
-    begin_family(text, "leat_http_requests_total", "counter",
-                 "Requests that are over, by their status; none: broken off without one.");
+    metrics_begin_family(text, "leat_http_requests_total", "counter",
+                         "Requests that are over, by their status; none: broken off without one.");
     for (unsigned class = 1; class < 6; class ++)
         text_add_format(text, "leat_http_requests_total{code=\"%uxx\"} %llu\n", class,
                         (unsigned long long)sum.statuses[class]);
@@ -204,7 +205,7 @@ static const struct family {
 static void add_family(struct text *text, const struct metrics *metrics,
                        const struct family *family)
 {
-    begin_family(text, family->name, family->type, family->help);
+    metrics_begin_family(text, family->name, family->type, family->help);
     for (unsigned index = 0; index < metrics->count; index++) {
         const struct worker_view *view = &metrics->views[index];
         if (!view->is_known)
@@ -218,9 +219,10 @@ static void add_family(struct text *text, const struct metrics *metrics,
 
 static void add_viewers(struct text *text, const struct metrics *metrics)
 {
-    begin_family(text, "leat_viewers", "gauge",
-                 "Sessions of players and connections that were sent a segment of late; one that "
-                 "two workers serve counts for both.");
+    metrics_begin_family(
+        text, "leat_viewers", "gauge",
+        "Sessions of players and connections that were sent a segment of late; one that "
+        "two workers serve counts for both.");
     for (unsigned index = 0; index < metrics->count; index++) {
         const struct worker_view *view = &metrics->views[index];
         if (view->is_known)
@@ -230,7 +232,8 @@ static void add_viewers(struct text *text, const struct metrics *metrics)
                             index, (unsigned long long)view->viewers.films, index,
                             (unsigned long long)view->viewers.lives);
     }
-    begin_family(text, "leat_viewer_bytes_total", "counter", "Bytes of segments replied with.");
+    metrics_begin_family(text, "leat_viewer_bytes_total", "counter",
+                         "Bytes of segments replied with.");
     for (unsigned index = 0; index < metrics->count; index++) {
         const struct worker_view *view = &metrics->views[index];
         if (view->is_known)
@@ -244,21 +247,22 @@ static void add_viewers(struct text *text, const struct metrics *metrics)
 
 static void add_workers(struct text *text, const struct metrics *metrics)
 {
-    begin_family(text, "leat_loop_held", "gauge",
-                 "1: the loop has not come round for a second, and tells nothing else.");
+    metrics_begin_family(text, "leat_loop_held", "gauge",
+                         "1: the loop has not come round for a second, and tells nothing else.");
     for (unsigned index = 0; index < metrics->count; index++)
         text_add_format(text, "leat_loop_held{worker=\"%u\"} %d\n", index, metrics->is_held[index]);
-    begin_family(text, "leat_worker_requests_total", "counter", "Requests of a worker.");
+    metrics_begin_family(text, "leat_worker_requests_total", "counter", "Requests of a worker.");
     for (unsigned index = 0; index < metrics->count; index++)
         text_add_format(text, "leat_worker_requests_total{worker=\"%u\"} %llu\n", index,
                         (unsigned long long)metrics->counters[index].requests);
-    begin_family(text, "leat_worker_cpu_seconds_total", "counter",
-                 "CPU time of a worker's thread.");
+    metrics_begin_family(text, "leat_worker_cpu_seconds_total", "counter",
+                         "CPU time of a worker's thread.");
     for (unsigned index = 0; index < metrics->count; index++)
         if (metrics->views[index].is_known)
             text_add_format(text, "leat_worker_cpu_seconds_total{worker=\"%u\"} %.6f\n", index,
                             (double)metrics->views[index].cpu_us / 1e6);
-    begin_family(text, "leat_http_connections", "gauge", "Open connections by what they are at.");
+    metrics_begin_family(text, "leat_http_connections", "gauge",
+                         "Open connections by what they are at.");
     for (unsigned index = 0; index < metrics->count; index++)
         for (unsigned state = 0; metrics->views[index].is_known && state < CONN_STATES; state++)
             text_add_format(text, "leat_http_connections{worker=\"%u\",state=\"%s\"} %zu\n", index,
@@ -324,7 +328,8 @@ static void add_channels(struct text *text, const struct live_info *channels, un
          offsetof(struct live_info, stored)},
     };
     for (size_t column = 0; column < sizeof columns / sizeof *columns; column++) {
-        begin_family(text, columns[column].name, columns[column].kind, columns[column].help);
+        metrics_begin_family(text, columns[column].name, columns[column].kind,
+                             columns[column].help);
         for (unsigned index = 0; index < count; index++) {
             uint64_t value;
             memcpy(&value, (const char *)&channels[index] + columns[column].offset, sizeof value);
@@ -350,15 +355,18 @@ static void add_process(struct text *text, const struct process_stats *process)
 
 void metrics_write(struct text *text, const struct metrics *metrics)
 {
-    begin_family(text, "leat_build_info", "gauge", "Always 1; what runs is in the labels.");
+    metrics_begin_family(text, "leat_build_info", "gauge", "Always 1; what runs is in the labels.");
     text_add_format(text, "leat_build_info{version=\"%s\",engine=\"%s\"} 1\n", leat_version(),
                     metrics->engine);
     add_http(text, metrics);
     add_workers(text, metrics);
     add_number(text, "leat_offload_jobs", "gauge", "Jobs in the process's pool of threads.",
                metrics->offload_depth);
-    add_films(text, metrics->films);
+    if (metrics->films)
+        add_films(text, metrics->films);
     add_channels(text, metrics->channels, metrics->channel_count);
+    if (metrics->proxies)
+        metrics_write_proxies(text, metrics->proxies);
     if (metrics->log)
         add_log(text, metrics->log);
     add_process(text, metrics->process);

@@ -14,6 +14,7 @@
 #include "leat/leat.h"
 #include "media/live.h"
 #include "process_stats.h"
+#include "proxies.h"
 #include "site_film.h"
 #include "text.h"
 #include "viewers.h"
@@ -44,12 +45,19 @@ struct metrics {
     const char *engine;
     unsigned offload_depth;
     const struct leat_access_log_counters *log; /* NULL: there is none */
-    const struct site_films_counters *films;
-    const struct live_info *channels; /* the live ones */
+    const struct site_films_counters *films;    /* likewise */
+    const struct live_info *channels;           /* the live ones */
     unsigned channel_count;
+    const struct proxies *proxies; /* NULL: there are none */
     const struct process_stats *process;
 };
 
 void metrics_write(struct text *text, const struct metrics *metrics);
+
+/* ---- For the files that it is made of -------------------------------------------------------- */
+
+void metrics_begin_family(struct text *text, const char *name, const char *type, const char *help);
+/* What is there of proxies and their upstreams (metrics_proxy.c). */
+void metrics_write_proxies(struct text *text, const struct proxies *proxies);
 
 #endif

@@ -196,6 +196,8 @@ void site_handle(struct leat_http_request *request, struct leat_http_response *r
     const struct site *site = user;
     const struct leat_slice method = leat_http_method(request);
     struct site_place place;
+    if (proxies_handle(&site->proxies, request, response))
+        return; /* it says itself who may look */
     site_put_origins(site, request, response);
     if (method.size == 7 && memcmp(method.data, "OPTIONS", 7) == 0) {
         site_reply_options(site, request, response);

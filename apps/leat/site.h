@@ -8,6 +8,7 @@
  *     /            the main root; its page also lists the names of the others
  *     /NAME/       the root of that name, which hides what the main one has there
  *     /.leat/      what the pages are made of (site_assets.h), whatever lies there below the root
+ *     PREFIX/      other servers, whatever lies there (proxies.h)
  */
 #ifndef LEAT_SITE_H
 #define LEAT_SITE_H
@@ -16,6 +17,7 @@
 #include <stddef.h>
 
 #include "leat/http.h"
+#include "proxies.h"
 #include "site_pace.h"
 
 enum {
@@ -49,6 +51,7 @@ struct site {
     const char *timing_origin; /* and their timing; NULL: no other's */
     struct site_films *films;  /* what is known of films; shared, and not the site's to free */
     struct site_live *live;    /* NULL: there are no live channels; likewise */
+    struct proxies proxies;    /* likewise */
 };
 
 /* Opens the roots; may block. 0, or an error with the folder it was about. */

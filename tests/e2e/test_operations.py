@@ -396,15 +396,16 @@ def test_the_units_are_what_systemd_takes(tmp_path):
         pytest.skip(f"{BUILD} is no build folder")
     subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", tmp_path],
                    check=True, capture_output=True)
-    units = sorted(tmp_path.rglob("leat.s*[et]"))
-    assert [unit.name for unit in units] == ["leat.service", "leat.socket"]
-    binary = re.search(r"^ExecStart=(\S+) serve", units[0].read_text(), re.MULTILINE)[1]
-    assert (tmp_path / binary.lstrip("/")).exists()
-    for unit in units:  # the program where it will be is not there; this one is
+    units = sorted(tmp_path.rglob("leat*.s*[et]"))
+    assert [unit.name for unit in units] == ["leat-proxy.service", "leat.service", "leat.socket"]
+    for unit in units[:2]:
+        binary = re.search(r"^ExecStart=(\S+) (serve|proxy)", unit.read_text(), re.MULTILINE)[1]
+        assert (tmp_path / binary.lstrip("/")).exists()
+        # the program where it will be is not there; this one is
         unit.write_text(unit.read_text().replace(f"ExecStart={binary}", f"ExecStart={LEAT}"))
     result = subprocess.run([analyze, "--man=no", "verify", *map(str, units)],
                             capture_output=True, text=True, check=False)
-    ours = [line for line in result.stderr.splitlines() if "leat." in line]
+    ours = [line for line in result.stderr.splitlines() if "leat" in line]
     assert result.returncode == 0 and ours == [], result.stderr
 
 

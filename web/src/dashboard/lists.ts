@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The tables: live channels, titles, viewers.
+// The tables: live channels, upstreams, titles, viewers.
 
 import * as format from './format';
-import type { Channel, Title, Viewer } from './snapshot';
+import type { Channel, Title, Upstream, Viewer } from './snapshot';
 import { table } from './table';
 
 // who watches live keeps little
@@ -36,6 +36,39 @@ export const channelTable = () => table<Channel>({
       isMinor: true },
     { name: 'Publisher', text: row => row.peer ?? '–', order: row => row.peer ?? '', isText: true,
       isMinor: true },
+  ],
+});
+
+const UPSTREAM_STATES: Record<Upstream['state'], [name: string, tone: string]> = {
+  up: ['up', 'good'], open: ['left alone', 'bad'], probing: ['being tried', 'warn'],
+  down: ['down', 'bad'],
+};
+
+const reuseOf = ({ opened, reused }: Upstream) => reused / Math.max(opened + reused, 1);
+
+export const upstreamTable = () => table<Upstream>({
+  name: 'Upstreams',
+  empty: 'There are none.',
+  key: upstream => `${upstream.prefix} ${upstream.url}`,
+  sortBy: 4,
+  columns: [
+    { name: 'Upstream', text: row => row.url, order: row => row.url, isText: true },
+    { name: 'Below', text: row => row.prefix, order: row => row.prefix, isText: true,
+      isMinor: true },
+    { name: 'State', text: row => UPSTREAM_STATES[row.state][0], order: row => row.state,
+      isText: true, tone: row => UPSTREAM_STATES[row.state][1] },
+    { name: 'In work', text: row => format.count(row.in_flight), order: row => row.in_flight,
+      tone: row => none(row.in_flight) },
+    { name: 'Requests', text: row => format.count(row.requests), order: row => row.requests },
+    { name: 'Failures', text: row => format.count(row.failures), order: row => row.failures,
+      tone: row => trouble(row.failures) },
+    { name: 'Latency', order: row => row.latency_ms ?? -1,
+      text: row => (row.latency_ms === null ? '–' : `${row.latency_ms.toFixed(1)}\u202fms`) },
+    { name: 'Connections', text: row => format.count(row.leased + row.resting),
+      order: row => row.leased + row.resting, isMinor: true },
+    { name: 'Waiting', text: row => format.count(row.waiting), order: row => row.waiting,
+      tone: row => trouble(row.waiting), isMinor: true },
+    { name: 'Reuse', text: row => format.percent(reuseOf(row)), order: reuseOf, isMinor: true },
   ],
 });
 

@@ -5,7 +5,7 @@
 import './dashboard.css';
 import { h, setAttribute, setText } from '../shared/dom';
 import * as format from './format';
-import { channelTable, titleTable, viewerTable } from './lists';
+import { channelTable, titleTable, upstreamTable, viewerTable } from './lists';
 import { caches, connections, cores, errors, figures, latency, traffic } from './panels';
 import type { Snapshot } from './snapshot';
 import { listen, type Link } from './source';
@@ -24,10 +24,11 @@ const head = h('header', { class: 'top' },
 const charts = [traffic(), cores(), latency(), caches(), connections(), errors()];
 const top = figures();
 const channels = channelTable(), titles = titleTable(), viewers = viewerTable();
+const upstreams = upstreamTable();
 const main = h('main', { class: 'waiting' }, top.root,
-  h('div', { class: 'grid' }, ...charts.map(panel => panel.root), channels.root, titles.root,
-    viewers.root));
-channels.root.hidden = true;
+  h('div', { class: 'grid' }, ...charts.map(panel => panel.root), channels.root, upstreams.root,
+    titles.root, viewers.root));
+channels.root.hidden = upstreams.root.hidden = true;
 
 let link: Link = 'connecting', alarms: string[] = [], lastTime = '';
 
@@ -68,6 +69,9 @@ function draw(snapshot: Snapshot): void {
   for (const chart of charts) chart.draw(snapshot);
   channels.root.hidden = !snapshot.channels?.length;
   channels.draw(snapshot.channels ?? [], snapshot.channels?.length ?? 0);
+  upstreams.root.hidden = !snapshot.upstreams?.length;
+  upstreams.draw(snapshot.upstreams ?? [], snapshot.upstreams?.length ?? 0);
+  titles.root.hidden = viewers.root.hidden = !upstreams.root.hidden && totals.titles === 0;
   titles.draw(snapshot.titles, totals.titles);
   viewers.draw(snapshot.viewers, totals.viewers);
 }

@@ -53,6 +53,21 @@ export interface Channel {
   stored_bytes: number;
 }
 
+export interface Upstream {
+  prefix: string;
+  url: string;
+  state: 'up' | 'open' | 'probing' | 'down';
+  in_flight: number;
+  requests: number;
+  failures: number;
+  latency_ms: number | null;
+  leased: number; // connections
+  resting: number;
+  waiting: number; // requests, for a connection
+  opened: number;
+  reused: number;
+}
+
 export interface Snapshot {
   time_ms: number;
   uptime_s: number;
@@ -98,6 +113,7 @@ export interface Snapshot {
   connections: Record<string, number>;
   errors: Record<string, number>;
   channels?: Channel[];
+  upstreams?: Upstream[];
   titles: Title[];
   viewers: Viewer[];
   history: { seconds: number; bits_per_s: number[]; viewers: number[] };
