@@ -10,6 +10,7 @@ the same program must then do the same on epoll.
 import contextlib
 import ctypes
 import http.client
+import http.server
 import json
 import os
 import platform
@@ -164,6 +165,81 @@ all may finish, two at a time: Numerical argument out of domain
     -1: Numerical argument out of domain
      3: 9
 """, output
+
+
+class Shelf(http.server.BaseHTTPRequestHandler):
+    """/N is N bytes, /to/N a redirect there, /no what is not there, /slow what takes its time."""
+    protocol_version = "HTTP/1.1"
+    connections = 0
+
+    def setup(self):
+        Shelf.connections += 1
+        super().setup()
+
+    def do_GET(self):
+        word = self.path.split("/")[-1]
+        if word == "slow":
+            time.sleep(3)
+        if self.path.startswith("/to/"):
+            self.send_response(302)
+            self.send_header("Location", f"../{word}#end")
+            self.send_header("Content-Length", "4")
+            self.end_headers()
+            self.wfile.write(b"gone")
+            return
+        body = bytes(int(word) if word.isdigit() else 2)
+        self.send_response(404 if word == "no" else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def fetch(program, *words, lines=""):
+    """The lines it prints, and its exit status."""
+    before = refuse_io_uring if "--no-io-uring" in sys.argv else None
+    done = subprocess.run([program, *words], input=lines, capture_output=True, text=True,
+                          preexec_fn=before, timeout=TIMEOUT_S, check=False)
+    return done.stdout.splitlines(), done.returncode
+
+
+def check_fetch(program):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Shelf) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        site = f"http://127.0.0.1:{server.server_port}"
+        hundred = "".join(f"{site}/{1000 * i}\n" for i in range(100))
+        for threads in ("1", "2"):
+            Shelf.connections = 0
+            lines, status = fetch(program, "--threads", threads, "--parallel", "8", "-",
+                                  lines=hundred)
+            assert status == 0
+            assert [line.split() for line in lines[:-1]] == [
+                ["200", str(1000 * i), f"{site}/{1000 * i}"] for i in range(100)], lines
+            assert lines[-1] == f"100 requests over {Shelf.connections} connections"
+            assert Shelf.connections <= 8 * int(threads)
+        # a name, over IPv4: what it resolves to otherwise answers nobody here
+        named = f"http://localhost:{server.server_port}/5"
+        assert fetch(program, named)[0][0].split() == ["200", "5", named]
+        lines, status = fetch(program, f"{site}/to/7", f"{site}/no", "https://127.0.0.1/",
+                              "http://127.0.0.1:1/", "http://127.1/")
+        assert status == 1
+        assert [" ".join(line.split()) for line in lines] == [
+            f"200 7 {site}/7#end", f"404 2 {site}/no",
+            "- https://127.0.0.1/: Protocol not supported",
+            "- http://127.0.0.1:1/: Connection refused", "- http://127.1/: Invalid argument",
+            "3 requests over 2 connections"], lines
+        lines, status = fetch(program, "--redirects", "0", f"{site}/to/7")
+        assert lines[0].split() == ["302", "4", f"{site}/to/7"] and status == 1
+        begin = time.monotonic()
+        lines, status = fetch(program, "--timeout", "200", f"{site}/slow")
+        assert time.monotonic() - begin < 2
+        assert lines[0].endswith("/slow: Connection timed out") and status == 1, lines
+        server.shutdown()
+    for words in ((), ("--parallel", "x", "http://h/"), ("--nothing",)):
+        wrong = subprocess.run([program, *words], capture_output=True, text=True, check=False)
+        assert wrong.returncode == 2 and wrong.stderr.count("\n") == 1, wrong
 
 
 def connect_small(address):
