@@ -321,16 +321,47 @@ static int wait_in_line(const struct taking *taking, bool is_hopeful)
     bool was_called;
     int error = line_wait(&destination->line, &destination->pool->lock, until_ns, &was_called);
     destination->hopeful -= is_hopeful;
+    const bool has_given_up_hope = error == -ETIMEDOUT && until_ns < taking->deadline_ns;
+    if (has_given_up_hope && was_called)
+        return 0; /* at the last moment */
     if (!was_called)
         leave_line(destination);
     else if (error)
         pass_on(taking);
     if (error)
         conn_pool_settle(destination->pool);
-    if (error == -ETIMEDOUT && until_ns < taking->deadline_ns)
+    if (has_given_up_hope)
         return -EAGAIN;
     destination->counters.late += error == -ETIMEDOUT;
     return error;
+}
+
+/* Another core may have one at rest. With the lock held. 0: called. -EAGAIN: none has, or none gave
+ * one in time. */
+static int hope(const struct taking *taking)
+{
+    struct conn_pool_destination *destination = taking->stack->destination;
+    enter_line(destination);
+    if (conn_pool_ask(taking->stack->shelf, destination))
+        return wait_in_line(taking, true);
+    leave_line(destination);
+    return -EAGAIN;
+}
+
+/* There is no room. With the lock held. 0: called. */
+static int wait_for_room(const struct taking *taking)
+{
+    struct conn_pool_destination *destination = taking->stack->destination;
+    if (destination->in_line >= destination->options.waiting_max) {
+        destination->counters.refused++;
+        return -LEAT_E_LIMIT;
+    }
+    enter_line(destination);
+    if (!conn_pool_ask(taking->stack->shelf, destination) &&
+        destination->open < destination->options.connections_max)
+        conn_pool_ask(taking->stack->shelf, NULL);
+    destination->counters.waited++;
+    return wait_in_line(taking, false);
 }
 
 /* The shelf has none. */
@@ -339,44 +370,34 @@ static int take_elsewhere(const struct taking *taking, struct pooled_conn **ret_
     struct conn_pool_shelf *shelf = taking->stack->shelf;
     struct conn_pool_destination *destination = taking->stack->destination;
     struct conn_pool *pool = shelf->pool;
-    bool may_hope = taking->want == CONN_POOL_ANY;
+    const bool is_any = taking->want == CONN_POOL_ANY;
+    bool may_hope = is_any;
     struct pooled_conn *conn;
-    int error = 0;
+    int error = -EAGAIN;
     pthread_mutex_lock(&pool->lock);
-    do {
-        if (taking->want == CONN_POOL_ANY && (conn = conn_pool_take_shared(destination))) {
+    while (error == -EAGAIN) {
+        if (is_any && (conn = conn_pool_take_shared(destination))) {
             destination->counters.moved += conn->shelf != shelf;
             pthread_mutex_unlock(&pool->lock);
             if (take_up(taking, conn, ret_conn))
                 return 0;
             pthread_mutex_lock(&pool->lock);
-            continue;
-        }
-        const bool has_room = conn_pool_has_room(destination);
-        if (!has_room && (conn = find_victim(taking)))
-            return dial_instead(taking, conn, ret_conn);
-        if (!has_room && destination->in_line >= destination->options.waiting_max) {
-            destination->counters.refused++;
-            error = -LEAT_E_LIMIT;
-            break;
-        }
-        enter_line(destination);
-        if (has_room && !(may_hope && conn_pool_ask(shelf, destination))) {
-            leave_line(destination);
+        } else if (may_hope) {
+            may_hope = false;
+            error = hope(taking);
+        } else if (conn_pool_has_room(destination)) {
             conn_pool_count_open(destination);
             count_leased(destination);
             pthread_mutex_unlock(&pool->lock);
             return dial(shelf, destination, taking->deadline_ns, ret_conn);
+        } else if ((conn = find_victim(taking))) {
+            return dial_instead(taking, conn, ret_conn);
+        } else {
+            error = wait_for_room(taking);
         }
-        if (!has_room) {
-            conn_pool_ask(shelf, destination);
-            destination->counters.waited++;
-        }
-        error = wait_in_line(taking, has_room);
-        if (!error)
-            return take_called(taking, ret_conn);
-        may_hope = false;
-    } while (!error || error == -EAGAIN);
+    }
+    if (!error)
+        return take_called(taking, ret_conn);
     pthread_mutex_unlock(&pool->lock);
     return error;
 }
@@ -444,14 +465,16 @@ int conn_pool_open_ahead(struct conn_pool_shelf *shelf, struct conn_pool_destina
                          int64_t deadline_ns)
 {
     struct conn_pool *pool = shelf->pool;
+    const unsigned ahead = destination->options.ahead;
     int error = 0;
     if (!stack_of(shelf, destination))
         return -ENOMEM;
-    while (!error) {
+    /* At most so many, however soon they are taken, or end. */
+    for (unsigned count = 0; !error && count < ahead; count++) {
         pthread_mutex_lock(&pool->lock);
-        const bool is_missing = conn_pool_resting(destination) + destination->opening_ahead <
-                                    destination->options.ahead &&
-                                conn_pool_has_room(destination);
+        const bool is_missing =
+            conn_pool_resting(destination) + destination->opening_ahead < ahead &&
+            conn_pool_has_room(destination);
         if (is_missing) {
             conn_pool_count_open(destination);
             count_leased(destination);

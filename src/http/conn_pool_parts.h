@@ -168,8 +168,8 @@ struct pooled_conn *conn_pool_take_shared(struct conn_pool_destination *destinat
 /* The oldest shared one, of whatever destination if `destination` is NULL. */
 struct pooled_conn *conn_pool_take_victim(struct conn_pool *pool,
                                           struct conn_pool_destination *destination);
-/* Asks another shelf than this for one of the destination's connections; or, if it is the pool's
- * room that is short, for any. False: none has one that was not asked for. */
+/* Asks another shelf than this for one of the destination's connections, or (NULL) for any: its
+ * place would do. False: none has one that was not asked for. */
 bool conn_pool_ask(struct conn_pool_shelf *shelf, struct conn_pool_destination *destination);
 
 void conn_pool_shelf_told(struct task *task);

@@ -142,13 +142,9 @@ static bool ask_for(struct conn_pool_shelf *shelf, struct conn_pool_destination 
 
 bool conn_pool_ask(struct conn_pool_shelf *shelf, struct conn_pool_destination *destination)
 {
-    if (ask_for(shelf, destination))
-        return true;
-    const struct conn_pool *pool = shelf->pool;
-    if (conn_pool_has_room(destination) ||
-        destination->open >= destination->options.connections_max)
-        return false;
-    LIST_FOR_EACH (node, &pool->destinations)
+    if (destination)
+        return ask_for(shelf, destination);
+    LIST_FOR_EACH (node, &shelf->pool->destinations)
         if (ask_for(shelf, CONTAINER_OF(node, struct conn_pool_destination, node)))
             return true;
     return false;
