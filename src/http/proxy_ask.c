@@ -338,8 +338,8 @@ enum passage_end passage_attempt(struct passage *passage)
         error = await_answer(passage, &is_ours);
     if (!error)
         return PASSAGE_ANSWERED;
+    end = end_of_error(passage, error, is_ours); /* an uploader that is stopped has failed, too */
     passage_stop_upload(passage);
-    end = end_of_error(passage, error, is_ours);
     link_close(link);
     return end;
 }
