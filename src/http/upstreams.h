@@ -7,7 +7,8 @@
  *                key is the highest (rendezvous hashing, Thaler and Ravishankar 1998), or the next
  *                that may be asked: only the keys of who has left move
  *     passive    a run of failures opens the upstream's circuit for a while that doubles; then one
- *                request a while probes it, and an answer closes it
+ *                request a while probes it, and an answer closes it. While nobody else is up the
+ *                probe comes much earlier, and others may wait for what it finds out
  *     active     a fiber asks each for a path every now and then (upstreams_watch)
  *     slow start who has come back is offered a growing share of the requests, or of the keys
  *     retries    a budget for the group: a share of its requests, and a few a second besides
@@ -110,6 +111,12 @@ struct upstreams_attempt {
  * *ret_retry_after_ms tells when it is worth trying again. Never waits. */
 struct upstream *upstreams_choose(struct upstreams *upstreams, struct upstreams_attempt *attempt,
                                   int64_t now_ns, int64_t *ret_retry_after_ms);
+/* In a fiber: as choose, now; but while nobody may be asked it waits, and a while before it asks who
+ * has failed this request already. Not for long: a second, not beyond the deadline, not when nobody
+ * will be due before, and not when options.waiting_max others do. NULL: nobody yet, or the fiber
+ * was cancelled. */
+struct upstream *upstreams_await(struct upstreams *upstreams, struct upstreams_attempt *attempt,
+                                 int64_t deadline_ns, int64_t *ret_retry_after_ms);
 /* What came of it: ANSWERED or ERRED when the head of the answer is there, FAILED when it fails, be
  * it after an answer. Not told: nothing can be said, for the client left, or it was never sent. */
 void upstreams_tell(struct upstreams *upstreams, struct upstreams_attempt *attempt,

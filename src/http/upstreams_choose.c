@@ -9,6 +9,18 @@
 
 #include "http/upstreams.h"
 
+enum {
+    /* While nobody else is up a circuit is open for this part of its time alone: who has been
+     * started again should not have to wait for that to be noticed. */
+    EASED_PART = 20,
+    /* How long a probe that is under way takes, as far as anybody can say. */
+    PROBE_MS = 20,
+    /* In upstreams_await: how often it looks, and until when. */
+    AWAIT_STEP_MS = 10,
+    AWAIT_MAX_MS = 1000,
+    RETRY_PAUSE_MS = 20, /* doubles with each attempt */
+};
+
 /* ---- Who may be asked ------------------------------------------------------------------------ */
 
 /* Sets of upstreams, by the bits of their indices. */
@@ -16,8 +28,18 @@ struct survey {
     uint64_t ready;  /* as any other */
     uint64_t held;   /* up, but this request is not in their share: if nobody else can */
     uint64_t due;    /* by one request that probes */
-    int64_t next_ns; /* when somebody will be due */
+    uint64_t eased;  /* likewise, if nobody else can */
+    int64_t next_ns; /* when somebody may be, if now nobody is */
 };
+
+static int64_t open_length_ns(const struct upstreams *upstreams, unsigned reopened)
+{
+    const struct upstreams_options *options = &upstreams->options;
+    int64_t length_ms = options->open_ms;
+    while (reopened-- > 0 && length_ms < options->open_max_ms)
+        length_ms *= 2;
+    return (length_ms < options->open_max_ms ? length_ms : options->open_max_ms) * LEAT_NS_PER_MS;
+}
 
 /* Is this request, or key, among those that who has come back at `since_ns` is offered? */
 static bool is_in_share(const struct upstreams *upstreams, int64_t since_ns, uint64_t chance,
@@ -30,27 +52,40 @@ static bool is_in_share(const struct upstreams *upstreams, int64_t since_ns, uin
     return (double)(chance >> 11) * 0x1p-53 * (double)start_ns < (double)elapsed_ns;
 }
 
-static struct survey look_around(struct upstreams *upstreams, uint64_t chance, int64_t now_ns)
+/* When who is not up may be asked by one request that probes, should nobody be up. */
+static int64_t eased_ns(const struct upstreams *upstreams, unsigned index, uint64_t word,
+                        int64_t now_ns)
+{
+    const struct member *member = &upstreams->members[index];
+    if (state_of(word) == UPSTREAM_DOWN)
+        return now_ns + upstreams->options.health_interval_ms * LEAT_NS_PER_MS;
+    if (state_of(word) == UPSTREAM_PROBING)
+        return now_ns + PROBE_MS * LEAT_NS_PER_MS;
+    const unsigned reopened = atomic_load_explicit(&member->reopened, memory_order_relaxed);
+    const int64_t length_ns = open_length_ns(upstreams, reopened);
+    return state_ns(word) - length_ns + length_ns / EASED_PART;
+}
+
+static struct survey look_around(const struct upstreams *upstreams, uint64_t chance, int64_t now_ns)
 {
     struct survey survey = {.next_ns = LEAT_FOREVER};
     for (unsigned index = 0; index < upstreams->count; index++) {
         const uint64_t bit = UINT64_C(1) << index;
         const uint64_t word = atomic_load_explicit(&upstreams->states[index], memory_order_relaxed);
         const enum upstream_state state = state_of(word);
-        int64_t next_ns = LEAT_FOREVER;
         if (state == UPSTREAM_UP) {
             const uint64_t own = random_mix(chance ^ upstreams->members[index].hash);
             *(is_in_share(upstreams, state_ns(word), own, now_ns) ? &survey.ready : &survey.held) |=
                 bit;
-        } else if (state == UPSTREAM_DOWN) {
-            next_ns = now_ns + upstreams->options.health_interval_ms * LEAT_NS_PER_MS;
-        } else if (state_ns(word) <= now_ns) {
+        } else if (state != UPSTREAM_DOWN && state_ns(word) <= now_ns) {
             survey.due |= bit;
         } else {
-            next_ns = state_ns(word);
+            const int64_t next_ns = eased_ns(upstreams, index, word, now_ns);
+            if (next_ns <= now_ns)
+                survey.eased |= bit;
+            else if (next_ns < survey.next_ns)
+                survey.next_ns = next_ns;
         }
-        if (next_ns < survey.next_ns)
-            survey.next_ns = next_ns;
     }
     return survey;
 }
@@ -68,8 +103,10 @@ static uint64_t best_set(const struct upstreams *upstreams, const struct upstrea
         survey->ready & fresh,
         survey->held & fresh,
         survey->due & fresh,
+        survey->eased & fresh,
         survey->ready | survey->held,
         survey->due,
+        survey->eased,
     };
     for (unsigned rank = 0; rank < sizeof sets / sizeof *sets; rank++)
         if (sets[rank])
@@ -130,15 +167,6 @@ static unsigned highest_hash(const struct upstreams *upstreams, uint64_t set, ui
 
 /* ---- Circuits -------------------------------------------------------------------------------- */
 
-static int64_t open_length_ns(const struct upstreams *upstreams, unsigned reopened)
-{
-    const struct upstreams_options *options = &upstreams->options;
-    int64_t length_ms = options->open_ms;
-    while (reopened-- > 0 && length_ms < options->open_max_ms)
-        length_ms *= 2;
-    return (length_ms < options->open_max_ms ? length_ms : options->open_max_ms) * LEAT_NS_PER_MS;
-}
-
 static bool change_state(struct member *member, uint64_t from, uint64_t to)
 {
     return atomic_compare_exchange_strong_explicit(member_state(member), &from, to,
@@ -146,11 +174,13 @@ static bool change_state(struct member *member, uint64_t from, uint64_t to)
 }
 
 /* False: somebody else does, or it has changed. */
-static bool begin_probe(struct member *member, struct upstreams_attempt *attempt, int64_t now_ns)
+static bool begin_probe(struct member *member, struct upstreams_attempt *attempt, bool is_eased,
+                        int64_t now_ns)
 {
     const uint64_t word = atomic_load_explicit(member_state(member), memory_order_relaxed);
     const enum upstream_state state = state_of(word);
-    if ((state != UPSTREAM_OPEN && state != UPSTREAM_PROBING) || state_ns(word) > now_ns)
+    const bool is_due = state_ns(word) <= now_ns && state != UPSTREAM_UP && state != UPSTREAM_DOWN;
+    if (!is_due && !(is_eased && state == UPSTREAM_OPEN))
         return false;
     const unsigned reopened = atomic_load_explicit(&member->reopened, memory_order_relaxed);
     const uint64_t probe =
@@ -219,18 +249,22 @@ static struct member *choose_member(struct upstreams *upstreams, struct upstream
                                    : less_loaded(upstreams, set, draw);
         const uint64_t bit = UINT64_C(1) << index;
         struct member *member = &upstreams->members[index];
-        if (!(survey->due & bit) || begin_probe(member, attempt, now_ns))
+        const bool is_eased = (survey->eased & bit) != 0;
+        if (!is_eased && !(survey->due & bit))
+            return member;
+        if (begin_probe(member, attempt, is_eased, now_ns))
             return member;
         survey->due &= ~bit;
+        survey->eased &= ~bit;
     }
     return NULL;
 }
 
 static int64_t retry_after_ms(const struct survey *survey, int64_t now_ns)
 {
-    /* FOREVER: who was due is being probed, and that does not take long, one way or the other. */
+    /* FOREVER: who was due is probed by somebody else since a moment ago. */
     if (survey->next_ns == LEAT_FOREVER)
-        return 1000;
+        return PROBE_MS;
     ASSERT(survey->next_ns > now_ns);
     return (survey->next_ns - now_ns + LEAT_NS_PER_MS - 1) / LEAT_NS_PER_MS;
 }
@@ -259,6 +293,53 @@ struct upstream *upstreams_choose(struct upstreams *upstreams, struct upstreams_
     attempt->begun_ns = now_ns;
     attempt->epoch = atomic_load_explicit(&member->opened, memory_order_relaxed);
     return attempt->upstream;
+}
+
+/* Who has not failed this request yet may be asked. */
+static bool is_anybody_fresh(const struct upstreams *upstreams,
+                             const struct upstreams_attempt *attempt, int64_t now_ns)
+{
+    const struct survey survey = look_around(upstreams, 0, now_ns);
+    return ((survey.ready | survey.held | survey.due | survey.eased) & ~attempt->tried) != 0;
+}
+
+/* Looks now and then, for what it waits for is somebody else's probe, of whatever core. */
+static struct upstream *await(struct upstreams *upstreams, struct upstreams_attempt *attempt,
+                              int64_t limit_ns, int64_t *ret_retry_after_ms)
+{
+    for (;;) {
+        const int64_t now_ns = loop_current->now_ns;
+        struct upstream *upstream =
+            upstreams_choose(upstreams, attempt, now_ns, ret_retry_after_ms);
+        if (upstream || now_ns + *ret_retry_after_ms * LEAT_NS_PER_MS > limit_ns)
+            return upstream;
+        if (leat_sleep_ms(AWAIT_STEP_MS) != 0)
+            return NULL;
+    }
+}
+
+struct upstream *upstreams_await(struct upstreams *upstreams, struct upstreams_attempt *attempt,
+                                 int64_t deadline_ns, int64_t *ret_retry_after_ms)
+{
+    const int64_t now_ns = loop_current->now_ns;
+    int64_t limit_ns = now_ns + AWAIT_MAX_MS * LEAT_NS_PER_MS;
+    if (deadline_ns < limit_ns)
+        limit_ns = deadline_ns;
+    if (attempt->count > 0 && !is_anybody_fresh(upstreams, attempt, now_ns)) {
+        const unsigned doublings = attempt->count < 5 ? attempt->count - 1 : 4;
+        const int64_t until_ns = now_ns + (RETRY_PAUSE_MS * LEAT_NS_PER_MS << doublings);
+        (void)leat_sleep_until(until_ns < limit_ns ? until_ns : limit_ns);
+    }
+    struct upstream *upstream =
+        upstreams_choose(upstreams, attempt, loop_current->now_ns, ret_retry_after_ms);
+    if (upstream)
+        return upstream;
+    const unsigned waiting =
+        atomic_fetch_add_explicit(&upstreams->waiting, 1, memory_order_relaxed);
+    if (waiting < upstreams->options.waiting_max)
+        upstream = await(upstreams, attempt, limit_ns, ret_retry_after_ms);
+    atomic_fetch_sub_explicit(&upstreams->waiting, 1, memory_order_relaxed);
+    return upstream;
 }
 
 /* An eighth of the difference a time; of two cores that are at it together one is not counted. */

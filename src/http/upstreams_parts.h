@@ -13,7 +13,8 @@
  *      | '------------------------------------------- it was answered ---------------'
  *      '---- health_rise good checks ---- DOWN <---- health_fall bad ones, from any state
  *
- * PROBING is due again at c, for who probes may be kept waiting. Words are read by all cores for
+ * PROBING is due again at c, for who probes may be kept waiting. While nobody is up, who is OPEN is
+ * probed long before b (upstreams_choose.c). Words are read by all cores for
  * each request and seldom written; they lie together, away from the counts that are.
  */
 #ifndef HTTP_UPSTREAMS_PARTS_H
@@ -104,6 +105,7 @@ struct upstreams {
     _Alignas(UPSTREAMS_LINE_SIZE) _Atomic uint64_t states[UPSTREAMS_MAX];
     struct tally requests, retries;
     _Alignas(UPSTREAMS_LINE_SIZE) _Atomic uint64_t draws;
+    _Atomic unsigned waiting; /* fibers, in upstreams_await */
     struct member members[];
 };
 

@@ -25,9 +25,9 @@ static void a_run_of_failures_opens(void **state)
     assert_int_equal(state_at(&group, 0), UPSTREAM_OPEN);
     assert_int_equal(view_of(&group, 0).opened_circuits, 1);
     assert_int_equal(view_of(&group, 0).failures, 5);
-    assert_int_equal(nobody_for_ms(&group), 1000);
-    pass_ms(&group, 400);
-    assert_in_range(nobody_for_ms(&group), 599, 600);
+    assert_int_equal(nobody_for_ms(&group), 50); /* of a second: it is alone */
+    pass_ms(&group, 30);
+    assert_int_equal(nobody_for_ms(&group), 20);
     group_close(&group);
 }
 
@@ -91,9 +91,9 @@ static void one_at_a_time_probes(void **state)
     struct upstreams_attempt first = repeatable, second = repeatable;
     group_open(&group, 1, (struct upstreams_options){0});
     break_one(&group, 0);
-    pass_ms(&group, 999);
+    pass_ms(&group, 49);
     assert_int_equal(choose(&group, &first), -1);
-    pass_ms(&group, 2);
+    pass_ms(&group, 1);
     assert_int_equal(choose(&group, &first), 0);
     assert_int_equal(state_at(&group, 0), UPSTREAM_PROBING);
     assert_int_equal(choose(&group, &second), -1);
@@ -115,9 +115,39 @@ static void one_at_a_time_probes(void **state)
     group_close(&group);
 }
 
+/* The first of two is broken and is probed after `ms`, not earlier. */
+static void expect_probe_after_ms(struct group *group, int64_t ms, enum upstream_outcome outcome)
+{
+    pass_ms(group, ms - 1);
+    for (unsigned count = 0; count < 20; count++)
+        assert_int_equal(request(group, UPSTREAM_ANSWERED), 1);
+    pass_ms(group, 1);
+    assert_int_equal(request(group, outcome), 0);
+}
+
 static void an_open_circuit_waits_longer_each_time(void **state)
 {
-    static const int64_t waits_ms[] = {1000, 2000, 4000, 8000, 10000, 10000};
+    struct group group;
+    group_open(&group, 2, (struct upstreams_options){.open_max_ms = 10 * 1000});
+    break_one(&group, 0);
+    expect_probe_after_ms(&group, 1000, UPSTREAM_FAILED);
+    expect_probe_after_ms(&group, 2000, UPSTREAM_ERRED);
+    expect_probe_after_ms(&group, 4000, UPSTREAM_FAILED);
+    expect_probe_after_ms(&group, 8000, UPSTREAM_FAILED);
+    expect_probe_after_ms(&group, 10000, UPSTREAM_FAILED);
+    assert_int_equal(view_of(&group, 0).opened_circuits, 1);
+    expect_probe_after_ms(&group, 10000, UPSTREAM_ANSWERED);
+    assert_int_equal(state_at(&group, 0), UPSTREAM_UP);
+    break_one(&group, 0); /* and from the beginning */
+    expect_probe_after_ms(&group, 1000, UPSTREAM_FAILED);
+    expect_probe_after_ms(&group, 2000, UPSTREAM_ANSWERED);
+    group_close(&group);
+}
+
+/* After a twentieth of its time. */
+static void who_is_alone_is_probed_early(void **state)
+{
+    static const int64_t waits_ms[] = {50, 100, 200, 400, 500, 500};
     struct group group;
     group_open(&group, 1, (struct upstreams_options){.open_max_ms = 10 * 1000});
     break_one(&group, 0);
@@ -126,16 +156,37 @@ static void an_open_circuit_waits_longer_each_time(void **state)
         pass_ms(&group, waits_ms[round]);
         request(&group, UPSTREAM_FAILED);
     }
-    assert_int_equal(view_of(&group, 0).opened_circuits, 1);
-    pass_ms(&group, 10 * 1000);
+    pass_ms(&group, 500);
     request(&group, UPSTREAM_ANSWERED);
     assert_int_equal(state_at(&group, 0), UPSTREAM_UP);
-    break_one(&group, 0); /* and from the beginning */
-    for (unsigned round = 0; round < 3; round++) {
-        assert_int_equal(nobody_for_ms(&group), waits_ms[round]);
-        pass_ms(&group, waits_ms[round]);
-        request(&group, UPSTREAM_FAILED);
-    }
+    group_close(&group);
+}
+
+static void the_last_are_probed_early(void **state)
+{
+    struct group group;
+    struct upstreams_attempt probe = repeatable;
+    group_open(&group, 2, (struct upstreams_options){0});
+    break_one(&group, 1);
+    pass_ms(&group, 900);
+    break_one(&group, 0); /* 1 has been away for so long that it may be back */
+    assert_int_equal(choose(&group, &probe), 1);
+    assert_in_range(nobody_for_ms(&group), 1, 50); /* it will soon be known */
+    finish(&group, &probe, UPSTREAM_FAILED);
+    assert_int_equal(nobody_for_ms(&group), 50);
+    pass_ms(&group, 50);
+    assert_int_equal(request(&group, UPSTREAM_ANSWERED), 0);
+    /* Somebody is up: no hurry any more. */
+    pass_ms(&group, 1800);
+    for (unsigned count = 0; count < 20; count++)
+        assert_int_equal(request(&group, UPSTREAM_ANSWERED), 0);
+    /* But for who has been failed by that one. */
+    probe = repeatable;
+    assert_int_equal(choose(&group, &probe), 0);
+    finish(&group, &probe, UPSTREAM_FAILED);
+    assert_int_equal(choose(&group, &probe), 1);
+    finish(&group, &probe, UPSTREAM_ANSWERED);
+    assert_int_equal(state_at(&group, 1), UPSTREAM_UP);
     group_close(&group);
 }
 
@@ -179,8 +230,8 @@ static void old_failures_do_not_count(void **state)
     }
     for (unsigned index = 0; index < 4; index++)
         finish(&group, &old[index], UPSTREAM_FAILED);
-    assert_int_equal(nobody_for_ms(&group), 1000);
-    pass_ms(&group, 1000);
+    assert_int_equal(nobody_for_ms(&group), 50);
+    pass_ms(&group, 50);
     request(&group, UPSTREAM_ANSWERED);
     for (unsigned index = 4; index < 8; index++)
         finish(&group, &old[index], UPSTREAM_FAILED);
@@ -333,6 +384,8 @@ int main(void)
         cmocka_unit_test(broken_answers_are_failures),
         cmocka_unit_test(one_at_a_time_probes),
         cmocka_unit_test(an_open_circuit_waits_longer_each_time),
+        cmocka_unit_test(who_is_alone_is_probed_early),
+        cmocka_unit_test(the_last_are_probed_early),
         cmocka_unit_test(who_probes_can_be_repeated),
         cmocka_unit_test(old_failures_do_not_count),
         cmocka_unit_test(others_carry_on),
