@@ -1,0 +1,477 @@
+# SPDX-License-Identifier: MIT
+"""Clients of a proxy that vanish, finish early or never read; queues that are full and upstreams
+that are not there; tunnels; and all of it at once. test_proxy_hostile.py is about what upstreams
+say."""
+
+import contextlib
+import itertools
+import pathlib
+import random
+import re
+import socket
+import threading
+import time
+
+import pytest
+
+from conftest import await_true
+from peer import Peer
+from proxy_stage import BODY, CHUNKED, CHUNKS, EVIL, HASTY, MIB, PATIENT, WELL, at_once, staged
+from proxy_tools import Broken, Client, Origin, answer, answering, chunked
+
+
+@pytest.fixture(scope="module", name="stage")
+def patient_stage(tmp_path_factory, engine):
+    yield from staged(PATIENT, tmp_path_factory.mktemp("patient"))
+
+
+@pytest.fixture(scope="module", name="hasty")
+def hasty_stage(tmp_path_factory, engine):
+    yield from staged(HASTY, tmp_path_factory.mktemp("hasty"))
+
+
+# --------------------------------------------------------------------------- clients that vanish
+
+POST = b"POST /whole HTTP/1.1\r\nHost: mill\r\nContent-Length: 10\r\n\r\n" + BODY
+POST_CHUNKS = (b"POST /whole HTTP/1.1\r\nHost: mill\r\nTransfer-Encoding: chunked\r\n\r\n"
+               + chunked(BODY, 4, ["X-Sum: 45"]))
+
+
+@pytest.mark.parametrize("ending", ["close", "reset", "half-close"])
+@pytest.mark.parametrize("data", [POST, POST_CHUNKS], ids=["sized", "chunked"])
+def test_clients_that_vanish_at_each_byte_of_a_request(stage, data, ending):
+    """What was not whole never becomes whole on its way."""
+    origin = stage.play(WELL)
+    for cut in range(len(data)):
+        client = stage.client()
+        client.send(data[:cut])
+        if ending == "reset":
+            client.reset()
+            continue
+        if ending == "half-close":
+            client.finish()
+            with contextlib.suppress(Broken):
+                assert not client.box.rest().startswith(b"HTTP/1.1 200")
+        client.socket.close()
+    with stage.client() as client:
+        client.send(data)
+        assert client.final("POST").body == b"/whole"
+    assert [request.body for request in origin.requests] == [BODY]
+    assert stage.is_well()
+
+
+@pytest.mark.parametrize("size", [200, 3 * MIB])
+def test_clients_that_vanish_while_they_read(stage, size):
+    origin = stage.play(answering(lambda request: answer(bytes(size))))
+    moods = random.Random(5)
+    for cut in range(0, 236, 2):
+        client = stage.client(receive_buffer=4096)
+        client.ask("/")
+        left = cut if size < MIB else moods.randrange(size // 8)
+        while left and (piece := client.socket.recv(min(left, 1 << 16))):
+            left -= len(piece)
+        if cut % 4:
+            client.reset()
+        else:
+            client.socket.close()
+    assert not origin.failures
+    assert stage.is_well()
+    stage.server.await_connections(20)  # of the pool
+
+
+def test_an_upstream_hears_that_its_client_has_gone(hasty):
+    gone = threading.Event()
+
+    def script(call):
+        if call.request() is not None:
+            call.await_end()
+            gone.set()
+    origin = hasty.play(script)
+    client = hasty.client()
+    client.ask("/")
+    await_true(lambda: origin.requests)
+    client.reset()
+    assert gone.wait(5)
+    assert hasty.is_well()
+
+
+@pytest.mark.parametrize("name", ["sized", "chunked", "large"])
+def test_a_client_that_has_finished_sending_gets_its_answer(stage, name):
+    """A half-closed connection: RFC 9112, 9.6, and many a netcat."""
+    body = BODY if name != "large" else random.Random(3).randbytes(4 * MIB)
+
+    def script(call):
+        if call.request() is not None:
+            time.sleep(0.1)
+            call.send(CHUNKED + CHUNKS if name == "chunked" else answer(body))
+    stage.play(script)
+    with stage.client() as client:
+        client.ask("/")
+        client.finish()
+        reply = client.final()
+        assert reply.body == body
+        assert client.ends()
+    assert stage.is_well()
+
+
+def anonymous_kib(server):
+    status = pathlib.Path(f"/proc/{server.pid}/status").read_text()
+    return int(re.search(r"RssAnon:\s+(\d+)", status)[1])
+
+
+def kernel_room():
+    """What two connections may hold at most, and a pipe."""
+    settings = pathlib.Path("/proc/sys/net/ipv4")
+    most = [int((settings / name).read_text().split()[2]) for name in ("tcp_rmem", "tcp_wmem")]
+    return 2 * sum(most) + MIB
+
+
+def test_clients_that_never_read(stage):
+    """Nothing is taken of the upstream that the client has not taken: what waits, waits in the
+    kernel's buffers of the two connections."""
+    clients, sent = 24, []
+    piece = bytes(65536)
+
+    def script(call):
+        if call.request() is None:
+            return
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (1 << 30))
+        sent.append(0)
+        index = len(sent) - 1
+        while True:
+            call.send(piece)
+            sent[index] += len(piece)
+    stage.play(WELL)
+    at_once(lambda _: stage.fetch("/warm"), clients)
+    before = anonymous_kib(stage.server)
+    stage.play(script)
+    idle = [stage.client(receive_buffer=4096) for _ in range(clients)]
+    for client in idle:
+        client.ask("/")
+    await_true(lambda: len(sent) == clients)
+    seen = []
+    await_true(lambda: seen.append(sum(sent)) or time.sleep(0.2) or seen[-1] == sum(sent))
+    assert max(sent) < kernel_room()
+    assert anonymous_kib(stage.server) - before < clients * 64 + 512
+    for client in idle:
+        client.reset()
+    assert stage.is_well()
+
+
+def test_an_upstream_that_never_reads(stage):
+    """… nor of the client more than the upstream takes."""
+    def script(call):
+        call.head()
+        time.sleep(3)
+    stage.play(script)
+    sent = 0
+    with stage.client(timeout_s=1) as client:
+        client.ask("/", "POST", [f"Content-Length: {1 << 30}"])
+        with contextlib.suppress(TimeoutError):
+            while sent < 1 << 30:
+                client.send(bytes(65536))
+                sent += 65536
+    assert sent < kernel_room()
+    assert stage.is_well()
+
+
+def test_a_slow_reader_gets_all_of_it(stage):
+    body = random.Random(9).randbytes(4 * MIB)
+    stage.play(answering(lambda request: answer(body)))
+    with stage.client(receive_buffer=4096) as client:
+        client.ask("/")
+        time.sleep(0.2)
+        assert client.final().body == body
+
+
+# -------------------------------------------------------------------------- limits, queues, names
+
+
+def test_beyond_the_queue_the_newcomer_is_told(proxy):
+    """One connection, one place in the line: the third hears 503 and when to come again."""
+    go = threading.Event()
+
+    def script(call):
+        while (request := call.request()) is not None:
+            go.wait(10)
+            call.send(answer(request.target.encode()))
+    with Origin(script) as origin:
+        server = proxy("--max-upstream-connections", "1", "--max-queue", "1", origin.url)
+        with Client(server.address) as first, Client(server.address) as second:
+            first.ask("/first")
+            await_true(lambda: origin.requests)
+            second.ask("/second")
+            time.sleep(0.2)
+            with Client(server.address) as third:
+                start = time.monotonic()
+                reply = third.fetch("/third")
+                assert reply.status == 503 and int(reply.get("Retry-After")) >= 0
+                assert time.monotonic() - start < 2
+                go.set()
+                assert first.final().body == b"/first"
+                assert second.final().body == b"/second"
+                assert third.fetch("/again").body == b"/again"
+        assert origin.accepted == 1
+
+
+def test_who_has_waited_too_long_in_the_line_is_told(proxy):
+    go = threading.Event()
+
+    def script(call):
+        while (request := call.request()) is not None:
+            go.wait(10)
+            call.send(answer(request.target.encode()))
+    with Origin(script) as origin:
+        server = proxy("--max-upstream-connections", "1", "--queue-timeout-ms", "300", origin.url)
+        with Client(server.address) as first:
+            first.ask("/first")
+            await_true(lambda: origin.requests)
+            with Client(server.address) as second:
+                reply = second.fetch("/second")
+                assert reply.status == 503 and int(reply.get("Retry-After")) >= 0
+            go.set()
+            assert first.final().body == b"/first"
+
+
+def unused_port():
+    """Of nobody: a connection to it is refused as long as the socket lives."""
+    holder = socket.socket()
+    holder.bind(("127.0.0.1", 0))
+    return holder, holder.getsockname()[1]
+
+
+def test_nobody_there_and_back_again(proxy):
+    """Refused is 502; after some in a row the circuit is open and says when to come again; who is
+    back is found again."""
+    holder, port = unused_port()
+    server = proxy(f"http://127.0.0.1:{port}")
+    with Client(server.address) as client:
+        assert client.fetch().status == 502
+        statuses = [client.fetch() for _ in range(30)]
+        assert {reply.status for reply in statuses} <= {502, 503}
+        for reply in statuses:
+            assert reply.status == 502 or int(reply.get("Retry-After")) >= 0
+        holder.listen(16)
+        threading.Thread(target=accept_well, args=(holder,), daemon=True).start()
+        await_true(lambda: client.fetch("/back").body == b"/back")
+    server.stop()
+    holder.close()
+
+
+def accept_well(listener):
+    """Answers one request at a time, until the listener is closed."""
+    with contextlib.suppress(OSError):
+        while True:
+            stream = listener.accept()[0]
+            stream.recv(65536)
+            stream.sendall(answer(b"/back", "Connection: close"))
+            stream.close()
+
+
+def test_an_upstream_that_accepts_nobody(proxy):
+    """Its backlog is full: SYNs are dropped, and connecting takes for ever."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        server = proxy("--connect-timeout-ms", "300",
+                       f"http://127.0.0.1:{listener.getsockname()[1]}")
+        start = time.monotonic()
+        with Client(server.address) as client:
+            assert client.fetch().status in (502, 503, 504)
+        assert time.monotonic() - start < 5
+        server.stop()
+        for filler in fillers:
+            filler.close()
+
+
+def test_a_unix_socket_without_anybody(proxy, tmp_path):
+    path = tmp_path / "origin.sock"
+    server = proxy(f"http://unix:{path}")
+    with Client(server.address) as client:
+        assert client.fetch().status in (502, 503)
+        with Origin(WELL, path):
+            await_true(lambda: client.fetch("/there").body == b"/there")
+        await_true(lambda: client.fetch("/gone").status in (502, 503))
+
+
+def test_a_name_that_is_nobodys(proxy):
+    """.invalid never exists (RFC 6761, section 6.4)."""
+    server = proxy("http://no-such-host.invalid:8080")
+    with Client(server.address, timeout_s=20) as client:
+        assert client.fetch().status in (502, 503, 504)
+
+
+def test_one_of_two_that_is_dead_is_not_noticed(proxy):
+    holder, port = unused_port()
+    with Origin(WELL) as origin:
+        server = proxy(f"http://127.0.0.1:{port}", origin.url)
+        with Client(server.address) as client:
+            for index in range(100):
+                assert client.fetch(f"/{index}").body == f"/{index}".encode()
+        server.stop()
+    holder.close()
+
+
+# -------------------------------------------------------------------------------------- upgrades
+
+UPGRADE = ["Connection: Upgrade", "Upgrade: mill"]
+SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: mill\r\n\r\n"
+
+
+def tunnel(call, request):
+    """Echoes what comes until the other side has finished."""
+    if request.get("Upgrade") != "mill":
+        call.send(answer(b"no upgrade"))
+        return
+    call.send(SWITCHED + bytes(call.box.data))
+    call.box.data.clear()
+    while call.box.more():
+        call.send(bytes(call.box.data))
+        call.box.data.clear()
+
+
+def echo_tunnel(call):
+    request = call.request()
+    if request is not None:
+        tunnel(call, request)
+
+
+def test_a_tunnel_carries_bytes_both_ways_at_once(stage):
+    data = random.Random(13).randbytes(4 * MIB)
+    stage.play(echo_tunnel)
+    with stage.client() as client:
+        client.ask("/", fields=UPGRADE)
+        reply = client.final()
+        assert reply.status == 101 and reply.get("Upgrade") == "mill"
+        sender = threading.Thread(target=lambda: (client.send(data), client.finish()))
+        sender.start()
+        assert client.box.rest() == data
+        sender.join()
+    assert stage.is_well()
+
+
+def test_bytes_before_the_switch_wait_for_it(stage):
+    stage.play(echo_tunnel)
+    with stage.client() as client:
+        client.ask("/", fields=UPGRADE)
+        client.send(b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.final().status == 101
+        assert client.box.take(21) == b"GET /smuggled HTTP/1."
+    assert [request.target for request in stage.origin.requests] == ["/"]
+    assert stage.is_well()
+
+
+def test_an_upgrade_that_is_not_granted_is_an_ordinary_answer(stage):
+    stage.play(WELL)
+    with stage.client() as client:
+        for index in range(3):
+            assert client.fetch(f"/{index}", fields=UPGRADE).body == f"/{index}".encode()
+
+
+@pytest.mark.parametrize("who", ["client", "upstream"])
+def test_a_tunnel_ends_with_a_reset_of_either_side(stage, who):
+    over = threading.Event()
+
+    def script(call):
+        if call.request() is None:
+            return
+        call.send(SWITCHED + b"hello")
+        if who == "upstream":
+            call.stream.recv(2)
+            call.reset()
+        call.await_end()
+        over.set()
+    stage.play(script)
+    with stage.client() as client:
+        client.ask("/", fields=UPGRADE)
+        assert client.final().status == 101
+        assert client.box.take(5) == b"hello"
+        client.send(b"ok")
+        if who == "client":
+            client.reset()
+        else:
+            with contextlib.suppress(Broken):
+                assert client.box.rest() == b""
+            return
+    assert over.wait(5)
+    assert stage.is_well()
+
+
+# -------------------------------------------------------------------------------------- disorder
+
+
+def moody_origin(moods):
+    """Each answer is of its request, if it is one; each time in another of many ways."""
+    def script(call):
+        while (request := call.request()) is not None:
+            name, mood = request.target.encode(), moods.randrange(14)
+            body = name * moods.choice([1, 10, 1000, 20_000])
+            sized = answer(body)
+            spelled = CHUNKED + chunked(body, moods.choice([1000, 70_000, None]))
+            if mood < 4:
+                call.send(sized)
+            elif mood < 7:
+                call.send(spelled)
+            elif mood == 7:
+                call.send(b"HTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\n" + sized)
+            elif mood == 8:
+                call.send(sized + EVIL)
+            elif mood == 9:
+                call.send(moods.choice([sized, spelled])[:moods.randrange(len(body))])
+                return
+            elif mood == 10:
+                call.send(spelled[:moods.randrange(len(spelled))])
+                call.reset()
+                return
+            elif mood == 11:
+                call.send(moods.randbytes(50))
+                return
+            elif mood == 12:
+                call.send(b"HTTP/1.0 200 OK\r\n\r\n" + body)
+                return
+            else:
+                call.send(sized)
+                return
+    return script
+
+
+def moody_client(stage, names, until, moods, failures):
+    while time.monotonic() < until:
+        with stage.client(receive_buffer=moods.choice([None, 8192])) as client:
+            try:
+                for name in itertools.islice(names, moods.randint(1, 5)):
+                    body = moods.choice([None, None, b"x" * 5000])
+                    method = "GET" if body is None else "PUT"
+                    if moods.randrange(8) == 0:
+                        client.ask(f"/{name}/", method)
+                        client.socket.recv(moods.randint(1, 20_000))
+                        Peer.reset(client)
+                        break
+                    reply = client.fetch(f"/{name}/", method, body=body)
+                    size = len(f"/{name}/")
+                    if reply.status == 200 and (len(reply.body) % size or reply.body != (
+                            f"/{name}/".encode() * (len(reply.body) // size))):
+                        failures.append(f"{name}: {reply.body[:80]!r}")
+                    if reply.status not in (200, 502, 503, 504):
+                        failures.append(f"{name}: {reply.status}")
+            except (Broken, ConnectionError):
+                pass
+            except Exception as error:  # pylint: disable=broad-exception-caught
+                failures.append(repr(error))
+
+
+@pytest.mark.parametrize("seconds", [2, pytest.param(30, marks=pytest.mark.long)])
+def test_nobody_ever_gets_the_answer_to_another_question(stage, seconds):
+    """Upstreams and clients in all moods at once. An answer that is whole is of its request, or an
+    honest error; `to the end` may be cut, which nobody can see, but not mixed."""
+    stage.play(moody_origin(random.Random(17)))
+    names, failures, until = itertools.count(1000), [], time.monotonic() + seconds
+    at_once(lambda seed: moody_client(stage, names, until, random.Random(seed), failures), 8)
+    assert not failures, failures[:5]
+    assert next(names) > 1000 + 20 * seconds
+    assert stage.is_well()
+    stage.server.await_connections(40)
