@@ -96,11 +96,12 @@ static enum passage_end ask_one(struct passage *passage)
 static enum passage_end ask(struct passage *passage)
 {
     struct leat_proxy *proxy = passage->proxy;
+    const int64_t deadline_ns = leat_after_ms(proxy->options.queue_timeout_ms);
     upstreams_note_request(proxy->upstreams, passage->loop->now_ns);
     for (unsigned retries = 0;; retries++) {
         passage->attempt.is_repeatable = may_repeat(passage);
-        if (!upstreams_choose(proxy->upstreams, &passage->attempt, passage->loop->now_ns,
-                              &passage->retry_after_ms))
+        if (!upstreams_await(proxy->upstreams, &passage->attempt, deadline_ns,
+                             &passage->retry_after_ms))
             return PASSAGE_BUSY;
         const enum passage_end end = ask_one(passage);
         if (end == PASSAGE_ANSWERED)
@@ -168,10 +169,12 @@ static void pass(struct passage *passage)
         return;
     }
     proxy_count(&passage->proxy->answered, 1);
-    if (passage->link.head.status == 101)
+    if (passage->link.head.status != 101)
+        passage_answer(passage);
+    else if (proxy_head_is_switch(&passage->request->head, &passage->link.head))
         passage_tunnel(passage);
     else
-        passage_answer(passage);
+        reply_without_answer(passage, PASSAGE_FAILED);
     passage_stop_upload(passage);
     link_close(&passage->link);
     upstreams_end(passage->proxy->upstreams, &passage->attempt);

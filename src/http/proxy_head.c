@@ -19,6 +19,35 @@
 
 static_assert(HTTP1_LINES_MAX <= 64, "a set of lines is a word");
 
+/* ---- Lists ----------------------------------------------------------------------------------- */
+
+/* The elements of a list, through all lines of its field (RFC 9110, section 5.3). */
+struct walk {
+    const struct http1_head *head;
+    enum http1_field field;
+    unsigned line;          /* the next that may be the field's */
+    struct leat_slice rest; /* of the line before */
+};
+
+static inline struct walk walk_through(const struct http1_head *head, enum http1_field field)
+{
+    const unsigned first = head->first_line[field];
+    return (struct walk){head, field, first > 0 ? first - 1 : head->line_count, {NULL, 0}};
+}
+
+static bool next_element(struct walk *walk, struct leat_slice *ret_element)
+{
+    while (!chars_next_element(&walk->rest, ret_element)) {
+        const struct http1_head *head = walk->head;
+        while (walk->line < head->line_count && head->lines[walk->line].field != walk->field)
+            walk->line++;
+        if (walk->line >= head->line_count)
+            return false;
+        walk->rest = head->lines[walk->line++].value;
+    }
+    return true;
+}
+
 /* ---- What becomes of a field ----------------------------------------------------------------- */
 
 enum rule {
@@ -93,19 +122,12 @@ static uint64_t lines_named(const struct http1_head *head, struct leat_slice opt
  * 0 or -LEAT_E_LIMIT: a head can hold thousands of options, each to be compared with each line. */
 static int look_up_named(struct passage *passage)
 {
-    const struct http1_head *head = passage->head;
-    unsigned options = 0;
-    if (head->first_line[HTTP1_FIELD_CONNECTION] == 0)
-        return 0;
-    for (unsigned i = head->first_line[HTTP1_FIELD_CONNECTION] - 1U; i < head->line_count; i++) {
-        if (head->lines[i].field != HTTP1_FIELD_CONNECTION)
-            continue;
-        struct leat_slice list = head->lines[i].value, option;
-        while (chars_next_element(&list, &option)) {
-            if (++options > PROXY_HEAD_OPTIONS_MAX)
-                return -LEAT_E_LIMIT;
-            passage->named |= lines_named(head, option);
-        }
+    struct walk options = walk_through(passage->head, HTTP1_FIELD_CONNECTION);
+    struct leat_slice option;
+    for (unsigned count = 0; next_element(&options, &option); count++) {
+        if (count == PROXY_HEAD_OPTIONS_MAX)
+            return -LEAT_E_LIMIT;
+        passage->named |= lines_named(passage->head, option);
     }
     return 0;
 }
@@ -434,19 +456,40 @@ ssize_t proxy_head_request(const struct http1_request *head,
 
 bool proxy_head_asks_upgrade(const struct http1_request *head)
 {
-    const struct http1_head *fields = &head->head;
-    if (fields->minor_version == 0 || !fields->wants_upgrade ||
-        fields->first_line[HTTP1_FIELD_UPGRADE] == 0)
+    struct walk protocols = walk_through(&head->head, HTTP1_FIELD_UPGRADE);
+    struct leat_slice protocol;
+    if (head->head.minor_version == 0 || !head->head.wants_upgrade)
         return false;
-    for (unsigned i = fields->first_line[HTTP1_FIELD_UPGRADE] - 1U; i < fields->line_count; i++) {
-        struct leat_slice list = fields->lines[i].value, protocol;
-        while (fields->lines[i].field == HTTP1_FIELD_UPGRADE &&
-               chars_next_element(&list, &protocol)) {
-            if (protocol.size >= 2 && slice_equal_nocase(slice_of(protocol.data, 2), SLICE("h2")))
-                return false;
-        }
+    unsigned count = 0;
+    for (; next_element(&protocols, &protocol); count++) {
+        if (protocol.size >= 2 && slice_equal_nocase(slice_of(protocol.data, 2), SLICE("h2")))
+            return false;
     }
-    return true;
+    return count > 0;
+}
+
+static bool has_protocol(const struct http1_head *head, struct leat_slice protocol)
+{
+    struct walk protocols = walk_through(head, HTTP1_FIELD_UPGRADE);
+    struct leat_slice asked;
+    while (next_element(&protocols, &asked)) {
+        if (slice_equal_nocase(asked, protocol))
+            return true;
+    }
+    return false;
+}
+
+bool proxy_head_is_switch(const struct http1_request *asked, const struct http1_response *answer)
+{
+    struct walk protocols = walk_through(&answer->head, HTTP1_FIELD_UPGRADE);
+    struct leat_slice protocol;
+    ASSERT(answer->status == 101);
+    unsigned count = 0;
+    for (; next_element(&protocols, &protocol); count++) {
+        if (!has_protocol(&asked->head, protocol))
+            return false;
+    }
+    return count > 0;
 }
 
 bool proxy_head_ends_here(const struct http1_request *head)
@@ -459,7 +502,7 @@ bool proxy_head_ends_here(const struct http1_request *head)
 /* An element of Via: "1.1 leat" or "HTTP/1.1 leat (a comment)". */
 static bool is_via_of(struct leat_slice element, struct leat_slice via)
 {
-    const char *blank = memchr(element.data, ' ', element.size);
+    const char *blank = element.size > 0 ? memchr(element.data, ' ', element.size) : NULL;
     if (!blank)
         return false;
     const struct leat_slice by =
@@ -470,15 +513,11 @@ static bool is_via_of(struct leat_slice element, struct leat_slice via)
 
 bool proxy_head_is_loop(const struct http1_request *head, struct leat_slice via)
 {
-    const struct http1_head *fields = &head->head;
+    struct walk members = walk_through(&head->head, HTTP1_FIELD_VIA);
+    struct leat_slice member;
     unsigned passes = 0;
-    if (fields->first_line[HTTP1_FIELD_VIA] == 0)
-        return false;
-    for (unsigned i = fields->first_line[HTTP1_FIELD_VIA] - 1U; i < fields->line_count; i++) {
-        struct leat_slice list = fields->lines[i].value, element;
-        while (fields->lines[i].field == HTTP1_FIELD_VIA && chars_next_element(&list, &element))
-            passes += element.size > 0 && is_via_of(element, via);
-    }
+    while (next_element(&members, &member))
+        passes += is_via_of(member, via);
     return passes >= PROXY_HEAD_PASSES_MAX;
 }
 
@@ -573,15 +612,11 @@ static bool may_trail(struct leat_slice name)
 
 bool proxy_head_keeps_trailer(const struct http1_head *head)
 {
-    if (head->first_line[HTTP1_FIELD_CONNECTION] == 0)
-        return true;
-    for (unsigned i = head->first_line[HTTP1_FIELD_CONNECTION] - 1U; i < head->line_count; i++) {
-        struct leat_slice list = head->lines[i].value, option;
-        while (head->lines[i].field == HTTP1_FIELD_CONNECTION &&
-               chars_next_element(&list, &option)) {
-            if (option.size > 0 && may_trail(option) && !slice_equal_nocase(option, SLICE("close")))
-                return false;
-        }
+    struct walk options = walk_through(head, HTTP1_FIELD_CONNECTION);
+    struct leat_slice option;
+    while (next_element(&options, &option)) {
+        if (option.size > 0 && may_trail(option) && !slice_equal_nocase(option, SLICE("close")))
+            return false;
     }
     return true;
 }

@@ -86,6 +86,8 @@ static inline bool proxy_head_below(struct leat_slice path, struct leat_slice pr
 /* May the request become a tunnel? In HTTP/1.0 nothing is upgraded; and never to HTTP/2, of which
  * the upstream would serve requests that nobody has looked at. */
 bool proxy_head_asks_upgrade(const struct http1_request *head);
+/* Does this 101 switch to what was asked for, and to nothing else (RFC 9110, section 7.8)? */
+bool proxy_head_is_switch(const struct http1_request *asked, const struct http1_response *answer);
 /* Max-Forwards: 0 of TRACE and OPTIONS, which a proxy answers itself (RFC 9110, section 7.6.2). */
 bool proxy_head_ends_here(const struct http1_request *head);
 /* Via has our name so often that the request goes in a circle (RFC 9110, section 7.6). */

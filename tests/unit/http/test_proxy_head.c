@@ -374,6 +374,32 @@ static void upgrades_are_asked_for(void **state)
     }
 }
 
+static void switches_are_to_what_was_asked_for(void **state)
+{
+    (void)state;
+#define SWITCH(lines) "HTTP/1.1 101 Switching Protocols\r\n" lines "\r\n"
+    static const struct {
+        const char *text;
+        bool is_switch;
+    } cases[] = {
+        {SWITCH("Upgrade: websocket\r\n"), true},
+        {SWITCH("Upgrade: WebSocket, tls/1.3\r\n"), true},
+        {SWITCH("Upgrade: TLS/1.3\r\nX: y\r\nUpgrade: websocket\r\n"), true},
+        {SWITCH("Upgrade: websocket, other\r\n"), false},
+        {SWITCH("Upgrade: tls\r\n"), false},
+        {SWITCH("Upgrade:\r\n"), false},
+        {SWITCH(""), false},
+    };
+    struct http1_request request;
+    parse_request(GET "Connection: upgrade\r\nUpgrade: x, websocket\r\nUpgrade: TLS/1.3\r\n\r\n",
+                  &request);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct http1_response response;
+        parse_response(cases[i].text, &response);
+        assert_int_equal(proxy_head_is_switch(&request, &response), cases[i].is_switch);
+    }
+}
+
 static void circles_are_seen(void **state)
 {
     (void)state;
@@ -578,6 +604,7 @@ int main(void)
         cmocka_unit_test(who_asked_is_told),
         cmocka_unit_test(forwards_are_counted),
         cmocka_unit_test(upgrades_are_asked_for),
+        cmocka_unit_test(switches_are_to_what_was_asked_for),
         cmocka_unit_test(circles_are_seen),
         cmocka_unit_test(prefixes_end_at_segments),
         cmocka_unit_test(answers_go_along),
