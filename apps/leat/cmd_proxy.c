@@ -151,7 +151,7 @@ static enum options_result parse(int argc, char **argv, struct proxy_process *pr
          .target = &proxy->idle_ms, .min = 1, .max = 86400000,
          .help = "of a connection to an upstream that nobody uses (default: 30000)"},
         {.name = "max-upstream-connections", .value = "N", .kind = OPTION_COUNT,
-         .target = &proxy->connections, .min = 1, .max = 1000000,
+         .target = &proxy->connections, .min = 1, .max = 16384,
          .help = "to an upstream, of all threads (default: 1024)"},
         {.name = "max-queue", .value = "N", .kind = OPTION_COUNT, .target = &proxy->queue, .min = 1,
          .max = 1000000,
