@@ -253,13 +253,18 @@ static int exchange(struct asking *asking, int64_t deadline_ns)
         return reason;
     const bool was_received = asking->is_received;
     const int result = was_received ? take_received(asking) : 0;
+    const bool may_be_answered = asking->sent == -EPIPE || asking->sent == -ECONNRESET;
     if (!asking->is_sent && (result < 0 || (result > 0 && link->head.status >= 300)))
         stream->ops->send_cancel(stream, &asking->sender);
+    else if (!was_received && !may_be_answered)
+        loop_cancel(stream->loop, &asking->receive);
     reason = park_until(asking, is_over, deadline_ns);
     if (reason)
         return reason;
     link->is_sent = asking->sent == 0;
-    return was_received ? result : take_received(asking);
+    if (was_received)
+        return result;
+    return asking->received < 0 && !may_be_answered ? asking->sent : take_received(asking);
 }
 
 int link_ask(struct link *link, const struct leat_vector *vectors, size_t count,

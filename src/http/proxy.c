@@ -209,7 +209,7 @@ void leat_proxy_handle(struct leat_http_request *request, struct leat_http_respo
     passage.head = &request->head.head;
     passage.loop = loop_current;
     passage.has_scope = passage.is_uploading = passage.has_client_failed = false;
-    passage.said_continue = false;
+    passage.said_continue = passage.cannot_send = false;
     passage.uploaded = 0;
     proxy_count(&proxy->requests, 1);
     if (!atomic_load_explicit(&proxy->is_watched, memory_order_relaxed))

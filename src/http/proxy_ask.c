@@ -28,12 +28,19 @@ static int64_t in_ms(const struct passage *passage, int64_t delay_ms)
 /* Why the uploader ends: nothing, or whose fault it is. */
 enum upload_end { UPLOAD_GOES_ON, UPLOAD_CLIENT_FAILED, UPLOAD_UPSTREAM_FAILED };
 
-static enum upload_end send_up(struct passage *passage, const void *data, size_t size, bool is_last)
+/* The upstream has closed its side, and may have answered before it did. */
+static bool is_end_of_reading(int error)
+{
+    return error == -EPIPE || error == -ECONNRESET;
+}
+
+static enum upload_end send_up(struct passage *passage, const void *data, size_t size)
 {
     const struct leat_vector vector = {.data = data, .size = size};
     const int64_t deadline_ns = in_ms(passage, passage->proxy->options.read_timeout_ms);
-    const int error = link_send(&passage->link, &vector, 1, is_last, deadline_ns);
+    const int error = link_send(&passage->link, &vector, 1, false, deadline_ns);
     passage->uploaded += size;
+    passage->cannot_send = is_end_of_reading(error);
     return error ? UPLOAD_UPSTREAM_FAILED : UPLOAD_GOES_ON;
 }
 
@@ -58,9 +65,10 @@ static enum upload_end splice_up(struct passage *passage)
             break;
         if (want == RELAY_ENDED)
             error = reading_end_of_plain(request);
-        else if (want == RELAY_FAILED)
+        else if (want == RELAY_FAILED) {
             error = relay.is_to_blame ? 0 : relay.error;
-        else if (want == RELAY_WANTS_INPUT)
+            passage->cannot_send = relay.is_to_blame && is_end_of_reading(relay.error);
+        } else if (want == RELAY_WANTS_INPUT)
             error = reading_await_plain(request, LEAT_FOREVER);
         else if (relay_wait(&relay, want,
                             in_ms(passage, passage->proxy->options.read_timeout_ms)) != 0)
@@ -97,7 +105,7 @@ static enum upload_end upload_sized(struct passage *passage)
         if (size <= 0)
             return UPLOAD_CLIENT_FAILED;
         proxy_count(&passage->proxy->copied_bytes, (uint64_t)size);
-        end = send_up(passage, passage->out, (size_t)size, false);
+        end = send_up(passage, passage->out, (size_t)size);
     }
     return end;
 }
@@ -115,7 +123,7 @@ static enum upload_end upload_chunked(struct passage *passage)
         memcpy(data - head_size, head, head_size);
         memcpy(data + size, "\r\n", 2);
         proxy_count(&passage->proxy->copied_bytes, (uint64_t)size);
-        if (send_up(passage, data - head_size, head_size + (size_t)size + 2, false))
+        if (send_up(passage, data - head_size, head_size + (size_t)size + 2))
             return UPLOAD_UPSTREAM_FAILED;
     }
     if (size < 0)
@@ -128,7 +136,7 @@ static enum upload_end upload_chunked(struct passage *passage)
     if (trailer_size < 0)
         return UPLOAD_CLIENT_FAILED;
     memcpy(passage->out + 3 + trailer_size, "\r\n", 2);
-    return send_up(passage, passage->out, 3 + (size_t)trailer_size + 2, false);
+    return send_up(passage, passage->out, 3 + (size_t)trailer_size + 2);
 }
 
 /* Who awaits the head hears of what went wrong by the end of its stream. */
@@ -140,7 +148,7 @@ static void run_upload(void *arg)
     passage->is_uploading = false;
     passage->link.is_sent = end == UPLOAD_GOES_ON;
     passage->has_client_failed = end == UPLOAD_CLIENT_FAILED;
-    if (end == UPLOAD_CLIENT_FAILED) {
+    if (end != UPLOAD_GOES_ON && !passage->cannot_send) {
         const struct backend_sys *sys = passage->loop->sys;
         (void)sys->shutdown(sys, passage->link.conn->stream.fd, SHUT_RDWR);
     }
@@ -182,10 +190,9 @@ static int take_interim(struct passage *passage)
     if (passage->link.head.status == 100 && passage->said_continue)
         return 0; /* the client has ours */
     const int error = passage_pass_interim(passage);
-    if (error || passage->link.head.status != 100 || !body->awaits_continue)
-        return error;
-    body->awaits_continue = false;
-    return start_upload(passage);
+    if (passage->link.head.status == 100)
+        body->awaits_continue = false;
+    return error;
 }
 
 /* Until the final head: 0 or an error; *ret_is_ours: of the client's side, or of ours. The
@@ -197,19 +204,19 @@ static int await_answer(struct passage *passage, bool *ret_is_ours)
     const struct body *body = &passage->request->body;
     while (!link->has_head) {
         const uint64_t uploaded = passage->uploaded;
-        const int64_t timeout_ms =
-            body->awaits_continue ? PROXY_CONTINUE_MS : options->answer_timeout_ms;
+        const bool may_ask_on = body->awaits_continue && !passage->cannot_send;
+        const int64_t timeout_ms = may_ask_on ? PROXY_CONTINUE_MS : options->answer_timeout_ms;
         int error = link_await_head(link, in_ms(passage, timeout_ms));
         *ret_is_ours = false;
         if (error == -ETIMEDOUT && passage->uploaded != uploaded)
             continue;
-        if (error && !(error == -ETIMEDOUT && body->awaits_continue))
+        if (error && !(error == -ETIMEDOUT && may_ask_on))
             return error;
         if (!error && link->has_head)
             return 0;
         *ret_is_ours = true;
         error = error ? say_continue(passage) : take_interim(passage);
-        if (!error && body_is_open(body) && !body->awaits_continue && !passage->has_scope)
+        if (!error && may_ask_on && !body->awaits_continue)
             error = start_upload(passage);
         if (error)
             return error;
@@ -270,10 +277,11 @@ static int send_request(struct passage *passage, size_t head_size, bool *ret_is_
         *ret_is_ours = true;
         return passage_pass_interim(passage);
     }
-    /* What cannot be sent may have been answered all the same. */
     const int64_t deadline_ns = in_ms(passage, passage->proxy->options.read_timeout_ms);
-    if (link_send(link, &vector, 1, false, deadline_ns) != 0 || body->awaits_continue)
-        return 0;
+    const int error = link_send(link, &vector, 1, false, deadline_ns);
+    passage->cannot_send = is_end_of_reading(error);
+    if (error || body->awaits_continue)
+        return passage->cannot_send ? 0 : error;
     *ret_is_ours = true;
     return start_upload(passage);
 }

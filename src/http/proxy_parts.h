@@ -74,6 +74,7 @@ struct passage {
     struct leat_scope scope;
     bool has_scope, is_uploading;
     bool has_client_failed; /* its body could not be read */
+    bool cannot_send;       /* the upstream reads no more; it may have answered */
     bool said_continue;     /* by ourselves */
     uint64_t uploaded;      /* bytes, for who asks whether it moves */
 };
