@@ -294,8 +294,10 @@ static inline void door_jam(struct door *door, int fd)
         door->fill[door->fill_count++] = client;
         (void)connect(client, &address.base, address.size);
         struct pollfd wait = {.fd = client, .events = POLLOUT};
-        if (poll(&wait, 1, 50) == 0)
+        if (poll(&wait, 1, 50) == 0) {
+            close(door->fill[--door->fill_count]); /* it would try again */
             return;
+        }
     }
 }
 

@@ -169,6 +169,41 @@ static int several_addresses_fiber(void *arg)
 }
 DOOR_TEST(several_addresses)
 
+/* Lets in who waits at a listener. */
+static void drain(int fd)
+{
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+    while (poll(&wait, 1, 0) == 1)
+        close(accept(fd, NULL, NULL));
+}
+
+/* Both attempts come through while the loop is kept from seeing it: a SYN that was not answered is
+ * sent again after a second (RFC 6298). */
+static void keep_the_loop(void *arg)
+{
+    leat_sleep_ms(800);
+    drain(door.v6);
+    drain(door.v4);
+    usleep(700 * 1000);
+}
+
+static int both_connect_fiber(void *arg)
+{
+    struct leat_scope scope;
+    leat_scope_init(&scope);
+    door_jam(&door, door.v6);
+    door_jam(&door, door.v4);
+    leat_spawn(&scope, keep_the_loop, NULL, NULL);
+    int64_t took_ms;
+    const int taken = dial_door("both.test", &took_ms);
+    if (taken < 0)
+        fail_msg("%s", leat_error_text(taken));
+    assert_true(took_ms >= 1000);
+    leat_scope_fini(&scope);
+    return 0;
+}
+DOOR_TEST(both_connect)
+
 /* ---- While the name is still asked for ------------------------------------------------------- */
 
 static size_t answer_v4_alone(unsigned char *data, size_t size, int type, void *user)
@@ -280,6 +315,7 @@ int main(void)
         cmocka_unit_test(test_preference_changes),
         cmocka_unit_test(test_nobody_answers),
         cmocka_unit_test(test_several_addresses),
+        cmocka_unit_test(test_both_connect),
         cmocka_unit_test(test_half_answers),
         cmocka_unit_test(test_second_half_saves),
         cmocka_unit_test(test_cancelled_anywhere),
