@@ -583,9 +583,9 @@ ssize_t proxy_head_response(const struct http1_response *head,
 
 /* ---- Trailers -------------------------------------------------------------------------------- */
 
-/* Of the fields we know, those whose definition permits them in a trailer; of the others, those that
- * RFC 9110 does not: framing, routing, modifiers of requests, credentials, what controls the answer
- * or says how its content is to be read (section 6.5.1). */
+/* Of the fields we know, those go along whose definition permits them in a trailer; of the others,
+ * all but what RFC 9110, section 6.5.1, forbids: framing, routing, modifiers of requests,
+ * credentials, what controls the answer or says how its content is to be read. */
 static bool may_trail(struct leat_slice name)
 {
     static const struct leat_slice others[] = {

@@ -18,8 +18,8 @@ int address_of_peer(const struct backend_sys *sys, int fd, struct leat_address *
 /* The same family and host, whatever the ports are; of unix sockets, the same name. */
 bool address_same_host(const struct leat_address *a, const struct leat_address *b);
 
-/* Writes "192.0.2.1", INET_ADDRSTRLEN - 1 bytes at most and no zero byte, and returns where it ends:
- * for the lines that every request writes. */
+/* Writes "192.0.2.1", INET_ADDRSTRLEN - 1 bytes at most and no zero byte, and returns where it
+ * ends: for the lines that every request writes. */
 static inline char *address_put_ipv4(char *at, const struct in_addr *address)
 {
     const unsigned char *bytes = (const unsigned char *)&address->s_addr;
