@@ -382,6 +382,24 @@ ssize_t link_fill(struct link *link, int64_t deadline_ns)
     return result;
 }
 
+int link_gather(struct link *link, int64_t deadline_ns)
+{
+    const struct body *body = &link->body;
+    ASSERT(link->has_head && link->buffer && link->begin <= link->end);
+    if (body->state != BODY_SIZED || body->left > LINK_BUFFER_SIZE - link->begin)
+        return 0;
+    const size_t whole = link->begin + (size_t)body->left;
+    while (link->end < whole) {
+        const ssize_t result =
+            receive(link, link->buffer + link->end, whole - link->end, deadline_ns);
+        if (result < 0)
+            return (int)result;
+        ASSERT(result > 0); /* the end, of a body that is not whole, is an error */
+        link->end += (size_t)result;
+    }
+    return 0;
+}
+
 uint64_t link_plain_left(const struct link *link)
 {
     if (link->begin < link->end)

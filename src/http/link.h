@@ -73,6 +73,9 @@ struct leat_slice link_take_buffered(struct link *link);
 /* Receives into the empty buffer, which the head is then no longer in: more than 0; 0: the body is
  * whole; or an error, as link_read. */
 ssize_t link_fill(struct link *link, int64_t deadline_ns);
+/* A sized body that fits the buffer behind its head is received whole, the head stays; nothing is
+ * done about others. 0, or an error, as link_read. */
+int link_gather(struct link *link, int64_t deadline_ns);
 /* The buffer is of no more use now; link_fill takes another. */
 void link_give_buffer(struct link *link);
 

@@ -344,6 +344,9 @@ enum passage_end passage_attempt(struct passage *passage)
     int error = send_request(passage, (size_t)head_size, &is_ours);
     if (!error)
         error = await_answer(passage, &is_ours);
+    /* Who dies within a small answer costs a retry, as long as nobody has seen its head. */
+    if (!error)
+        error = link_gather(link, in_ms(passage, passage->proxy->options.read_timeout_ms));
     if (!error)
         return PASSAGE_ANSWERED;
     end = end_of_error(passage, error, is_ours); /* an uploader that is stopped has failed, too */

@@ -111,9 +111,9 @@ struct upstreams_attempt {
  * *ret_retry_after_ms tells when it is worth trying again. Never waits. */
 struct upstream *upstreams_choose(struct upstreams *upstreams, struct upstreams_attempt *attempt,
                                   int64_t now_ns, int64_t *ret_retry_after_ms);
-/* In a fiber: as choose, now; but while nobody may be asked it waits, and a while before it asks who
+/* In a fiber: as choose; but it waits while nobody may be asked, and a while before it asks who
  * has failed this request already. Not for long: a second, not beyond the deadline, not when nobody
- * will be due before, and not when options.waiting_max others do. NULL: nobody yet, or the fiber
+ * will be due before, and not when options.waiting_max others wait. NULL: nobody yet, or the fiber
  * was cancelled. */
 struct upstream *upstreams_await(struct upstreams *upstreams, struct upstreams_attempt *attempt,
                                  int64_t deadline_ns, int64_t *ret_retry_after_ms);
