@@ -158,9 +158,8 @@ static json_t *files_of(const struct dashboard *dashboard, const struct metrics 
 
 static json_t *film_cache_of(const struct site_films_counters *films)
 {
-    static const struct site_films_counters none;
     if (!films)
-        films = &none;
+        return json_null();
     const struct film_cache_counters *cache = &films->cache;
     return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "entries", count_of(cache->entries),
                      "bytes", count_of(cache->bytes), "building", count_of(cache->building),

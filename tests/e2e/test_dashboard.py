@@ -275,3 +275,36 @@ def test_the_page_shows_it_and_says_when_it_cannot(page):
     server.stop()
     await_true(lambda: "The connection is lost" in alarm.text)
     assert driver.find_element("css selector", ".state").text == "disconnected"
+
+
+def test_the_page_of_a_proxy(proxy, serve, folder, tmp_path):
+    """Upstreams, and nothing of films."""
+    if browsers.what_is_missing():
+        pytest.skip(browsers.what_is_missing())
+    (folder / "a.txt").write_text("hello")
+    upstream = serve(folder)
+    server = proxy("--admin", "127.0.0.1:0", "--balance", "path", "--max-failures", "1",
+                   upstream.url, "http://127.0.0.1:1/base")
+    server.expect_on_stderr(r"leat proxy: admin on http://127\.0\.0\.1:\d+$")
+    found = re.search(r"admin on http://([\d.]+):(\d+)", server.stderr())
+    admin = (found[1], int(found[2]))
+    if b"/.leat/dashboard.js" not in ask(admin, "/").body:
+        pytest.skip("this build is without the pages for browsers")
+    for number in range(20):
+        assert server.get(f"/a.txt?{number}").body == b"hello"
+    seen = snapshot_of(admin)
+    assert seen["film_cache"] is None and seen["titles"] == []
+    up, down = seen["upstreams"]
+    assert (up["url"], up["state"], up["requests"]) == (upstream.url, "up", 20)
+    assert down["failures"] > 0 and down["state"] in ("open", "probing")
+    with browsers.opened(tmp_path / "profile") as driver:
+        driver.get(f"http://{admin[0]}:{admin[1]}/")
+        await_true(lambda: len(rows(driver, "table-upstreams")) == 2)
+        shown = {row[0]: row for row in rows(driver, "table-upstreams")}
+        assert shown[upstream.url][1:3] == ["/", "up"] and shown[upstream.url][4] == "20"
+        assert not driver.find_element("css selector", "[aria-labelledby=table-viewers]"
+                                       ).is_displayed()
+        if AXE.exists():
+            driver.execute_script(AXE.read_text(encoding="utf-8"))
+            accept_no_violation(driver, "light")
+        assert driver.get_log("browser") == []

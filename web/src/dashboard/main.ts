@@ -29,6 +29,7 @@ const main = h('main', { class: 'waiting' }, top.root,
   h('div', { class: 'grid' }, ...charts.map(panel => panel.root), channels.root, upstreams.root,
     titles.root, viewers.root));
 channels.root.hidden = upstreams.root.hidden = true;
+for (const { root } of [titles, viewers]) root.classList.add('of-films');
 
 let link: Link = 'connecting', alarms: string[] = [], lastTime = '';
 
@@ -59,19 +60,20 @@ function alarmsOf({ workers, draining }: Snapshot): string[] {
 function draw(snapshot: Snapshot): void {
   const { totals } = snapshot;
   main.classList.remove('waiting');
+  main.classList.toggle('without-films', snapshot.film_cache === null);
   lastTime = new Date(snapshot.time_ms).toLocaleTimeString();
   alarms = alarmsOf(snapshot);
   showAlarms();
   const { version, engine, uptime_s } = snapshot;
   setText(about, `${version}, ${engine}, up ${format.duration(uptime_s)}`);
-  document.title = `${format.count(totals.viewers)} watching – leat`;
+  document.title = snapshot.film_cache ? `${format.count(totals.viewers)} watching – leat`
+    : `${format.rate(totals.requests_per_s)}/s – leat`;
   top.draw(snapshot);
   for (const chart of charts) chart.draw(snapshot);
   channels.root.hidden = !snapshot.channels?.length;
   channels.draw(snapshot.channels ?? [], snapshot.channels?.length ?? 0);
   upstreams.root.hidden = !snapshot.upstreams?.length;
   upstreams.draw(snapshot.upstreams ?? [], snapshot.upstreams?.length ?? 0);
-  titles.root.hidden = viewers.root.hidden = !upstreams.root.hidden && totals.titles === 0;
   titles.draw(snapshot.titles, totals.titles);
   viewers.draw(snapshot.viewers, totals.viewers);
 }

@@ -42,13 +42,16 @@ function facts(): { root: HTMLElement; draw: (list: Fact[]) => void } {
 
 // ---- The head of the page
 
+const OF_FILMS = new Set<string>(['Viewers', 'From memory']); // a proxy has none
+
 export function figures(): Panel {
   const names = ['Viewers', 'Bit rate out', 'Connections', 'Requests a second', 'From memory',
     'Answered within'] as const;
   const values = names.map(() => h('dd'));
   const notes = names.map(() => h('dd', { class: 'note' }));
   const root = h('dl', { class: 'figures' }, ...names.map((name, index) =>
-    h('div', {}, h('dt', {}, name), values[index]!, notes[index]!)));
+    h('div', OF_FILMS.has(name) ? { class: 'of-films' } : {}, h('dt', {}, name), values[index]!,
+      notes[index]!)));
   return {
     root,
     draw({ totals, residency, latency, process }) {
@@ -80,7 +83,7 @@ export function traffic(): Panel {
   });
   const root = h('section', { class: 'card wide traffic', 'aria-labelledby': 'card-traffic' },
     h('h2', { id: 'card-traffic' }, 'Bit rate out'), bits.root,
-    h('h2', {}, 'Viewers over time'), viewers.root);
+    h('div', { class: 'of-films' }, h('h2', {}, 'Viewers over time'), viewers.root));
   return {
     root,
     draw({ history }) {
@@ -152,10 +155,12 @@ export function cores(): Panel {
 // ---- Lists
 
 export function caches(): Panel {
-  const list = facts();
+  const list = facts(), root = card('Memory and caches', list.root);
+  root.classList.add('of-films');
   return {
-    root: card('Memory and caches', list.root),
+    root,
     draw({ residency, files, film_cache: films }) {
+      if (!films) return;
       list.draw([
         ['Sent from memory', format.percent(residency.share)],
         ['Read from disk first', format.bytes(residency.filled_bytes)],

@@ -109,7 +109,7 @@ export interface Snapshot {
     failures: number;
     segments: number;
     copied_bytes: number;
-  };
+  } | null; // no films are served: leat proxy
   connections: Record<string, number>;
   errors: Record<string, number>;
   channels?: Channel[];
