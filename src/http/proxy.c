@@ -208,7 +208,7 @@ void leat_proxy_handle(struct leat_http_request *request, struct leat_http_respo
     passage.response = response;
     passage.head = &request->head.head;
     passage.loop = loop_current;
-    passage.has_scope = passage.is_uploading = passage.has_client_failed = false;
+    passage.has_scope = passage.awaits_client = passage.has_client_failed = false;
     passage.said_continue = passage.cannot_send = false;
     passage.uploaded = 0;
     proxy_count(&proxy->requests, 1);

@@ -44,6 +44,23 @@ static enum upload_end send_up(struct passage *passage, const void *data, size_t
     return error ? UPLOAD_UPSTREAM_FAILED : UPLOAD_GOES_ON;
 }
 
+/* The client's turn has a timeout of its own, and says nothing of the upstream. */
+static ssize_t read_more(struct passage *passage, void *data, size_t size)
+{
+    passage->awaits_client = true;
+    const ssize_t result = leat_http_read(passage->request, data, size, LEAT_FOREVER);
+    passage->awaits_client = false;
+    return result;
+}
+
+static int await_more(struct passage *passage)
+{
+    passage->awaits_client = true;
+    const int error = reading_await_plain(passage->request, LEAT_FOREVER);
+    passage->awaits_client = false;
+    return error;
+}
+
 /* From socket to socket, down to the last byte. */
 static enum upload_end splice_up(struct passage *passage)
 {
@@ -69,7 +86,7 @@ static enum upload_end splice_up(struct passage *passage)
             error = relay.is_to_blame ? 0 : relay.error;
             passage->cannot_send = relay.is_to_blame && is_end_of_reading(relay.error);
         } else if (want == RELAY_WANTS_INPUT)
-            error = reading_await_plain(request, LEAT_FOREVER);
+            error = await_more(passage);
         else if (relay_wait(&relay, want,
                             in_ms(passage, passage->proxy->options.read_timeout_ms)) != 0)
             end = UPLOAD_UPSTREAM_FAILED;
@@ -101,7 +118,7 @@ static enum upload_end upload_sized(struct passage *passage)
                 return splice_up(passage);
         }
         if (size == 0)
-            size = leat_http_read(request, passage->out, LINK_BUFFER_SIZE, LEAT_FOREVER);
+            size = read_more(passage, passage->out, LINK_BUFFER_SIZE);
         if (size <= 0)
             return UPLOAD_CLIENT_FAILED;
         proxy_count(&passage->proxy->copied_bytes, (uint64_t)size);
@@ -113,11 +130,11 @@ static enum upload_end upload_sized(struct passage *passage)
 /* The chunks are ours: what the client made of them nobody else sees. */
 static enum upload_end upload_chunked(struct passage *passage)
 {
-    struct leat_http_request *request = passage->request;
+    const struct leat_http_request *request = passage->request;
     char *const data = passage->out + HTTP1_CHUNK_HEAD_SIZE;
     const size_t room = LINK_BUFFER_SIZE - HTTP1_CHUNK_HEAD_SIZE - 2;
     ssize_t size;
-    while ((size = leat_http_read(request, data, room, LEAT_FOREVER)) > 0) {
+    while ((size = read_more(passage, data, room)) > 0) {
         char head[HTTP1_CHUNK_HEAD_SIZE];
         const size_t head_size = http1_chunk_head((uint64_t)size, head);
         memcpy(data - head_size, head, head_size);
@@ -145,7 +162,6 @@ static void run_upload(void *arg)
     struct passage *passage = arg;
     const bool is_chunked = passage->request->body.state == BODY_CHUNKED;
     const enum upload_end end = is_chunked ? upload_chunked(passage) : upload_sized(passage);
-    passage->is_uploading = false;
     passage->link.is_sent = end == UPLOAD_GOES_ON;
     passage->has_client_failed = end == UPLOAD_CLIENT_FAILED;
     if (end != UPLOAD_GOES_ON && !passage->cannot_send) {
@@ -160,9 +176,7 @@ static int start_upload(struct passage *passage)
     passage->has_read_body = true;
     leat_scope_init(&passage->scope);
     passage->has_scope = true;
-    const int error = leat_spawn(&passage->scope, run_upload, passage, &options);
-    passage->is_uploading = error == 0;
-    return error;
+    return leat_spawn(&passage->scope, run_upload, passage, &options);
 }
 
 void passage_stop_upload(struct passage *passage)
@@ -170,7 +184,7 @@ void passage_stop_upload(struct passage *passage)
     if (!passage->has_scope)
         return;
     leat_scope_fini(&passage->scope);
-    passage->has_scope = passage->is_uploading = false;
+    passage->has_scope = false;
 }
 
 /* ---- The head of the answer ------------------------------------------------------------------ */
@@ -196,7 +210,7 @@ static int take_interim(struct passage *passage)
 }
 
 /* Until the final head: 0 or an error; *ret_is_ours: of the client's side, or of ours. The
- * upstream's time runs while nothing moves towards it. */
+ * upstream's time runs while nothing moves towards it, and not while its client is slow. */
 static int await_answer(struct passage *passage, bool *ret_is_ours)
 {
     struct link *link = &passage->link;
@@ -208,7 +222,7 @@ static int await_answer(struct passage *passage, bool *ret_is_ours)
         const int64_t timeout_ms = may_ask_on ? PROXY_CONTINUE_MS : options->answer_timeout_ms;
         int error = link_await_head(link, in_ms(passage, timeout_ms));
         *ret_is_ours = false;
-        if (error == -ETIMEDOUT && passage->uploaded != uploaded)
+        if (error == -ETIMEDOUT && (passage->awaits_client || passage->uploaded != uploaded))
             continue;
         if (error && !(error == -ETIMEDOUT && may_ask_on))
             return error;

@@ -72,7 +72,8 @@ struct passage {
     char *out; /* a buffer: heads that we make, and bodies on their way up */
     /* The uploader. */
     struct leat_scope scope;
-    bool has_scope, is_uploading;
+    bool has_scope;
+    bool awaits_client;     /* all that it has sent has gone on */
     bool has_client_failed; /* its body could not be read */
     bool cannot_send;       /* the upstream reads no more; it may have answered */
     bool said_continue;     /* by ourselves */
