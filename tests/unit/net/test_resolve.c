@@ -436,6 +436,44 @@ static int other_servers_fiber(void *arg)
 }
 FIBER_ENGINE_TEST(other_servers)
 
+/* Loops of several threads ask while a further one changes whom. */
+static void *run_asking(void *arg)
+{
+    const struct leat_loop_options options = {.engine = LEAT_ENGINE_EPOLL};
+    return (void *)(intptr_t)leat_run(arg, NULL, &options);
+}
+
+static int ask_often_fiber(void *arg)
+{
+    unsigned counts[RESOLVE_FAMILIES];
+    for (unsigned i = 0; i < 100; i++) {
+        const int result = look_up("fleeting.test", leat_after_ms(5000), counts);
+        if (result)
+            return result;
+    }
+    return 0;
+}
+
+static void test_threads(void **state)
+{
+    struct scripted_server fleeting;
+    pthread_t threads[3];
+    scripted_server_start(&fleeting, answer_fleeting, NULL);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, run_asking, ask_often_fiber), 0);
+    for (unsigned i = 0; i < 50; i++) {
+        use_server(port_of(fleeting.fd));
+        usleep(1000);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        void *result;
+        assert_int_equal(pthread_join(threads[i], &result), 0);
+        assert_int_equal((intptr_t)result, 0);
+    }
+    assert_int_equal(fleeting.questions, 3 * 100 * 2);
+    scripted_server_stop(&fleeting);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -453,6 +491,7 @@ int main(void)
         cmocka_unit_test(test_lies),
         cmocka_unit_test(test_servers_that_are_none),
         cmocka_unit_test(test_other_servers),
+        cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, with_server, without_server);
 }
