@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Generated requests through the proxy, to an upstream that writes down what it is asked: exactly the
-requests that a second reading of RFC 9112 (tests/differential/strict.py) finds in the bytes, in
+"""Generated requests through the proxy, to an upstream that writes down what it is asked: exactly
+the requests that a second reading of RFC 9112 (tests/differential/strict.py) finds in the bytes, in
 their order, made anew; and to the client as many answers, each with one end.
 """
 
