@@ -12,7 +12,7 @@
  *     else the line, first come first served -+        +----> closed: not reusable, too old, ...
  *
  * A shelf is what a pool has on one loop; there the lease is taken and given back. What lies on a
- * shelf unused for a second becomes shared. Before a core opens a connection it asks those on whose
+ * shelf unused for a while becomes shared. Before a core opens a connection it asks those on whose
  * shelves one rests, so that as many are open as were once needed at a time, on however many cores.
  * What moves is taken out of its loop's backend first (backend_ops.release). A connection is
  * looked at before it is handed out (recv with MSG_PEEK): one that the origin has closed, or that

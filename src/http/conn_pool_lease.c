@@ -342,7 +342,9 @@ static int hope(const struct taking *taking)
 {
     struct conn_pool_destination *destination = taking->stack->destination;
     enter_line(destination);
-    if (conn_pool_ask(taking->stack->shelf, destination))
+    /* Who had asked may have been served by somebody else: the answer will be ours. */
+    if (destination->asked >= destination->in_line ||
+        conn_pool_ask(taking->stack->shelf, destination))
         return wait_in_line(taking, true);
     leave_line(destination);
     return -EAGAIN;
@@ -534,8 +536,7 @@ void conn_pool_give(struct pooled_conn *conn, bool is_reusable)
     struct stack *stack = shelf->stacks[destination->index];
     stack_put(stack, conn);
     uncount_leased(destination);
-    if (!shelf->timer.is_running)
-        loop_timer_start(shelf->loop, &shelf->timer, now_ns + shelf->pool->period_ns);
+    conn_pool_start_looking(shelf, true);
     if (atomic_load(&shelf->pool->waiting) > 0)
         offer(stack);
 }

@@ -32,12 +32,13 @@ enum {
     CONN_POOL_CONNECTIONS_MAX = 16384,
     CONN_POOL_WAITING_MAX = 1024,
     CONN_POOL_IDLE_S = 60,
-    CONN_POOL_PERIOD_MS = 1000, /* of looking at what rests; a quarter of the shortest idle time, */
-    CONN_POOL_PERIOD_MIN_MS = 10, /* if that is less, but not less than this */
+    CONN_POOL_PERIOD_MS = 1000,   /* of looking at what is shared; a quarter of the shortest idle */
+    CONN_POOL_PERIOD_MIN_MS = 10, /* time, if that is less, but not less than this */
+    CONN_POOL_SURPLUS_MS = 100,   /* what a core did not need for so long becomes shared */
     CONN_POOL_LOOKS = 128,        /* connections that are looked at, closed or moved at a time */
     /* For so long a core that was asked is waited for where there is room for another connection:
      * it may be busy. */
-    CONN_POOL_ANSWER_MS = 5,
+    CONN_POOL_ANSWER_MS = 10,
 };
 
 struct conn_pool {
@@ -76,6 +77,7 @@ struct conn_pool_destination {
     struct line line;
     struct list_node line_node; /* in pool->lines, when in_line > 0 */
     unsigned in_line;           /* not called yet */
+    unsigned asked;             /* connections that stacks were asked for, and will answer */
     unsigned hopeful;           /* of them, and of those called that do not run yet */
     unsigned granted;           /* waiters called to dial */
     struct list_node handed;    /* connections, for waiters that were called */
@@ -171,6 +173,16 @@ struct pooled_conn *conn_pool_take_victim(struct conn_pool *pool,
 /* Asks another shelf than this for one of the destination's connections, or (NULL) for any: its
  * place would do. False: none has one that was not asked for. */
 bool conn_pool_ask(struct conn_pool_shelf *shelf, struct conn_pool_destination *destination);
+
+/* The shelf will look at what rests. */
+static inline void conn_pool_start_looking(struct conn_pool_shelf *shelf, bool has_resting)
+{
+    int64_t delay_ns = atomic_load_explicit(&shelf->pool->period_ns, memory_order_relaxed);
+    if (has_resting && delay_ns > CONN_POOL_SURPLUS_MS * LEAT_NS_PER_MS)
+        delay_ns = CONN_POOL_SURPLUS_MS * LEAT_NS_PER_MS;
+    if (!shelf->timer.is_running)
+        loop_timer_start(shelf->loop, &shelf->timer, shelf->loop->now_ns + delay_ns);
+}
 
 void conn_pool_shelf_told(struct task *task);
 void conn_pool_shelf_look(struct timer *timer);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Connections at rest: on stacks, which their loops alone touch, and shared, under the pool's lock.
- * A shelf looks at its stacks once a period. What was not used since the last time, for the stack
- * was never so low that its turn came, is more than this core needs: it becomes shared. So what
+ * A shelf looks at its stacks ten times a second. What was not used since the last time, for the
+ * stack was never so low that its turn came, is more than this core needs: it becomes shared. So what
  * stays on a stack has been looked at lately, when it was taken; what is shared is looked at now
  * and then, lest connections that the origin has closed lie about half closed.
  */
@@ -132,6 +132,7 @@ static bool ask_for(struct conn_pool_shelf *shelf, struct conn_pool_destination 
         struct stack *stack = CONTAINER_OF(node, struct stack, node);
         if (stack->shelf == shelf || atomic_load(&stack->resting) <= stack->asked)
             continue;
+        destination->asked++;
         if (stack->asked++ == 0)
             list_push_back(&stack->shelf->asked, &stack->ask_node);
         tell(stack->shelf);
@@ -150,10 +151,25 @@ bool conn_pool_ask(struct conn_pool_shelf *shelf, struct conn_pool_destination *
     return false;
 }
 
-static void start_looking(struct conn_pool_shelf *shelf, int64_t delay_ns)
+/* What the stack was asked for; and half of what is left, for who has asked once will ask again. */
+static void answer(struct stack *stack)
 {
-    if (!shelf->timer.is_running)
-        loop_timer_start(shelf->loop, &shelf->timer, shelf->loop->now_ns + delay_ns);
+    struct conn_pool_shelf *shelf = stack->shelf;
+    const unsigned resting = stack_resting(stack);
+    unsigned spare = resting > stack->asked ? (resting - stack->asked) / 2 : 0;
+    if (spare > CONN_POOL_LOOKS)
+        spare = CONN_POOL_LOOKS;
+    for (unsigned left = stack->asked + spare; left > 0; left--) {
+        struct pooled_conn *conn = stack_take_oldest(stack);
+        if (!conn) { /* it was needed here: who was hopeful may dial */
+            conn_pool_grant(stack->destination);
+            continue;
+        }
+        release(shelf, conn);
+        conn_pool_share(shelf, conn);
+    }
+    stack->destination->asked -= stack->asked;
+    stack->asked = 0;
 }
 
 /* Somebody needs what rests here, or looks no more at what is shared. */
@@ -168,20 +184,10 @@ void conn_pool_shelf_told(struct task *task)
     }
     pthread_mutex_lock(&pool->lock);
     shelf->is_told = false;
-    while ((node = list_take_front(&shelf->asked))) {
-        struct stack *stack = CONTAINER_OF(node, struct stack, ask_node);
-        for (; stack->asked > 0; stack->asked--) {
-            struct pooled_conn *conn = stack_take_oldest(stack);
-            if (!conn) { /* it was needed here: who was hopeful may dial */
-                conn_pool_grant(stack->destination);
-                continue;
-            }
-            release(shelf, conn);
-            conn_pool_share(shelf, conn);
-        }
-    }
+    while ((node = list_take_front(&shelf->asked)))
+        answer(CONTAINER_OF(node, struct stack, ask_node));
     conn_pool_settle(pool);
-    start_looking(shelf, pool->period_ns);
+    conn_pool_start_looking(shelf, true);
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -247,7 +253,7 @@ static void sweep(struct conn_pool_shelf *shelf, int64_t now_ns, struct list_nod
 {
     struct conn_pool *pool = shelf->pool;
     unsigned left = CONN_POOL_LOOKS;
-    if (pool->shared == 0 || now_ns < pool->swept_ns + pool->period_ns / 2)
+    if (pool->shared == 0 || now_ns < pool->swept_ns + pool->period_ns)
         return;
     pool->swept_ns = now_ns;
     list_push_back(&pool->destinations, list_take_front(&pool->destinations));
@@ -278,9 +284,8 @@ void conn_pool_shelf_look(struct timer *timer)
     while ((node = list_take_front(&surplus)))
         conn_pool_share(shelf, conn_of(node));
     sweep(shelf, now_ns, &over);
-    resting += pool->shared;
-    if (resting > 0) /* soon, if not all could be moved */
-        start_looking(shelf, left > 0 ? pool->period_ns : pool->period_ns / 8);
+    if (resting + pool->shared > 0)
+        conn_pool_start_looking(shelf, resting > 0);
     pthread_mutex_unlock(&pool->lock);
     conn_pool_close_all(shelf, &over);
 }
@@ -322,6 +327,7 @@ void conn_pool_shelf_clear(struct conn_pool_shelf *shelf)
         stack->destination->counters.reused += counter_read(&stack->reused);
         list_remove(&stack->node);
         list_remove(&stack->ask_node);
+        stack->destination->asked -= stack->asked;
         for (; stack->asked > 0; stack->asked--)
             conn_pool_grant(stack->destination);
         free(stack);
