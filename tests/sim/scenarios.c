@@ -7,10 +7,12 @@
 
 extern const struct scenario scenario_ops, scenario_timers, scenario_fibers, scenario_echo,
     scenario_relay, scenario_gather, scenario_disk, scenario_http, scenario_upload,
-    scenario_handover, scenario_lots, scenario_datagrams, scenario_dial, scenario_feed;
+    scenario_handover, scenario_lots, scenario_datagrams, scenario_dial, scenario_feed,
+    scenario_pool;
 
 const struct scenario *const scenarios[] = {
-    &scenario_ops,    &scenario_timers,    &scenario_fibers, &scenario_echo,   &scenario_relay,
-    &scenario_gather, &scenario_disk,      &scenario_http,   &scenario_upload, &scenario_handover,
-    &scenario_lots,   &scenario_datagrams, &scenario_dial,   &scenario_feed,   NULL,
+    &scenario_ops,    &scenario_timers,   &scenario_fibers, &scenario_echo,
+    &scenario_relay,  &scenario_gather,   &scenario_disk,   &scenario_http,
+    &scenario_upload, &scenario_handover, &scenario_lots,   &scenario_datagrams,
+    &scenario_dial,   &scenario_feed,     &scenario_pool,   NULL,
 };
