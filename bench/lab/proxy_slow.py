@@ -7,10 +7,14 @@ was taken and given is the kernel's own count of each socket, by ss: a proxy hol
 in pipes) what it has read of its upstreams' sockets and not yet written to its clients'. Sockets
 keep bytes beyond that, which are the kernel's and told beside it; by its usual settings those may
 be some MB each, and so many would be more than tcp_mem allows all of them, so that connections
-would stall for lack of it, whoever is measured. So the room's sockets are bounded. At the end other
-clients ask for a small object, to see that the proxy is still there for them."""
+would stall for lack of it, whoever is measured. So the room's sockets are bounded. Then the same
+with few clients and sockets as the kernel grows them, which they do for who reads fast: an upstream
+may get rid of no more than it does by HAProxy or nginx. At the end of each round other clients ask
+for a small object, to see that the proxy is still there for them."""
+import contextlib
 import math
 import re
+import statistics
 import subprocess
 import time
 from pathlib import Path
@@ -19,9 +23,11 @@ from . import crowds, generator, laboratory, memory, paired, proxy_sides
 from .generator import Load
 
 SLOW, SLOW_QUICK = 9_000, 200
+FEW, FEW_QUICK = 200, 50
 ROOM = 9_400  # for the others, too
 INTERVAL_S = 2
 LIMIT_KIB = 64
+SENT_TOLERANCE = 1.1
 SOCKET_BUFFER = 32 * 1024
 OTHERS, OTHERS_REQUESTS = 16, 2000
 # A process may have 20,000 descriptors here: two for each client, and few are left for pipes.
@@ -95,10 +101,16 @@ def pipes(running):
     return len(found)
 
 
-def bound_sockets():
+@contextlib.contextmanager
+def bounded_sockets():
     """Of the room alone: these settings are a network namespace's own."""
-    for name in ("tcp_rmem", "tcp_wmem"):
-        Path("/proc/sys/net/ipv4", name).write_text(f"4096 {SOCKET_BUFFER} {SOCKET_BUFFER}")
+    paths = [Path("/proc/sys/net/ipv4", name) for name in ("tcp_rmem", "tcp_wmem")]
+    before = [path.read_text() for path in paths]
+    for path in paths:
+        path.write_text(f"4096 {SOCKET_BUFFER} {SOCKET_BUFFER}")
+    yield
+    for path, text in zip(paths, before):
+        path.write_text(text)
 
 
 def measure(lab, options, side, origin, count):
@@ -142,22 +154,47 @@ def judge(lab, figures):
 
 
 
+def judge_sent(lab, figures):
+    """What the upstream got rid of, against the peer by whom it was more; medians."""
+    middle = {name: statistics.median(figure["sent_kib"] for figure in rounds)
+              for name, rounds in figures.items()}
+    peers = [size for name, size in middle.items() if name in PEERS]
+    found = {}
+    for name in [name for name in figures if name.startswith("leat-") and peers]:
+        limit = SENT_TOLERANCE * max(peers)
+        met = middle[name] <= limit
+        lab.say(f"    {name}: upstream sent {middle[name]:.0f} KiB each; target <= {limit:.0f}: "
+                f"{'met' if met else 'NOT MET'}")
+        found[name] = {"sent_kib": middle[name], "limit_kib": limit, "met": met}
+    return found
+
+
+def compare(lab, options, sides, origin, count, title):
+    figures = {name: [] for name, _ in sides}
+    for turn in range(options.rounds):
+        for name, side in sides:
+            lab.note(f"round {turn + 1} of {options.rounds}: {name}")
+            figures[name].append(measure(lab, options, side, origin, count))
+    lab.note("")
+    lab.say(title)
+    paired.table(lab, figures, ROWS)
+    return figures
+
+
 def run(lab, options):
-    count = options.clients or (SLOW_QUICK if options.quick else SLOW)
-    memory.need_descriptors(2 * count + DESCRIPTORS_SPARE)
+    many, few = (SLOW_QUICK, FEW_QUICK) if options.quick else (options.clients or SLOW, FEW)
+    memory.need_descriptors(2 * many + DESCRIPTORS_SPARE)
     proxy_sides.big_file(lab)
-    bound_sockets()
-    figures = {}
     with proxy_sides.origin(lab) as origin:
         sides = proxy_sides.fit(
             lab, proxy_sides.choose(options, TUNING, PEERS), [origin.address],
             [("/1k", "1k.txt")])
-        for turn in range(options.rounds):
-            for name, side in sides:
-                lab.note(f"round {turn + 1} of {options.rounds}: {name}")
-                figures.setdefault(name, []).append(measure(lab, options, side, origin, count))
-        lab.note("")
-    title = f"{count} slow clients of {proxy_sides.BIG_MIB} MiB"
-    lab.say(title)
-    paired.table(lab, figures, ROWS)
-    return [proxy_sides.result(title, figures, judge(lab, figures))]
+    title = f"{many} slow clients of {proxy_sides.BIG_MIB} MiB"
+    with bounded_sockets(), proxy_sides.origin(lab) as origin:
+        figures = compare(lab, options, sides, origin, many, title)
+        results = [proxy_sides.result(title, figures, judge(lab, figures))]
+    title = f"{few} of them, sockets as the kernel grows them"
+    with proxy_sides.origin(lab) as origin:
+        figures = compare(lab, options, sides, origin, few, title)
+        results.append(proxy_sides.result(title, figures, judge_sent(lab, figures)))
+    return results
