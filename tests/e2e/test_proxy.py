@@ -124,6 +124,7 @@ def test_clients_of_http_1_0_get_them_without_chunks(house, kind):
             assert reply.body == origins.pattern(1000)
 
 
+@on_epoll
 @pytest.mark.parametrize("kind", KINDS)
 def test_head_says_what_get_would_and_no_body(house, kind):
     name, target = KINDS[kind]
@@ -138,6 +139,7 @@ def test_head_says_what_get_would_and_no_body(house, kind):
             assert client.fetch(target.format(1)).body == origins.pattern(1)
 
 
+@on_epoll
 def test_ranges_and_conditions_are_the_upstreams(house):
     data = origins.pattern(MIB)
     with client_of(house.nginx) as client:
@@ -281,6 +283,7 @@ def test_connections_are_used_again(proxy):
         assert counts(server) == 1
 
 
+@on_epoll
 def test_upstreams_that_close_what_is_idle(proxy):
     """Node closes what was idle for as long as the next request may take to come."""
     with origins.node(keep_alive_ms=15) as url:
@@ -308,6 +311,7 @@ def test_a_name(proxy):
         assert fetch(server, "/body?size=1000").body == origins.pattern(1000)
 
 
+@on_epoll
 def test_several_upstreams_share_the_work(proxy):
     scripts = [answering(lambda request, name=name: answer(name)) for name in (b"a", b"b", b"c")]
     with contextlib.ExitStack() as stack:
@@ -409,6 +413,7 @@ def test_websockets_close_from_the_other_side(sockets):
     asyncio.run(story())
 
 
+@on_epoll
 def test_many_websockets_at_once(sockets):
     async def talk(number):
         moods = random.Random(number)

@@ -12,8 +12,12 @@ import time
 
 import pytest
 
-from proxy_stage import BODY, CHUNKED, CHUNKS, EVIL, HASTY, MIB, PATIENT, at_once, staged
-from proxy_tools import Broken, answer, chunked, saying
+from proxy_stage import BODY, CHUNKED, CHUNKS, EVIL, HASTY, MIB, PATIENT, WELL, at_once, staged
+from proxy_tools import WAIT_S, Broken, answer, answering, chunked, saying
+
+on_uring = pytest.mark.mostly_on("uring")
+on_epoll = pytest.mark.mostly_on("epoll")
+ENDINGS = [pytest.param("end", marks=on_epoll), pytest.param("reset", marks=on_uring)]
 
 
 @pytest.fixture(scope="module", name="stage")
@@ -47,7 +51,7 @@ def outcome(stage, version="HTTP/1.1"):
             return None
 
 
-@pytest.mark.parametrize("ending", ["end", "reset"])
+@pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("name", ANSWERS)
 def test_an_upstream_that_dies_at_each_byte_of_its_answer(stage, name, ending):
     """502 as long as nothing was passed on; then an end that the client sees to be none."""
@@ -76,6 +80,7 @@ def test_a_client_of_http_1_0_sees_that_chunks_were_cut(stage):
     assert stage.is_well()
 
 
+@on_epoll
 @pytest.mark.parametrize("name", ANSWERS)
 def test_an_upstream_that_hangs_at_each_byte_of_its_answer(hasty, name):
     """504 as long as nothing was passed on; each after its time, and all at once."""
@@ -104,6 +109,35 @@ def test_an_upstream_that_hangs_at_each_byte_of_its_answer(hasty, name):
     assert hasty.is_well()
 
 
+LARGE = random.Random(19).randbytes(300_000)
+LARGE_ANSWERS = {
+    "sized": answer(LARGE),
+    "one-chunk": CHUNKED + chunked(LARGE),
+    "chunks": CHUNKED + chunked(LARGE, 70_000),
+    "to-the-end": b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + LARGE,
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/1.0"])
+@pytest.mark.parametrize("name", LARGE_ANSWERS)
+def test_large_answers_are_cut_as_visibly(stage, name, version, ending):
+    """What goes from socket to socket within the kernel has no other end than what is copied."""
+    data, moods = LARGE_ANSWERS[name], random.Random(23)
+    ends = [len(data) - 1, len(data) - 3, len(data) - 7, 200]
+    for cut in ends + [moods.randrange(200, len(data)) for _ in range(12)]:
+        stage.play(saying(data[:cut], ending))
+        found = outcome(stage, version)
+        if name == "to-the-end" and ending == "end":
+            assert found == (200, data[len(data) - len(LARGE):cut])
+        else:
+            assert found is None, f"cut at {cut} of {len(data)}"
+    stage.play(saying(data))
+    assert outcome(stage, version) == (200, LARGE)
+    assert stage.is_well()
+
+
+@on_epoll
 @pytest.mark.parametrize("name", ANSWERS)
 def test_an_answer_byte_by_byte_is_the_same(stage, name):
     data = b"".join(ANSWERS[name])
@@ -163,6 +197,7 @@ GARBAGE = {
 }
 
 
+@on_epoll
 @pytest.mark.parametrize("name", GARBAGE)
 def test_garbage_is_a_bad_gateway(stage, name):
     stage.play(saying(GARBAGE[name]))
@@ -188,6 +223,7 @@ BAD_CHUNKS = {
 }
 
 
+@on_epoll
 @pytest.mark.parametrize("name", BAD_CHUNKS)
 def test_chunks_that_are_none_are_never_a_whole_answer(stage, name):
     stage.play(saying(CHUNKED + BAD_CHUNKS[name]))
@@ -200,6 +236,26 @@ def test_a_length_beside_chunks_does_not_pass(stage):
     stage.play(saying(head_of("Content-Length: 3", "Transfer-Encoding: chunked", body=CHUNKS)))
     reply = stage.fetch()  # would be Broken with both
     assert reply.status == 502 or reply.body == BODY
+
+
+@on_epoll
+def test_heads_around_the_limit_pass_or_are_refused(stage):
+    """What fits comes as it is; what does not is told to be too large; nothing in between. Many
+    small fields grow otherwise than a large one."""
+    for size in (1000, 4000, 7900, 8300, 12_000, *range(15_600, 16_500, 90), 17_000):
+        for fields in ([f"X-Large: {'a' * size}"], ["X: yyyyyyyy"] * (size // 300)):
+            stage.play(WELL)
+            reply = stage.fetch(fields=fields)
+            assert reply.status in ([200] if size < 15_000 else [200, 431])
+            if reply.status == 200:
+                passed = [f"{key}: {value}" for key, value in stage.origin.requests[0].lines]
+                assert [line for line in passed if line in fields] == fields
+            stage.play(saying(answer(b"ok", *fields)))
+            reply = stage.fetch()
+            assert reply.status in ([200] if size < 15_000 else [200, 502])
+            if reply.status == 200:
+                lines = [f"{key}: {value}" for key, value in reply.lines]
+                assert [line for line in lines if line in fields] == fields
 
 
 def test_garbage_of_an_endless_kind_ends(stage):
@@ -306,6 +362,69 @@ def test_a_refusal_before_the_body_reaches_the_client(stage, then):
     assert stage.is_well()
 
 
+@pytest.mark.parametrize("is_chunked", [False, True], ids=["sized", "chunked"])
+@pytest.mark.parametrize("then", ["end", "reset", "hang"])
+def test_an_upstream_that_dies_while_it_is_sent_a_body(hasty, then, is_chunked):
+    """It has read so much of 2 MiB, and is gone: 502, or 504 for who hangs."""
+    def script(call):
+        request = call.head()
+        if request is None:
+            return
+        call.box.take(int(request.target[1:]))
+        if then == "reset":
+            call.reset()
+        elif then == "hang":
+            call.stream.settimeout(WAIT_S)
+            time.sleep(1.5)
+        else:
+            call.stream.shutdown(socket.SHUT_RDWR)
+
+    def ask(cut):
+        with hasty.client(timeout_s=20) as client:
+            fields = ["Transfer-Encoding: chunked"] if is_chunked else ["Content-Length: 2097152"]
+            client.ask(f"/{cut}", "POST", fields)
+            with contextlib.suppress(ConnectionError):
+                for _ in range(32):
+                    client.send(chunked(bytes(65536))[:-5] if is_chunked else bytes(65536))
+            return client.final("POST").status
+    hasty.play(script)
+    cuts = [0, 1, 100, 70_000, 500_000]
+    found = at_once(lambda index: ask(cuts[index]), len(cuts))
+    assert set(found) <= ({502, 504} if then == "hang" else {502}), found
+    assert hasty.is_well()
+
+
+@on_epoll
+@pytest.mark.parametrize("how", ["asked-for", "not-asked-for", "twice", "refused"])
+def test_expectations(stage, how):
+    """The body waits for 100, but not for ever where none comes (RFC 9110, 10.1.1)."""
+    def script(call):
+        request = call.head()
+        if request is None or request.method == "GET":
+            return
+        assert request.get("Expect") == "100-continue"
+        if how == "refused":
+            call.send(answer(b"no", status="417 Expectation Failed"))
+            call.await_end()
+            return
+        call.send({"not-asked-for": b""}.get(how, b"HTTP/1.1 100 Continue\r\n\r\n"))
+        call.body(request)
+        call.send({"twice": b"HTTP/1.1 100 Continue\r\n\r\n"}.get(how, b"") + answer(b"yes"))
+        call.await_end()
+    stage.play(script)
+    with stage.client() as client:
+        client.ask("/", "POST", ["Expect: 100-continue", "Content-Length: 10"])
+        if how == "refused":
+            assert client.final().status == 417
+        else:
+            assert client.next_head().status == 100
+            client.send(BODY)
+            assert client.final().body == b"yes"
+            assert stage.origin.requests[0].body == BODY
+    assert stage.is_well()
+
+
+@on_epoll
 @pytest.mark.parametrize("pause_s", [0, 0.02])
 def test_interim_answers_without_end(hasty, pause_s):
     """Neither a flood of them nor one now and then keeps the client for ever."""

@@ -19,6 +19,8 @@ from peer import Peer
 from proxy_stage import BODY, CHUNKED, CHUNKS, EVIL, HASTY, MIB, PATIENT, WELL, at_once, staged
 from proxy_tools import Broken, Client, Origin, answer, answering, chunked
 
+on_epoll = pytest.mark.mostly_on("epoll")
+
 
 @pytest.fixture(scope="module", name="stage")
 def patient_stage(tmp_path_factory, engine):
@@ -60,6 +62,48 @@ def test_clients_that_vanish_at_each_byte_of_a_request(stage, data, ending):
     assert stage.is_well()
 
 
+@pytest.mark.parametrize("is_chunked", [False, True], ids=["sized", "chunked"])
+def test_clients_that_vanish_within_a_large_body(stage, is_chunked):
+    """What goes from socket to socket within the kernel, too, is not taken for whole."""
+    body, moods = random.Random(29).randbytes(500_000), random.Random(31)
+    origin = stage.play(WELL)
+    data = chunked(body, 70_000) if is_chunked else body
+    fields = ["Transfer-Encoding: chunked"] if is_chunked else [f"Content-Length: {len(body)}"]
+    for index in range(40):
+        client = stage.client()
+        client.ask("/", "POST", fields)
+        client.send(data[:moods.choice([len(data) - 1, moods.randrange(len(data))])])
+        if index % 2:
+            client.reset()
+        else:
+            client.socket.close()
+    with stage.client() as client:
+        client.ask("/", "POST", fields)
+        client.send(data)
+        assert client.final().status == 200
+    assert [request.body for request in origin.requests] == [body]
+    assert stage.is_well()
+
+
+def test_clients_that_stall_are_not_their_upstreams_fault(proxy):
+    """Within a request's body: nobody else is told that the upstream is broken."""
+    with Origin(WELL) as origin:
+        server = proxy("--threads", "1", "--answer-timeout-ms", "300", "--read-timeout-ms", "300",
+                       "--max-failures", "2", origin.url)
+        stalled = [Client(server.address) for _ in range(8)]
+        for index, client in enumerate(stalled):
+            client.ask("/", "POST", ["Content-Length: 100000"])
+            client.send(bytes(index * 10_000))
+        time.sleep(1)
+        with Client(server.address) as client:
+            for _ in range(5):
+                assert client.fetch("/fine").body == b"/fine"
+        for index, client in enumerate(stalled):
+            client.send(bytes(100_000 - index * 10_000))
+            assert client.final().status == 200
+            client.socket.close()
+
+
 @pytest.mark.parametrize("size", [200, 3 * MIB])
 def test_clients_that_vanish_while_they_read(stage, size):
     origin = stage.play(answering(lambda request: answer(bytes(size))))
@@ -79,20 +123,21 @@ def test_clients_that_vanish_while_they_read(stage, size):
     stage.server.await_connections(20)  # of the pool
 
 
-def test_an_upstream_hears_that_its_client_has_gone(hasty):
+def test_an_upstream_hears_that_its_client_has_gone(stage):
+    """By a reset: who has only finished sending may still want to hear."""
     gone = threading.Event()
 
     def script(call):
         if call.request() is not None:
             call.await_end()
             gone.set()
-    origin = hasty.play(script)
-    client = hasty.client()
+    origin = stage.play(script)
+    client = stage.client()
     client.ask("/")
     await_true(lambda: origin.requests)
     client.reset()
     assert gone.wait(5)
-    assert hasty.is_well()
+    assert stage.is_well()
 
 
 @pytest.mark.parametrize("name", ["sized", "chunked", "large"])
@@ -214,6 +259,35 @@ def test_beyond_the_queue_the_newcomer_is_told(proxy):
         assert origin.accepted == 1
 
 
+def test_no_descriptors_left(proxy):
+    """Who cannot be passed on is told so; when there are some again, all is well."""
+    go = threading.Event()
+
+    def script(call):
+        while (request := call.request()) is not None:
+            go.wait(10)
+            call.send(answer(request.target.encode()))
+    with Origin(script) as origin:
+        server = proxy("--threads", "1", "--max-failures", "1000000", origin.url,
+                       prefix=("prlimit", "--nofile=64"))
+        clients = [Client(server.address) for _ in range(30)]
+        for client in clients:
+            client.ask("/wait")
+        time.sleep(0.3)
+        go.set()
+        found = at_once(lambda index: clients[index].final().status, len(clients))
+        statuses = [status for status in found if isinstance(status, int)]
+        assert set(statuses) <= {200, 502, 503} and 200 in statuses, found
+        for client in clients:
+            client.socket.close()
+
+        def is_well():
+            with contextlib.suppress(Broken, ConnectionError), Client(server.address) as client:
+                return client.fetch("/well").body == b"/well"
+        await_true(is_well)
+
+
+@on_epoll
 def test_who_has_waited_too_long_in_the_line_is_told(proxy):
     go = threading.Event()
 
@@ -240,6 +314,7 @@ def unused_port():
     return holder, holder.getsockname()[1]
 
 
+@on_epoll
 def test_nobody_there_and_back_again(proxy):
     """Refused is 502; after some in a row the circuit is open and says when to come again; who is
     back is found again."""
@@ -268,6 +343,7 @@ def accept_well(listener):
             stream.close()
 
 
+@on_epoll
 def test_an_upstream_that_accepts_nobody(proxy):
     """Its backlog is full: SYNs are dropped, and connecting takes for ever."""
     with socket.socket() as listener:
@@ -298,6 +374,7 @@ def test_a_unix_socket_without_anybody(proxy, tmp_path):
         await_true(lambda: client.fetch("/gone").status in (502, 503))
 
 
+@on_epoll
 def test_a_name_that_is_nobodys(proxy):
     """.invalid never exists (RFC 6761, section 6.4)."""
     server = proxy("http://no-such-host.invalid:8080")
