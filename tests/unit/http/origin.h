@@ -141,21 +141,21 @@ static inline bool origin_answer(struct origin_visit *visit)
     body_init(&body, &head, UINT64_MAX, &arena);
     const size_t index =
         origin->requests < origin->answer_count ? origin->requests : origin->answer_count - 1;
-    const struct origin_answer *answer = &origin->answers[index];
+    /* A copy: who asked may be done with it before we are. */
+    const struct origin_answer answer = origin->answers[index];
     origin->requests++;
-    bool goes_on =
-        !answer->interim || leat_stream_write(visit->stream, answer->interim,
-                                              strlen(answer->interim), LEAT_FOREVER) == 0;
-    goes_on = goes_on && (answer->is_early || origin_read_body(visit, &body));
-    goes_on = goes_on && (!answer->text || origin_say(visit, answer));
+    bool goes_on = !answer.interim || leat_stream_write(visit->stream, answer.interim,
+                                                        strlen(answer.interim), LEAT_FOREVER) == 0;
+    goes_on = goes_on && (answer.is_early || origin_read_body(visit, &body));
+    goes_on = goes_on && (!answer.text || origin_say(visit, &answer));
     arena_fini(&arena);
-    if (goes_on && answer->end == ORIGIN_HANGS)
+    if (goes_on && answer.end == ORIGIN_HANGS)
         (void)leat_sleep_until(LEAT_FOREVER - 1);
-    if (goes_on && answer->end == ORIGIN_RESETS) {
+    if (goes_on && answer.end == ORIGIN_RESETS) {
         const struct linger linger = {.l_onoff = 1};
         setsockopt(visit->stream->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
     }
-    return goes_on && answer->end == ORIGIN_KEEPS;
+    return goes_on && answer.end == ORIGIN_KEEPS;
 }
 
 static inline void origin_visit(void *arg)
