@@ -148,10 +148,12 @@ int leat_dial_use_servers(const struct leat_address *addresses, size_t count)
     return 0;
 }
 
-/* What a channel made now would be made by. */
-static struct resolve_origin find_origin(const struct backend_sys *sys)
+/* What a channel made now would be made by. A resolv.conf that cannot be read any more (a sandbox
+ * lets us have the file that it was) is none that has changed. */
+static struct resolve_origin find_origin(const struct backend_sys *sys,
+                                         const struct resolve_origin *known)
 {
-    struct resolve_origin origin = {0};
+    struct resolve_origin origin = *known;
     struct backend_stat stat;
     const int fd = sys->open(sys, AT_FDCWD, "/etc/resolv.conf", BACKEND_OPEN_FILE);
     if (fd >= 0) {
@@ -221,7 +223,7 @@ void resolve_job_run(struct offload_job *base, const struct backend_sys *sys)
     read_hosts(job, sys);
     if (job->counts[RESOLVE_V6] + job->counts[RESOLVE_V4] > 0 || job->is_simulated)
         return;
-    job->config.origin = find_origin(sys);
+    job->config.origin = find_origin(sys, &job->origin);
     if (!job->has_channel || !is_same_origin(&job->config.origin, &job->origin))
         make_channel(job);
 }

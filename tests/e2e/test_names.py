@@ -6,6 +6,7 @@ networks that drop one family. In namespaces of their own, through `leat proxy` 
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -140,6 +141,27 @@ def test_resolv_conf_changes(host, proxy):
     assert host.get(f"{server.url}/name")[:2] == (200, "first")
     host.resolv_conf("nameserver 127.0.0.9")
     await_true(lambda: host.get(f"{server.url}/name")[:2] == (200, "second"), 10)
+
+
+def test_resolv_conf_becomes_another_file(host, proxy):
+    """The sandbox lets it have the file that it was: a thread's name servers stay as they were."""
+    host.name_server("127.0.0.9", "both.test,127.0.0.1")
+    host.resolv_conf("nameserver 127.0.0.9")
+    host.origin("127.0.0.1", "four")
+    server = proxy("--sandbox", "on", "--threads", "1", f"http://both.test:{PORT}")
+    assert host.get(f"{server.url}/name")[:2] == (200, "four")
+    subprocess.run(["nsenter", f"--mount=/proc/{server.pid}/ns/mnt", "umount", "/etc/resolv.conf"],
+                   check=True)
+    time.sleep(1.2)  # what is known is good for a second
+    assert host.get(f"{server.url}/name")[:2] == (200, "four")
+
+
+def test_an_answer_that_is_too_long(host, proxy):
+    """For a datagram: it comes by TCP, which the sandbox lets through as well."""
+    host.name_server("127.0.0.1", *(f"many.test,127.0.0.{last}" for last in range(1, 60)))
+    host.origin("0.0.0.0", "four")
+    server = proxy(f"http://many.test:{PORT}")
+    assert host.get(f"{server.url}/name")[:2] == (200, "four")
 
 
 def test_a_family_that_is_dropped(host, proxy):
