@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from lab import (cold, experiment, fibers, framework, idle, instructions, laboratory, large, pacing,
-                 relay, replace, slow, small, upload, wire)
+                 pool, relay, replace, slow, small, upload, wire)
 
 ROOT = Path(__file__).resolve().parent.parent
 # name: (run, rounds and seconds in full, and with --quick, what it is)
@@ -25,6 +25,7 @@ EXPERIMENTS = {
     "large": (large.run, (41, 2), (2, 0.3), "1 MiB file against bare sendfile, and strace"),
     "cold": (cold.run, (9, 4), (1, 1), "a warm file beside a film on a slow disk"),
     "pacing": (pacing.run, (5, 12), (1, 2.5), "1 MB/s streams: evenness, and the cost of 200"),
+    "pool": (pool.run, (1, 0), (1, 0), "connections opened for a million requests, 1 and 2 cores"),
     "relay": (relay.run, (41, 2), (2, 0.3), "socket to socket against a bare splice loop"),
     "fibers": (fibers.run, (11, 0), (1, 0), "fiber switch, spawn and join, gather"),
     "idle": (idle.run_idle, (3, 0), (1, 0), "memory of 18,000 idle connections"),
