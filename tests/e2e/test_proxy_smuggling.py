@@ -1,21 +1,24 @@
 # SPDX-License-Identifier: MIT
 """Generated requests through the proxy, to an upstream that writes down what it is asked: exactly
 the requests that a second reading of RFC 9112 (tests/differential/strict.py) finds in the bytes, in
-their order, made anew; and to the client as many answers, each with one end.
+their order, made anew; and to the client as many answers, each with one end. And generated answers
+to one that asks for the next thing right afterwards.
 """
 
 import os
+import random
 import re
 
 import pytest
 
-from test_proxy_rfc import OK, Stage
+from proxy_tools import Broken
+from test_proxy_rfc import OK, Arrived, Stage
 from test_rfc import client  # and with it the way to tests/differential
 
 import generator
 import strict
 
-COUNT = 10000 if os.environ.get("LEAT_LONG") else 800
+COUNT, ANSWERS = (10000, 1000) if os.environ.get("LEAT_LONG") else (800, 200)
 
 
 def reply(arrived):
@@ -96,3 +99,81 @@ def test_what_arrives_is_what_was_sent(stage, seed):
             check(stage, data + generator.CANARY)
         except AssertionError as error:
             raise AssertionError(f"request {number} of seed {seed} ({how}): {data!r}") from error
+
+
+# ------------------------------------------------------------------------------------------ answers
+
+GOOD = [
+    b"HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 10\r\n\r\n0123456789",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n"
+    b"3\r\n012\r\n7\r\n3456789\r\n0\r\nX: 1\r\n\r\n",
+    b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+    b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc",
+    b"HTTP/1.1 404 No\r\nContent-Length: 0\r\nConnection: keep-alive, X\r\nX: y\r\n\r\n",
+    b"HTTP/1.1 204 No Content\r\n\r\n",
+    b"HTTP/1.1 304 Not Modified\r\nContent-Length: 10\r\nETag: \"x\"\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nuntil the end",
+]
+NASTY = [b"\r\n", b"\n", b"\r", b"\0", b" ", b"\t", b":", b",", b"0", b"9", b"f", b"-", b"+",
+         b"\xff", b"\r\n\r\n", b"Content-Length: 3\r\n", b"Transfer-Encoding: chunked\r\n",
+         b"Transfer-Encoding: x\r\n", b"Connection: close\r\n", b"chunked, ",
+         b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 100 Continue\r\n\r\n",
+         b"HTTP/1.1 101 Switching Protocols\r\n\r\n", OK]
+
+
+def generate_answer(draw):
+    """An answer that is good, or has one to three wounds."""
+    data = draw.choice(GOOD)
+    for _ in range(draw.choice([0, 1, 1, 1, 2, 3])):
+        at = draw.randrange(len(data) + 1)
+        to = min(len(data), at + draw.choice([1, 1, 2, 5, 30]))
+        wound = draw.choice(["insert", "insert", "insert", "cut", "replace", "repeat", "append"])
+        nasty = draw.choice(NASTY)
+        data = {"insert": data[:at] + nasty + data[at:], "cut": data[:at] + data[to:],
+                "replace": data[:at] + nasty + data[to:], "append": data + nasty,
+                "repeat": data[:to] + data[at:]}[wound]
+    return data
+
+
+def fetch(peer, target):
+    """The answer, or None for one that visibly has no end."""
+    try:
+        return peer.fetch(target)
+    except Broken:
+        return None
+
+
+@pytest.fixture(scope="module", name="hasty")
+def hasty_stage(tmp_path_factory, engine):
+    started = Stage(tmp_path_factory.mktemp("answers"), "--answer-timeout-ms", "300",
+                    "--read-timeout-ms", "300")
+    yield started
+    started.stop()
+
+
+@pytest.mark.parametrize("seed", ["1", "proxy"])
+def test_an_answer_ends_where_it_ends(hasty, seed):
+    """What a client takes for whole is what a second reader of the upstream's bytes found; and
+    whatever they were, they are no part of anybody's next answer."""
+    turn = {}
+
+    def script(call):
+        while call.box.data or call.box.more():
+            arrived = Arrived(call.box)
+            call.send(OK if arrived.target == "/canary" else turn["data"])
+            if arrived.target != "/canary" and turn["ends"]:
+                return
+    hasty.origin.play(script)
+    for number in range(ANSWERS):
+        draw = random.Random(f"{seed}-{number}")
+        turn.update(data=generate_answer(draw), ends=draw.random() < 0.8)
+        reading = client.Observation(b"GET", turn["data"], "eof")
+        with hasty.client() as peer:
+            reply = fetch(peer, "/")
+            if reply and reply.status < 500 and reading.responses:
+                first = reading.responses[0]
+                assert (reply.status, reply.body) == (first.status, first.body), (number, turn)
+            if reply and reply.get("Connection") != "close":
+                assert peer.fetch("/canary").body == b"mill", (number, turn)
+        with hasty.client() as peer:
+            assert peer.fetch("/canary").body == b"mill", (number, turn)
