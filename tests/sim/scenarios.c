@@ -8,11 +8,24 @@
 extern const struct scenario scenario_ops, scenario_timers, scenario_fibers, scenario_echo,
     scenario_relay, scenario_gather, scenario_disk, scenario_http, scenario_upload,
     scenario_handover, scenario_lots, scenario_datagrams, scenario_dial, scenario_feed,
-    scenario_pool;
+    scenario_pool, scenario_fetch;
 
 const struct scenario *const scenarios[] = {
-    &scenario_ops,    &scenario_timers,   &scenario_fibers, &scenario_echo,
-    &scenario_relay,  &scenario_gather,   &scenario_disk,   &scenario_http,
-    &scenario_upload, &scenario_handover, &scenario_lots,   &scenario_datagrams,
-    &scenario_dial,   &scenario_feed,     &scenario_pool,   NULL,
+    &scenario_ops,
+    &scenario_timers,
+    &scenario_fibers,
+    &scenario_echo,
+    &scenario_relay,
+    &scenario_gather,
+    &scenario_disk,
+    &scenario_http,
+    &scenario_upload,
+    &scenario_handover,
+    &scenario_lots,
+    &scenario_datagrams,
+    &scenario_dial,
+    &scenario_feed,
+    &scenario_pool,
+    &scenario_fetch,
+    NULL,
 };
