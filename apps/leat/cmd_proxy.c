@@ -310,13 +310,13 @@ int cmd_proxy(int argc, char **argv)
         .retries = 2,
         .retry_percent = 20,
         .failures = 5,
-        .connect_ms = 3 * 1000,
-        .answer_ms = 60 * 1000,
-        .read_ms = 60 * 1000,
-        .tunnel_idle_ms = 60 * 60 * 1000,
-        .idle_ms = 30 * 1000,
-        .queue_ms = 5 * 1000,
-        .health_ms = 5 * 1000,
+        .connect_ms = 3000,
+        .answer_ms = 60000,
+        .read_ms = 60000,
+        .tunnel_idle_ms = 3600000,
+        .idle_ms = 30000,
+        .queue_ms = 5000,
+        .health_ms = 5000,
     };
     service_init(&proxy.service, "leat proxy");
     proxy.service.tuning_roles |= TUNING_CONNECTING;

@@ -21,9 +21,9 @@ enum option_kind {
 
 struct option {
     const char *name;  /* without dashes */
-    char letter;       /* its short form; 0: none */
     const char *value; /* as --help shows it */
     const char *help;
+    char letter; /* its short form; 0: none */
     enum option_kind kind;
     void *target;
     long min, max;

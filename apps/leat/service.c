@@ -69,8 +69,8 @@ void service_init(struct service *service, const char *command)
     service->engine = LEAT_ENGINE_AUTO;
     service->tuning_roles = TUNING_FLAGS_SERVER;
     service->log_path = "off";
-    service->grace_ms = 10 * 1000;
-    service->replace_grace_ms = 60 * 60 * 1000;
+    service->grace_ms = 10000;
+    service->replace_grace_ms = 3600000;
     service->signal_fd = -1;
     service->settings.ended_fd = -1;
     hold_standard_streams();
