@@ -397,7 +397,6 @@ static int add_name(struct resolver *resolver, uint64_t hash, const char *text, 
     name->resolver = resolver;
     name->size = size;
     name->since_ns = LEAT_FOREVER;
-    name->preferred = RESOLVE_V6;
     memcpy(name->text, text, size + 1);
     list_init(&name->resting);
     list_init(&name->waits);
@@ -429,7 +428,11 @@ int resolve_begin(struct resolve_wait *wait, const char *host)
         return -ENOMEM;
     const uint64_t hash = hash_bytes(&resolver->seed, slice_of(text, size));
     struct resolve_name *name = find_name(resolver, hash, text);
+    enum resolve_family preferred = RESOLVE_V6;
+    unsigned turn = 0;
     if (name && name->state == RESOLVE_KNOWN && name->expires_ns <= resolver->loop->now_ns) {
+        preferred = name->preferred; /* experience outlives addresses */
+        turn = name->turn;
         unlist(name);
         free_if_unused(name);
         name = NULL;
@@ -440,6 +443,8 @@ int resolve_begin(struct resolve_wait *wait, const char *host)
         const int error = add_name(resolver, hash, text, size, &name);
         if (error)
             return error;
+        name->preferred = preferred;
+        name->turn = turn;
     } else if (name->state == RESOLVE_KNOWN) {
         resolver->counters.kept++;
     } else {

@@ -58,7 +58,7 @@ bool resolve_address(const struct resolve_wait *wait, enum resolve_family family
 /* When both families are over and there is no address: why. */
 int resolve_error(const struct resolve_wait *wait);
 
-/* Which family to begin with: IPv6, or what somebody found to be better while the name is kept. */
+/* Which family to begin with: IPv6, or what was better the last time. */
 enum resolve_family resolve_preferred(const struct resolve_wait *wait);
 void resolve_prefer(struct resolve_wait *wait, enum resolve_family family);
 

@@ -34,6 +34,7 @@ struct resolve_socket {
     int fd;
     short events; /* that c-ares waits for */
     bool is_closing;
+    bool is_refused; /* an earlier datagram was, and c-ares does not know it yet */
     struct sockaddr_storage peer;
     ares_socklen_t peer_size;
 };
@@ -179,9 +180,13 @@ static ares_ssize_t receive(ares_socket_t fd, void *data, size_t size, int flags
                             struct sockaddr *from, ares_socklen_t *from_size, void *user)
 {
     struct resolver *resolver = user;
-    const struct resolve_socket *socket = find_socket(resolver, fd);
+    struct resolve_socket *socket = find_socket(resolver, fd);
     const struct backend_sys *sys = resolver->loop->sys;
     ASSERT(socket && flags == 0);
+    if (socket->is_refused) {
+        socket->is_refused = false;
+        return outcome(-ECONNREFUSED);
+    }
     if (from) {
         if (*from_size > socket->peer_size)
             *from_size = socket->peer_size;
@@ -190,12 +195,21 @@ static ares_ssize_t receive(ares_socket_t fd, void *data, size_t size, int flags
     return outcome(sys->recv(sys, fd, data, size, false));
 }
 
+/* A send may be told of a datagram before it that was refused. c-ares would take it for the refusal
+ * of this one, and wait for the other's answer: so it hears of it where it waits. */
 static ares_ssize_t send_vectors(ares_socket_t fd, const struct iovec *vectors, int count,
                                  void *user)
 {
-    const struct resolver *resolver = user;
+    struct resolver *resolver = user;
+    struct resolve_socket *socket = find_socket(resolver, fd);
     const struct backend_sys *sys = resolver->loop->sys;
-    return outcome(sys->send(sys, fd, vectors, count, false));
+    ASSERT(socket);
+    ssize_t result = sys->send(sys, fd, vectors, count, false);
+    if (result == -ECONNREFUSED) {
+        socket->is_refused = true;
+        result = sys->send(sys, fd, vectors, count, false);
+    }
+    return outcome(result);
 }
 
 /* 0, 0: it is about to be closed. */

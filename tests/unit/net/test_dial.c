@@ -121,6 +121,11 @@ static int all_refused_fiber(void *arg)
 }
 DOOR_TEST(all_refused)
 
+static size_t answer_for_a_second(unsigned char *data, size_t size, int type, void *user)
+{
+    return write_answer(data, size, type, type == TYPE_A ? "127.0.0.1" : "::1", 1);
+}
+
 /* RFC 8305, section 5: the next one after 250 ms; and who dials again begins with what was good. */
 static int silent_fiber(void *arg)
 {
@@ -131,6 +136,23 @@ static int silent_fiber(void *arg)
     return 0;
 }
 DOOR_TEST(silent)
+
+/* What was better is better still when the name has to be asked for again. */
+static int silent_again_fiber(void *arg)
+{
+    struct scripted_server fleeting;
+    scripted_server_start(&fleeting, answer_for_a_second, NULL);
+    door_jam(&door, door.v6);
+    assert_int_equal(listen(door.v4, 8), 0);
+    expect("fleeting.test", AF_INET, DIAL_ATTEMPT_DELAY_MS, LATE_MS);
+    leat_sleep_ms(1100);
+    expect("fleeting.test", AF_INET, 0, SOON_MS);
+    assert_int_equal(fleeting.questions, 4);
+    scripted_server_stop(&fleeting);
+    use_server(server.port);
+    return 0;
+}
+DOOR_TEST(silent_again)
 
 static int preference_changes_fiber(void *arg)
 {
@@ -312,6 +334,7 @@ int main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_all_refused),
         cmocka_unit_test(test_silent),
+        cmocka_unit_test(test_silent_again),
         cmocka_unit_test(test_preference_changes),
         cmocka_unit_test(test_nobody_answers),
         cmocka_unit_test(test_several_addresses),

@@ -436,6 +436,25 @@ static int other_servers_fiber(void *arg)
 }
 FIBER_ENGINE_TEST(other_servers)
 
+/* Nobody listens there: that is told at once, and need not be waited for. */
+static int refused_fiber(void *arg)
+{
+    const int fd = bind_at("127.0.0.1:0", 0, SOCK_DGRAM);
+    use_server(port_of(fd));
+    close(fd);
+    for (unsigned i = 0; i < 3; i++) {
+        char host[32];
+        snprintf(host, sizeof host, "host%u.test", i);
+        const int64_t begun_ns = leat_now_ns();
+        expect(host, -LEAT_E_RESOLVER, 0, 0);
+        leat_yield();
+        assert_true(leat_now_ns() - begun_ns < 1000 * LEAT_NS_PER_MS);
+    }
+    assert_int_equal(leat_dial_use_servers(NULL, 0), 0);
+    return 0;
+}
+FIBER_ENGINE_TEST(refused)
+
 /* Loops of several threads ask while a further one changes whom. */
 static void *run_asking(void *arg)
 {
@@ -491,6 +510,7 @@ int main(void)
         cmocka_unit_test(test_lies),
         cmocka_unit_test(test_servers_that_are_none),
         cmocka_unit_test(test_other_servers),
+        cmocka_unit_test(test_refused),
         cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, with_server, without_server);
