@@ -297,12 +297,52 @@ static int plain_fiber(void *arg)
 }
 POOL_TEST(plain)
 
+/* A small body is taken whole, behind its head; others stay where they are. */
+static int gather_fiber(void *arg)
+{
+    static const struct {
+        struct origin_answer answer;
+        int result;
+        size_t size; /* of what is there afterwards */
+    } rows[] = {
+        {{.text = OK("5\r\nX-A: b\r\n\r\nhello"), .is_trickled = true}, 0, 5},
+        {{.text = OK("0\r\n\r\n"), .is_trickled = true}, 0, 0},
+        {{.text = OK("5\r\n\r\nhell"), .end = ORIGIN_CLOSES}, -LEAT_E_TRUNCATED, 4},
+        {{.text = OK("5\r\n\r\nhell"), .end = ORIGIN_HANGS}, -ETIMEDOUT, 4},
+        {{.text = OK("30000\r\n\r\n"), .end = ORIGIN_HANGS}, 0, 0},
+        {{.text = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", .end = ORIGIN_HANGS},
+         0,
+         0},
+        {{.text = "HTTP/1.1 200 OK\r\n\r\n", .end = ORIGIN_HANGS}, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct link link;
+        begin(&rows[i].answer, 1);
+        open_link(&link);
+        assert_int_equal(ask(&link), 0);
+        assert_int_equal(link_gather(&link, leat_after_ms(rows[i].result ? 100 : 5000)),
+                         rows[i].result);
+        assert_int_equal(link.end - link.begin, rows[i].size);
+        assert_true(slice_equal(link.head.reason, SLICE("OK")));
+        if (i == 0) {
+            assert_true(slice_equal(link_take_buffered(&link), SLICE("hello")));
+            assert_true(is_kept(&link));
+        } else {
+            link_close(&link);
+        }
+        end();
+    }
+    return 0;
+}
+POOL_TEST(gather)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kept),    cmocka_unit_test(test_unsent),
         cmocka_unit_test(test_interim), cmocka_unit_test(test_patience),
         cmocka_unit_test(test_upgrade), cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_gather),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -132,6 +132,13 @@ static void waiters_have_a_limit(void **state)
         assert_true(index < 3 || house.waiters[index].waited_ms == 0);
         assert_true(index < 3 || house.waiters[index].retry_after_ms == 50);
     }
+    /* They have left: there is room for others. */
+    house.group.now_ns = leat_now_ns();
+    break_one(&house.group, 0);
+    begin(&house, 4, 3);
+    assert_int_equal(leat_loop_run(house.loop), 0);
+    for (unsigned index = 4; index < 7; index++)
+        assert_int_equal(house.waiters[index].index, 0);
     house_close(&house);
 }
 

@@ -159,6 +159,16 @@ static void who_is_alone_is_probed_early(void **state)
     pass_ms(&group, 500);
     request(&group, UPSTREAM_ANSWERED);
     assert_int_equal(state_at(&group, 0), UPSTREAM_UP);
+    /* By who has been failed by it, too, for there is nobody else. */
+    struct upstreams_attempt attempt = repeatable;
+    for (unsigned round = 0; round < 5; round++) {
+        assert_int_equal(choose(&group, &attempt), 0);
+        finish(&group, &attempt, UPSTREAM_FAILED);
+    }
+    assert_int_equal(choose(&group, &attempt), -1);
+    pass_ms(&group, 50);
+    assert_int_equal(choose(&group, &attempt), 0);
+    finish(&group, &attempt, UPSTREAM_ANSWERED);
     group_close(&group);
 }
 
@@ -171,7 +181,7 @@ static void the_last_are_probed_early(void **state)
     pass_ms(&group, 900);
     break_one(&group, 0); /* 1 has been away for so long that it may be back */
     assert_int_equal(choose(&group, &probe), 1);
-    assert_in_range(nobody_for_ms(&group), 1, 50); /* it will soon be known */
+    assert_int_equal(nobody_for_ms(&group), 20); /* it will soon be known */
     finish(&group, &probe, UPSTREAM_FAILED);
     assert_int_equal(nobody_for_ms(&group), 50);
     pass_ms(&group, 50);
