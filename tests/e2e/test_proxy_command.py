@@ -7,8 +7,10 @@ import contextlib
 import os
 import pwd
 import re
+import shutil
 import signal
 import socket
+import subprocess
 import threading
 import time
 
@@ -47,12 +49,15 @@ def reign(proxy):
         one.end()
 
 
-def metrics_of(server):
-    """{name with its labels: value}."""
+def metrics_page(server):
     address = re.search(r"admin on http://(\S+):(\d+)", server.stderr())
     with Peer((address[1], int(address[2]))) as peer:
-        text = peer.get("/metrics").body.decode()
-    lines = [line for line in text.splitlines() if not line.startswith("#")]
+        return peer.get("/metrics").body.decode()
+
+
+def metrics_of(server):
+    """{name with its labels: value}."""
+    lines = [line for line in metrics_page(server).splitlines() if not line.startswith("#")]
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
 
 
@@ -401,3 +406,16 @@ def test_metrics_tell_what_came_of_requests(proxy, origin):
     opened = found["leat_upstream_connections_opened_total" + upstream]
     assert opened + found["leat_upstream_connections_reused_total" + upstream] == 10
     assert opened == origin.accepted
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
+def test_promtool_accepts_the_page_of_proxies(serve, media, origin):
+    server = serve(media, "--admin", "127.0.0.1:0", "--proxy", f"/a={origin.url}", "--proxy",
+                   "/b=http://127.0.0.1:1", "--proxy", f"/a={origin.url}/base")
+    server.expect_on_stderr("leat serve: admin on http://")
+    assert server.get("/a/x").status == 200
+    page = metrics_page(server)
+    assert f'leat_upstream_up{{prefix="/a",upstream="{origin.url}/base"}} 1' in page
+    result = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True,
+                            text=True, check=False)
+    assert result.returncode == 0 and result.stderr == "", result.stderr + result.stdout
