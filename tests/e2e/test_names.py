@@ -180,12 +180,17 @@ def test_a_family_that_is_dropped(host, proxy):
 
 
 def test_a_family_without_a_route(host, proxy):
-    host.name_server("127.0.0.1", "both.test,127.0.0.1,2001:db8::1")
+    """That is told at once. Three tries, for the host may be busy."""
+    names = ("one.test", "two.test", "three.test")
+    host.name_server("127.0.0.1", *(f"{name},127.0.0.1,2001:db8::1" for name in names))
     host.origin("127.0.0.1", "four")
-    server = proxy(f"http://both.test:{PORT}")
-    status, body, seconds = host.get(f"{server.url}/name")
-    assert (status, body) == (200, "four")
-    assert seconds < 0.25
+    times = []
+    for name in names:
+        server = proxy("--threads", "1", f"http://{name}:{PORT}")
+        status, body, seconds = host.get(f"{server.url}/name")
+        assert (status, body) == (200, "four")
+        times.append(seconds)
+    assert min(times) < 0.25
 
 
 def test_a_silent_name_server_holds_up_nobody_else(host, tmp_path, engine):
