@@ -51,6 +51,17 @@ void keep_set_pace(struct conn *conn, uint64_t rate_bytes_per_s)
         keep->pace = pace;
 }
 
+int keep_peer(struct conn *conn, struct leat_address *ret_peer)
+{
+    struct keep *keep = keep_of(conn);
+    if (!keep)
+        return conn_peer(conn, ret_peer);
+    const int error = keep->peer.size == 0 ? conn_peer(conn, &keep->peer) : 0;
+    if (!error)
+        *ret_peer = keep->peer;
+    return error;
+}
+
 int leat_http_set_pace(struct leat_http_response *response, uint64_t rate_bytes_per_s)
 {
     struct conn *conn = exchange_of_response(response)->conn;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "http/conn.h"
+#include "http/keep.h"
 #include "http/server.h"
 #include "leat/error.h"
 #include "net/address.h"
@@ -67,7 +68,7 @@ struct leat_slice leat_http_host(const struct leat_http_request *request)
 
 int leat_http_peer(const struct leat_http_request *request, struct leat_address *ret_peer)
 {
-    return conn_peer(exchange_of_request(request)->conn, ret_peer);
+    return keep_peer(exchange_of_request(request)->conn, ret_peer);
 }
 
 void *leat_http_alloc(struct leat_http_request *request, size_t size)

@@ -18,8 +18,9 @@
 enum {
     PIPE_SIZE = 1024 * 1024,
     PIPES_IDLE_MAX = 32,
-    CHUNK_FIRST = 256 * 1024,
-    CHUNK_MIN = 64 * 1024, /* of who takes slowly: so much lies in a pipe for him */
+    /* Larger ones gain nothing, and would lie in the pipe of who stops taking; */
+    CHUNK_MAX = 256 * 1024,
+    CHUNK_MIN = 64 * 1024, /* these lie there of who takes slowly. */
     COPY_SIZE = 64 * 1024,
     COPY_SLOW_SIZE = 16 * 1024,       /* likewise, where it is memory of ours */
     TURN_BYTES_MAX = 4 * 1024 * 1024, /* then others may run */
@@ -188,7 +189,7 @@ static int take_by_pipe(struct relay *relay)
     const int want = note_taken(relay, size);
     if (want != MOVED)
         give_pipe(relay);
-    else if ((size_t)size == relay->chunk && relay->chunk < PIPE_SIZE)
+    else if ((size_t)size == relay->chunk && relay->chunk < CHUNK_MAX)
         relay->chunk *= 2; /* until the receiver says otherwise */
     return want;
 }
@@ -244,7 +245,7 @@ void relay_init(struct relay *relay, struct leat_stream *from, struct leat_strea
         .from_fd = from->fd,
         .to_fd = to->fd,
         .left = size,
-        .chunk = CHUNK_FIRST,
+        .chunk = CHUNK_MAX,
     };
 }
 
