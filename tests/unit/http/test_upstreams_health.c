@@ -329,6 +329,18 @@ static int lease(struct watched *watched, int64_t deadline_ns, struct pooled_con
     return conn_pool_take(shelf, view.upstream->destination, CONN_POOL_ANY, deadline_ns, ret_conn);
 }
 
+/* What the kernel makes of 512 KiB, on a host that grants so much or not. */
+static int granted_buffer_size(void)
+{
+    const int wanted = 512 * 1024, probe = socket(AF_INET, SOCK_STREAM, 0);
+    int size = 0;
+    socklen_t length = sizeof size;
+    assert_int_equal(setsockopt(probe, SOL_SOCKET, SO_RCVBUF, &wanted, sizeof wanted), 0);
+    assert_int_equal(getsockopt(probe, SOL_SOCKET, SO_RCVBUF, &size, &length), 0);
+    close(probe);
+    return size;
+}
+
 static int leases_fiber(void *arg)
 {
     struct origin origin = {0};
@@ -345,6 +357,10 @@ static int leases_fiber(void *arg)
     upstreams_view(watched->upstreams, 0, &view);
     assert_int_equal(view.connections.leased_now, 1);
     assert_int_equal(view.connections.opened, 1);
+    int size = 0;
+    socklen_t length = sizeof size;
+    assert_int_equal(getsockopt(conn->stream.fd, SOL_SOCKET, SO_RCVBUF, &size, &length), 0);
+    assert_int_equal(size, granted_buffer_size());
     conn_pool_give(conn, false);
     origin_close(&origin);
     /* A listener is closed when its accept has been cancelled. */
