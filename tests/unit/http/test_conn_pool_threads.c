@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One pool, several threads, real sockets: what moves between loops is in one loop's hands at a
- * time, limits hold whoever looks, nobody stays in line, and the counters agree with what the origin
- * and the fibers have seen. Made to be run under ThreadSanitizer, too.
+ * time, limits hold whoever looks, nobody stays in line, and the counters agree with what the
+ * origin and the fibers have seen. Made to be run under ThreadSanitizer, too.
  */
 #include "../engines.h"
 
@@ -25,7 +25,7 @@ enum {
     PATIENCE_MS = 60000,
 };
 
-/* ---- The origin: a thread that answers a byte with the next one ------------------------------- */
+/* ---- The origin: a thread that answers a byte with the next one ------------------------------ */
 
 struct origin {
     struct leat_address address;
