@@ -17,7 +17,7 @@ import pytest
 from conftest import await_true
 from peer import Peer
 from proxy_stage import BODY, CHUNKED, CHUNKS, EVIL, HASTY, MIB, PATIENT, WELL, at_once, staged
-from proxy_tools import Broken, Client, Origin, answer, answering, chunked
+from proxy_tools import WAIT_S, Broken, Client, Origin, answer, answering, chunked
 
 on_epoll = pytest.mark.mostly_on("epoll")
 
@@ -424,10 +424,12 @@ def test_a_tunnel_carries_bytes_both_ways_at_once(stage):
         client.ask("/", fields=UPGRADE)
         reply = client.final()
         assert reply.status == 101 and reply.get("Upgrade") == "mill"
+        start = time.monotonic()
         sender = threading.Thread(target=lambda: (client.send(data), client.finish()))
         sender.start()
         assert client.box.rest() == data
         sender.join()
+        assert time.monotonic() - start < WAIT_S / 2, "the upstream gave up: it heard of no end"
     assert stage.is_well()
 
 
