@@ -34,7 +34,7 @@ static size_t normalize(const char *host, char text[RESOLVE_TEXT_SIZE])
     size_t size = strnlen(host, RESOLVE_TEXT_SIZE), label = 0;
     bool is_number = true;
     for (size_t i = 0; i < size; i++) {
-        const char c = host[i] >= 'A' && host[i] <= 'Z' ? (char)(host[i] + ('a' - 'A')) : host[i];
+        const char c = host[i] >= 'A' && host[i] <= 'Z' ? (char)(host[i] | 0x20) : host[i];
         const bool is_dot = c == '.';
         if (is_dot ? i == label || i - label > 63 : !is_name_char(c))
             return 0;
