@@ -3,8 +3,8 @@
  * Connections at rest: on stacks, which their loops alone touch, and shared, under the pool's lock.
  * A shelf looks at its stacks ten times a second. What was not used since the last time, for the
  * stack was never so low that its turn came, is more than this core needs: it becomes shared. So
- * what stays on a stack was looked at lately, when it was taken; what is shared is looked at now and
- * then, lest connections that the origin has closed lie about half closed.
+ * what stays on a stack was looked at lately, when it was taken; what is shared is looked at now
+ * and then, lest connections that the origin has closed lie about half closed.
  */
 #include <errno.h>
 #include <stdlib.h>
