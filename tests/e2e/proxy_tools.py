@@ -275,12 +275,14 @@ class Origin:
     Who is cut off by the proxy or reads something that is Broken ends; what it raises besides is
     raised again by `stop`."""
 
-    def __init__(self, script, path=None, backlog=512):
-        self.listener = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
-        self.listener.bind(str(path) if path else ("127.0.0.1", 0))
+    def __init__(self, script, path=None, host="127.0.0.1", backlog=512):
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.listener = socket.socket(socket.AF_UNIX if path else family)
+        self.listener.bind(str(path) if path else (host, 0))
         self.listener.listen(backlog)
         name = self.listener.getsockname()
-        self.url = f"http://unix:{path}" if path else f"http://127.0.0.1:{name[1]}"
+        host = f"[{host}]" if ":" in host else host
+        self.url = f"http://unix:{path}" if path else f"http://{host}:{name[1]}"
         self.port = None if path else name[1]
         self.failures, self.lock, self.threads = [], threading.Lock(), []
         self.play(script)

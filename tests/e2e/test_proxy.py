@@ -312,6 +312,46 @@ def test_a_name(proxy):
 
 
 @on_epoll
+@pytest.mark.skipif(not os.path.exists("/proc/net/if_inet6"), reason="this host has no IPv6")
+def test_an_address_of_ipv6(proxy):
+    with Origin(answering(lambda request: answer(request.get("Host").encode())),
+                host="::1") as origin:
+        assert fetch(proxy(origin.url), "/").body == f"[::1]:{origin.port}".encode()
+
+
+@on_epoll
+@pytest.mark.parametrize("way", ["path", "field:X-User"])
+def test_the_same_upstream_for_the_same_key(proxy, way):
+    """When one of four has gone, who was not its stays where it was."""
+    with contextlib.ExitStack() as stack:
+        names = [b"a", b"b", b"c", b"d"]
+        members = [stack.enter_context(Origin(answering(lambda request, name=name: answer(name))))
+                   for name in names]
+        server = proxy("--balance", way, "--max-failures", "1", *[who.url for who in members])
+
+        def whose(client, key):
+            target, fields = (key, []) if way == "path" else ("/", [f"X-User: {key}"])
+            return client.fetch(target, fields=fields).body
+        with client_of(server) as client:
+            keys = [f"/{index}" for index in range(60)]
+            first = [whose(client, key) for key in keys]
+            assert set(first) == set(names)
+            assert [whose(client, key) for key in keys] == first
+            members[0].stop()
+            second = [whose(client, key) for key in keys]
+            assert all(now == before or before == b"a" for now, before in zip(second, first))
+            assert b"a" not in second
+
+
+@on_epoll
+def test_answers_are_paced(proxy):
+    with Origin(answering(lambda request: answer(bytes(2 * MIB)))) as origin:
+        server = proxy("--pace", "4m", origin.url)
+        start = time.monotonic()
+        assert len(fetch(server, "/").body) == 2 * MIB
+        assert 0.3 < time.monotonic() - start < 3
+
+
 def test_several_upstreams_share_the_work(proxy):
     scripts = [answering(lambda request, name=name: answer(name)) for name in (b"a", b"b", b"c")]
     with contextlib.ExitStack() as stack:

@@ -433,6 +433,24 @@ def test_a_tunnel_carries_bytes_both_ways_at_once(stage):
     assert stage.is_well()
 
 
+@on_epoll
+def test_a_tunnel_that_is_idle_ends_and_one_that_is_not_does_not(proxy):
+    with Origin(echo_tunnel) as origin:
+        server = proxy("--tunnel-idle-timeout-ms", "300", origin.url)
+        with Client(server.address) as client, Client(server.address) as idle:
+            for peer in (client, idle):
+                peer.ask("/", fields=UPGRADE)
+                assert peer.final().status == 101
+            start = time.monotonic()
+            while time.monotonic() - start < 1:
+                client.send(b"still here")
+                assert client.box.take(10) == b"still here"
+                time.sleep(0.02)
+            idle.socket.settimeout(0.1)
+            with contextlib.suppress(Broken):
+                assert idle.ends()
+
+
 def test_bytes_before_the_switch_wait_for_it(stage):
     stage.play(echo_tunnel)
     with stage.client() as client:
