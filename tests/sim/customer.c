@@ -11,6 +11,8 @@
 #include "order.h"
 #include "wire/http1.h"
 
+enum { TOLD_MAX_S = 40 };
+
 struct customer {
     struct market *market;
     struct sim_peer *peer; /* NULL: not connected */
@@ -19,6 +21,7 @@ struct customer {
     struct order *order; /* on its way; NULL: none */
     struct draft in, out;
     size_t read, sent;
+    int64_t moved_ns;   /* when something last came or went */
     size_t vanishes_at; /* bytes, either way; 0: never */
     uint64_t bytes;
     bool has_head, awaits_continue;
@@ -69,6 +72,7 @@ static void place(struct customer *customer)
     struct order *order = &customer->market->orders[customer->next++];
     struct draft *out = &customer->out;
     customer->order = order;
+    customer->moved_ns = sim_now_ns(customer->market->run->sim);
     out->size = customer->sent = 0;
     customer->has_head = false;
     draft_say(out, "%s /%u HTTP/1.1\r\nHost: here\r\nConnection: X-Hop\r\nX-Hop: 1\r\n",
@@ -176,19 +180,23 @@ static void hang_up(struct customer *customer, bool is_reset)
     customer->in.size = customer->read = 0;
 }
 
-/* The proxy has ended the connection. In the midst of an order that has a reason. */
+/* The proxy has ended the connection. In the midst of an order that has a reason, and is told soon:
+ * not when a connection has been idle for too long. */
 static void was_left(struct customer *customer)
 {
     struct sim_run *run = customer->market->run;
     const struct order *order = customer->order;
-    if (order)
+    if (order) {
         CHECK(run, order->is_refusable || !market_is_kind(customer->market));
+        CHECK(run, sim_now_ns(run->sim) <= customer->moved_ns + TOLD_MAX_S * LEAT_NS_PER_S);
+    }
     hang_up(customer, false);
 }
 
 static bool has_vanished(struct customer *customer, size_t size)
 {
     customer->bytes += size;
+    customer->moved_ns = sim_now_ns(customer->market->run->sim);
     if (customer->vanishes_at == 0 || customer->bytes < customer->vanishes_at)
         return false;
     hang_up(customer, draw_chance(customer->market->run, 50));

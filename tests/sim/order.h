@@ -32,7 +32,8 @@ struct order {
     int64_t delay_ms;
     enum order_break fate;
     size_t breaks_at;
-    bool expects_continue, says_close, answers_early, has_trailer;
+    bool expects_continue, says_close, has_trailer;
+    bool answers_early, reads_on; /* before it has read the body, which it then reads or not */
     /* What has happened. */
     unsigned asked;    /* times that an origin had its head */
     bool was_answered; /* an origin has sent all of its answer */

@@ -206,8 +206,7 @@ static void read_requests(struct origin *origin)
             take_body(origin);
         if (may_answer(origin))
             answer(origin);
-        /* An early answer ends the connection: what comes of the body is nobody's. */
-        if (origin->has_answer && !origin->has_body)
+        if (origin->has_answer && !origin->has_body && !origin->order->reads_on)
             origin->is_over = true;
         if (origin->has_answer && origin->has_body) {
             origin->order = NULL;

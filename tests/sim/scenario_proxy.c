@@ -54,7 +54,8 @@ static void draw_order(struct sim_run *run, struct order *order)
         order->body = (enum order_framing)draw(run, ORDER_EMPTY, ORDER_CHUNKED);
         order->body_size = order->body == ORDER_EMPTY ? 0 : draw_size(run);
         order->expects_continue = order->body_size > 0 && draw_chance(run, 30);
-        order->answers_early = order->body_size > 0 && draw_chance(run, 10);
+        order->answers_early = order->body_size > 0 && draw_chance(run, 15);
+        order->reads_on = draw_chance(run, 50);
     }
     order->interims = draw_chance(run, 10) ? (unsigned)draw(run, 1, 3) : 0;
     order->has_trailer = draw_chance(run, 30);

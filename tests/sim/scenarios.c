@@ -8,7 +8,7 @@
 extern const struct scenario scenario_ops, scenario_timers, scenario_fibers, scenario_echo,
     scenario_relay, scenario_gather, scenario_disk, scenario_http, scenario_upload,
     scenario_handover, scenario_lots, scenario_datagrams, scenario_dial, scenario_feed,
-    scenario_pool, scenario_fetch;
+    scenario_pool, scenario_fetch, scenario_proxy;
 
 const struct scenario *const scenarios[] = {
     &scenario_ops,
@@ -27,5 +27,6 @@ const struct scenario *const scenarios[] = {
     &scenario_feed,
     &scenario_pool,
     &scenario_fetch,
+    &scenario_proxy,
     NULL,
 };
