@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/slice.h"
 #include "leat/error.h"
 
 enum { PORT_HTTP = 80, PORT_DNS = 53 };
@@ -175,7 +176,7 @@ void proxies_close(struct proxies *proxies)
 
 static bool is_below(struct leat_slice path, const char *prefix, size_t prefix_size)
 {
-    return path.size >= prefix_size && memcmp(path.data, prefix, prefix_size) == 0 &&
+    return slice_starts_with(path, slice_of(prefix, prefix_size)) &&
            (path.size == prefix_size || path.data[prefix_size] == '/');
 }
 
