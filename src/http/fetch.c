@@ -115,6 +115,7 @@ static void close_link(struct leat_fetch *fetch)
 
 /* ---- Asking ---------------------------------------------------------------------------------- */
 
+/* Before a byte of an answer has come: behind that it would be -LEAT_E_TRUNCATED. */
 static bool is_gone(int error)
 {
     return error == -ECONNRESET || error == -EPIPE;
@@ -146,6 +147,15 @@ static int await_continue(struct link *link, int64_t deadline_ns)
     return error == -ETIMEDOUT && end_ns < deadline_ns ? 0 : error;
 }
 
+/* What came together with the last head. */
+static int take_heads_at_hand(struct link *link)
+{
+    int error = 0;
+    while (!error && !link->has_head && link->begin < link->end)
+        error = link_await_head(link, leat_now_ns());
+    return error == -ETIMEDOUT ? 0 : error; /* a part of one */
+}
+
 /* Says the request over the open link, and waits for its answer unless the body is streamed. */
 static int speak(struct leat_fetch *fetch, const struct leat_fetch_request *request,
                  int64_t deadline_ns)
@@ -165,8 +175,10 @@ static int speak(struct leat_fetch *fetch, const struct leat_fetch_request *requ
             error = await_continue(link, deadline_ns);
         if (is_streamed)
             return error;
+        if (!error)
+            error = take_heads_at_hand(link);
         if (!error && !link->has_head)
-            error = link_send(link, vectors + 1, 1, true, deadline_ns);
+            error = link_ask(link, vectors + 1, 1, deadline_ns);
         if (is_gone(error)) /* there may be an answer that says why */
             error = 0;
     }
@@ -219,7 +231,7 @@ static int ask_over(struct leat_fetch *fetch, const struct leat_fetch_request *r
     if (!error && fetch->link.has_head)
         error = keep_answer(fetch);
     if (error) {
-        *ret_was_stale = is_gone(error) && !fetch->link.has_answered && fetch->link.conn->uses > 1;
+        *ret_was_stale = is_gone(error) && fetch->link.conn->uses > 1;
         close_link(fetch);
     }
     return error == -EPIPE ? -ECONNRESET : error;

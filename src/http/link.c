@@ -235,6 +235,17 @@ static int park_until(struct asking *asking, bool (*condition)(const struct aski
     return reason;
 }
 
+/* Behind what there is. */
+static void receive_on(struct asking *asking)
+{
+    struct link *link = asking->link;
+    ASSERT(link->end < LINK_BUFFER_SIZE);
+    asking->is_received = false;
+    asking->receive.recv.data = link->buffer + link->end;
+    asking->receive.recv.size = LINK_BUFFER_SIZE - link->end;
+    loop_submit(link->conn->stream.loop, &asking->receive);
+}
+
 /* 1: a head has come, 0: a part of one, or an error. */
 static int take_received(struct asking *asking)
 {
@@ -248,11 +259,18 @@ static int exchange(struct asking *asking, int64_t deadline_ns)
 {
     struct link *link = asking->link;
     struct leat_stream *stream = &link->conn->stream;
-    int reason = park_until(asking, has_news, deadline_ns);
+    int reason, result;
+    bool is_partial;
+    do {
+        reason = park_until(asking, has_news, deadline_ns);
+        result = !reason && asking->is_received ? take_received(asking) : 0;
+        is_partial = !reason && asking->is_received && result == 0 && !asking->is_sent;
+        if (is_partial)
+            receive_on(asking); /* what is missing of the head may refuse the request */
+    } while (is_partial);
     if (reason)
         return reason;
     const bool was_received = asking->is_received;
-    const int result = was_received ? take_received(asking) : 0;
     const bool may_be_answered = asking->sent == -EPIPE || asking->sent == -ECONNRESET;
     if (!asking->is_sent && (result < 0 || (result > 0 && link->head.status >= 300)))
         stream->ops->send_cancel(stream, &asking->sender);
@@ -279,13 +297,11 @@ int link_ask(struct link *link, const struct leat_vector *vectors, size_t count,
     begin_head(link);
     sender_init(&asking.sender, stream->loop, stream->fd);
     op_init(&asking.receive, OP_RECV, stream->fd, on_received);
-    asking.receive.recv.data = link->buffer;
-    asking.receive.recv.size = LINK_BUFFER_SIZE;
     stream->calls++;
     result = stream->ops->send_start(stream, &asking.sender, vectors, count, on_sent);
     asking.is_sent = result != -EINPROGRESS;
     asking.sent = asking.is_sent ? result : 0;
-    loop_submit(stream->loop, &asking.receive);
+    receive_on(&asking);
     result = exchange(&asking, deadline_ns);
     ASSERT(is_over(&asking));
     stream->calls--;

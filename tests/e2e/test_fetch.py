@@ -159,7 +159,7 @@ def test_a_server_that_closes_what_rests(client):
             assert client.seen("POST", url, "body=10")["size"] == 10
             time.sleep(1.2)  # Node looks once a second
         counters = client.counters()
-        assert counters["opened"] == 3 and counters["stale"] == 2, counters
+        assert counters["opened"] == 3 and counters["stale"] >= 2, counters
         assert counters["retries"] == 0
 
 

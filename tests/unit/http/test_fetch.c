@@ -326,11 +326,13 @@ CLIENT_TEST(redirects)
 static int elsewhere_fiber(void *arg)
 {
     static char there[128], back[128];
+    static const char on[] = "HTTP/1.1 302 O\r\nContent-Length: 0\r\nLocation: d\r\n\r\n";
     static const struct leat_fetch_field fields[] = {
         {"Authorization", "Basic eDp5"}, {"cookie", "a=b"}, {"X-Own", "1"}, {"HOST", "given"},
         {"Proxy-Authorization", "z"},
     };
-    const struct origin_answer first_answers[] = {{.text = there}, {.text = OK("0\r\n\r\n")}};
+    const struct origin_answer first_answers[] = {
+        {.text = there}, {.text = on}, {.text = OK("0\r\n\r\n")}};
     const struct origin_answer second_answers[] = {{.text = back}};
     struct origin *first = ORIGIN_START(first_answers), *second = ORIGIN_START(second_answers);
     snprintf(there, sizeof there, "HTTP/1.1 307 T\r\nContent-Length: 0\r\nLocation: %s\r\n\r\n",
@@ -338,15 +340,17 @@ static int elsewhere_fiber(void *arg)
     snprintf(back, sizeof back, "HTTP/1.1 302 B\r\nContent-Length: 0\r\nLocation: %s\r\n\r\n",
              url_of(first, "/c"));
     const struct leat_fetch_request request = {
-        .url = url_of(first, "/a"), .fields = fields, .field_count = 5, .redirects_max = 2};
+        .url = url_of(first, "/a"), .fields = fields, .field_count = 5, .redirects_max = 3};
     struct leat_fetch *fetch;
     assert_int_equal(leat_fetch_open(client, &request, soon(), &fetch), 0);
     leat_fetch_close(fetch);
     assert_non_null(strstr(first->heard, "GET /a HTTP/1.1\r\nHost: given\r\n"));
     const char *again = strstr(first->heard, "GET /c HTTP/1.1\r\nHost: 127.0.0.1:");
     assert_non_null(again);
-    const char *const heard[] = {again, second->heard};
-    for (size_t i = 0; i < 2; i++) {
+    const char *const last = strstr(again, "GET /d HTTP/1.1\r\n");
+    assert_non_null(last);
+    const char *const heard[] = {again, second->heard, last};
+    for (size_t i = 0; i < 3; i++) {
         assert_null(strcasestr(heard[i], "authorization"));
         assert_null(strcasestr(heard[i], "cookie"));
         assert_null(strstr(heard[i], "given"));

@@ -183,6 +183,7 @@ static int without_end_fiber(void *arg)
     assert_int_equal(fetch_all(origin, soon(), body, sizeof body), 0);
     assert_string_equal(body, "ok");
     memcpy(text + 32 * (sizeof interim - 1), interim, sizeof interim - 1);
+    memcpy(text + 33 * (sizeof interim - 1), OK("2\r\n\r\nok"), sizeof OK("2\r\n\r\nok"));
     assert_int_equal(fetch_all(origin, soon(), body, sizeof body), -LEAT_E_MALFORMED);
 
     memcpy(text, ok, sizeof ok - 1);

@@ -259,6 +259,13 @@ static int early_answer_fiber(void *arg)
          .is_early = true,
          .end = ORIGIN_HANGS},
     };
+    static const struct origin_answer after_100[] = {
+        {.interim = "HTTP/1.1 100 C\r\n\r\n",
+         .text = "HTTP/1.1 413 Large\r\nContent-Length: 2\r\n\r\nno",
+         .is_early = true,
+         .is_trickled = true,
+         .end = ORIGIN_HANGS},
+    };
     struct origin *origin = ORIGIN_START(answers);
     char *large = calloc(1, LARGE_SIZE);
     struct leat_fetch *fetch;
@@ -269,6 +276,12 @@ static int early_answer_fiber(void *arg)
         check_answer(fetch, 413, "no");
         assert_int_equal(origin->connections, 1 + i);
     }
+    const struct leat_fetch_request expecting = {
+        .url = url_of(origin), .body = large, .body_size = LARGE_SIZE, .expects_continue = true};
+    origin->answers = after_100;
+    assert_int_equal(leat_fetch_open(client, &expecting, soon(), &fetch), 0);
+    check_answer(fetch, 413, "no");
+    origin->answers = answers;
     fetch = open_stream(origin, LARGE_SIZE, false);
     assert_int_equal(leat_fetch_write(fetch, large, LARGE_SIZE, leat_after_ms(50)), -ETIMEDOUT);
     check_answer(fetch, 413, "no");

@@ -132,6 +132,30 @@ static int kept_fiber(void *arg)
 }
 POOL_TEST(kept)
 
+/* Bytes behind a body that come with its last ones, straight from the stream. */
+static int too_much_fiber(void *arg)
+{
+    static const struct origin_answer answers[] = {
+        {.interim = OK("4\r\n\r\n"), .text = "body!", .is_trickled = true}};
+    struct link link;
+    char data[8];
+    BEGIN(answers);
+    open_link(&link);
+    assert_int_equal(ask(&link), 0);
+    assert_int_equal(leat_sleep_ms(5), 0);
+    for (size_t size = 0; size < 4;) {
+        const ssize_t count = link_read(&link, data + size, sizeof data - size, soon());
+        assert_true(count > 0);
+        size += (size_t)count;
+    }
+    assert_memory_equal(data, "body", 4);
+    assert_int_equal(link_read(&link, data, sizeof data, soon()), 0);
+    assert_false(is_kept(&link));
+    end();
+    return 0;
+}
+POOL_TEST(too_much)
+
 /* The answer is there and whole, and the request was not. */
 static int unsent_fiber(void *arg)
 {
@@ -339,10 +363,10 @@ POOL_TEST(gather)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kept),    cmocka_unit_test(test_unsent),
-        cmocka_unit_test(test_interim), cmocka_unit_test(test_patience),
-        cmocka_unit_test(test_upgrade), cmocka_unit_test(test_plain),
-        cmocka_unit_test(test_gather),
+        cmocka_unit_test(test_kept),     cmocka_unit_test(test_too_much),
+        cmocka_unit_test(test_unsent),   cmocka_unit_test(test_interim),
+        cmocka_unit_test(test_patience), cmocka_unit_test(test_upgrade),
+        cmocka_unit_test(test_plain),    cmocka_unit_test(test_gather),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
