@@ -41,15 +41,16 @@ static int64_t open_length_ns(const struct upstreams *upstreams, unsigned reopen
     return (length_ms < options->open_max_ms ? length_ms : options->open_max_ms) * LEAT_NS_PER_MS;
 }
 
-/* Is this request, or key, among those that who has come back at `since_ns` is offered? */
-static bool is_in_share(const struct upstreams *upstreams, int64_t since_ns, uint64_t chance,
-                        int64_t now_ns)
+/* Is this request, or key, among those that this one, which is up, is offered? */
+static bool is_in_share(const struct upstreams *upstreams, unsigned index, uint64_t word,
+                        uint64_t chance, int64_t now_ns)
 {
     const int64_t start_ns = upstreams->options.slow_start_ms * LEAT_NS_PER_MS;
-    const int64_t elapsed_ns = now_ns - since_ns;
-    if (since_ns == 0 || elapsed_ns >= start_ns)
+    const int64_t elapsed_ns = now_ns - state_ns(word);
+    if (state_ns(word) == 0 || elapsed_ns >= start_ns)
         return true;
-    return (double)(chance >> 11) * 0x1p-53 * (double)start_ns < (double)elapsed_ns;
+    const uint64_t own = random_mix(chance ^ upstreams->members[index].hash);
+    return (double)(own >> 11) * 0x1p-53 * (double)start_ns < (double)elapsed_ns;
 }
 
 /* When who is not up may be asked by one request that probes, should nobody be up. */
@@ -74,9 +75,10 @@ static struct survey look_around(const struct upstreams *upstreams, uint64_t cha
         const uint64_t word = atomic_load_explicit(&upstreams->states[index], memory_order_relaxed);
         const enum upstream_state state = state_of(word);
         if (state == UPSTREAM_UP) {
-            const uint64_t own = random_mix(chance ^ upstreams->members[index].hash);
-            *(is_in_share(upstreams, state_ns(word), own, now_ns) ? &survey.ready : &survey.held) |=
-                bit;
+            if (is_in_share(upstreams, index, word, chance, now_ns))
+                survey.ready |= bit;
+            else
+                survey.held |= bit;
         } else if (state != UPSTREAM_DOWN && state_ns(word) <= now_ns) {
             survey.due |= bit;
         } else {
