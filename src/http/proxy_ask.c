@@ -61,42 +61,48 @@ static int await_more(struct passage *passage)
     return error;
 }
 
+/* What a step of a relay has taken from the client's socket since the last. */
+static void note_taken(struct passage *passage, const struct relay *relay, uint64_t *taken)
+{
+    const uint64_t now = relay->moved + relay->held;
+    if (now > *taken)
+        reading_took_plain(passage->request, now - *taken);
+    passage->uploaded += now - *taken;
+    *taken = now;
+}
+
+/* What a step wants, or what has become of the relay. */
+static enum upload_end serve_want(struct passage *passage, struct relay *relay,
+                                  enum relay_want want)
+{
+    const int64_t timeout_ms = passage->proxy->options.read_timeout_ms;
+    switch (want) {
+    case RELAY_ENDED: (void)reading_end_of_plain(passage->request); return UPLOAD_CLIENT_FAILED;
+    case RELAY_WANTS_INPUT: return await_more(passage) ? UPLOAD_CLIENT_FAILED : UPLOAD_GOES_ON;
+    case RELAY_FAILED:
+        passage->cannot_send = relay->is_to_blame && is_end_of_reading(relay->error);
+        return relay->is_to_blame ? UPLOAD_UPSTREAM_FAILED : UPLOAD_CLIENT_FAILED;
+    default:
+        return relay_wait(relay, want, in_ms(passage, timeout_ms)) ? UPLOAD_UPSTREAM_FAILED
+                                                                   : UPLOAD_GOES_ON;
+    }
+}
+
 /* From socket to socket, down to the last byte. */
 static enum upload_end splice_up(struct passage *passage)
 {
-    struct leat_http_request *request = passage->request;
     struct relay relay;
+    enum relay_want want;
     enum upload_end end = UPLOAD_GOES_ON;
     uint64_t taken = 0;
     relay_init(&relay, passing_stream(passage->response), &passage->link.conn->stream,
-               request->body.left);
-    for (;;) {
-        const enum relay_want want = relay_step(&relay);
-        if (relay.moved + relay.held > taken) {
-            reading_took_plain(request, relay.moved + relay.held - taken);
-            passage->uploaded += relay.moved + relay.held - taken;
-            taken = relay.moved + relay.held;
-        }
-        int error = 0;
-        if (want == RELAY_DONE)
-            break;
-        if (want == RELAY_ENDED)
-            error = reading_end_of_plain(request);
-        else if (want == RELAY_FAILED) {
-            error = relay.is_to_blame ? 0 : relay.error;
-            passage->cannot_send = relay.is_to_blame && is_end_of_reading(relay.error);
-        } else if (want == RELAY_WANTS_INPUT)
-            error = await_more(passage);
-        else if (relay_wait(&relay, want,
-                            in_ms(passage, passage->proxy->options.read_timeout_ms)) != 0)
-            end = UPLOAD_UPSTREAM_FAILED;
-        if (error)
-            end = UPLOAD_CLIENT_FAILED;
-        else if (want == RELAY_FAILED)
-            end = UPLOAD_UPSTREAM_FAILED;
-        if (end != UPLOAD_GOES_ON)
-            break;
-    }
+               passage->request->body.left);
+    do {
+        want = relay_step(&relay);
+        note_taken(passage, &relay, &taken);
+        if (want != RELAY_DONE)
+            end = serve_want(passage, &relay, want);
+    } while (want != RELAY_DONE && end == UPLOAD_GOES_ON);
     proxy_count(&passage->proxy->spliced_bytes, relay.moved);
     relay_fini(&relay);
     return end;
