@@ -6,6 +6,7 @@
 #include "pair.h"
 
 #include "leat/relay.h"
+#include "net/relay.h"
 
 struct way {
     struct leat_stream *from, *to;
@@ -177,6 +178,83 @@ static int pipes_are_used_again_fiber(void *arg)
 }
 FIBER_ENGINE_TEST(pipes_are_used_again)
 
+/* Steps, as far as they come without waiting for anything but time. */
+static enum relay_want step_on(struct relay *relay)
+{
+    enum relay_want want;
+    while ((want = relay_step(relay)) == RELAY_WANTS_TURN)
+        ;
+    return want;
+}
+
+/* A body of a known size: what lies behind it stays where it is. */
+static int a_relay_of_a_size_leaves_the_rest_fiber(void *arg)
+{
+    char bytes[16] = "";
+    struct pair left, right;
+    struct relay relay;
+    pair_open(&left, NULL);
+    pair_open(&right, NULL);
+    assert_int_equal(leat_stream_write(left.here, "bodynext", 8, soon()), 0);
+    relay_init(&relay, left.there, right.there, 4);
+    while (step_on(&relay) == RELAY_WANTS_INPUT)
+        assert_int_equal(relay_wait(&relay, RELAY_WANTS_INPUT, soon()), 0);
+    assert_int_equal(relay_step(&relay), RELAY_DONE);
+    assert_int_equal(relay.moved, 4);
+    relay_fini(&relay);
+    assert_int_equal(leat_stream_read(right.here, bytes, sizeof bytes, soon()), 4);
+    assert_memory_equal(bytes, "body", 4);
+    assert_int_equal(leat_stream_read(left.there, bytes, sizeof bytes, soon()), 4);
+    assert_memory_equal(bytes, "next", 4);
+    /* One that ends before its size says so, with what is missing. */
+    relay_init(&relay, left.there, right.there, 9);
+    assert_int_equal(leat_stream_write(left.here, "short", 5, soon()), 0);
+    assert_int_equal(leat_stream_finish(left.here), 0);
+    enum relay_want want;
+    while ((want = step_on(&relay)) == RELAY_WANTS_INPUT)
+        assert_int_equal(relay_wait(&relay, want, soon()), 0);
+    assert_int_equal(want, RELAY_ENDED);
+    assert_int_equal(relay.left, 4);
+    relay_fini(&relay);
+    pair_close(&left);
+    pair_close(&right);
+    return 0;
+}
+FIBER_ENGINE_TEST(a_relay_of_a_size_leaves_the_rest)
+
+/* Who takes nothing more is given nothing more: what is held stays as small as it was, and the
+ * sender's bytes stay in the sender's socket. */
+static int a_blocked_relay_takes_nothing_fiber(void *arg)
+{
+    enum { SIZE = 1024 * 1024, HELD_MAX = 256 * 1024 };
+    static char data[SIZE];
+    struct leat_tuning tuning = LEAT_TUNING_DEFAULT;
+    tuning.so_sndbuf_size = tuning.so_rcvbuf_size = 16 * 1024;
+    struct pair left, right;
+    struct relay relay;
+    pair_open(&left, NULL);
+    pair_open(&right, &tuning);
+    relay_init(&relay, left.there, right.there, UINT64_MAX);
+    for (unsigned count = 0; count < 3; count++) {
+        (void)leat_stream_write(left.here, data, SIZE, leat_after_ms(50));
+        enum relay_want want;
+        while ((want = step_on(&relay)) == RELAY_WANTS_ROOM &&
+               relay_wait(&relay, want, leat_after_ms(50)) == 0)
+            ;
+        assert_int_equal(want, RELAY_WANTS_ROOM);
+        assert_true(relay.held <= HELD_MAX);
+    }
+    const uint64_t moved = relay.moved;
+    const size_t held = relay.held;
+    assert_int_equal(step_on(&relay), RELAY_WANTS_ROOM);
+    assert_true(relay.moved == moved && relay.held == held);
+    relay_fini(&relay);
+    pair_close(&left);
+    pair_close(&right);
+    return 0;
+}
+FIBER_ENGINE_TEST(a_blocked_relay_takes_nothing)
+
 static int without_pipes_fiber(void *arg)
 {
     struct pair left, right;
@@ -204,6 +282,8 @@ int main(void)
         cmocka_unit_test(test_through_narrow_sockets),
         cmocka_unit_test(test_a_slow_receiver_slows_its_sender),
         cmocka_unit_test(test_errors_are_told),
+        cmocka_unit_test(test_a_relay_of_a_size_leaves_the_rest),
+        cmocka_unit_test(test_a_blocked_relay_takes_nothing),
         cmocka_unit_test(test_pipes_are_used_again),
         cmocka_unit_test(test_without_pipes_it_copies),
     };
