@@ -179,8 +179,6 @@ static int speak(struct leat_fetch *fetch, const struct leat_fetch_request *requ
             error = take_heads_at_hand(link);
         if (!error && !link->has_head)
             error = link_ask(link, vectors + 1, 1, deadline_ns);
-        if (is_gone(error)) /* there may be an answer that says why */
-            error = 0;
     }
     return error ? error : await_final_head(link, deadline_ns);
 }
