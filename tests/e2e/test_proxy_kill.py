@@ -4,6 +4,8 @@ again, and who asks for what is safe to ask for twice must not notice."""
 
 import contextlib
 import json
+import re
+import signal
 import subprocess
 import threading
 import time
@@ -12,9 +14,12 @@ import pytest
 
 import proxy_origins as origins
 from conftest import ENGINE, LEAT, await_true
+from peer import Peer
 
 UPSTREAMS = 3
 CONNECTIONS = 32
+on_uring = pytest.mark.mostly_on("uring")
+on_epoll = pytest.mark.mostly_on("epoll")
 BODY = b"x" * 1024
 # One process, so that to kill it is to kill all of it.
 NGINX = """\
@@ -117,16 +122,21 @@ class Reaper:
         self.thread.join()
 
 
-def kill_under_load(server, upstreams, seconds, every_s=1.0, down_s=0.0):
+def load(server, seconds):
     """What leat load found out."""
     url = server.url.rstrip("/") + "/1k"
-    with Reaper(upstreams, every_s, down_s) as reaper:
-        done = subprocess.run([LEAT, "load", "--engine", ENGINE, "-c", str(CONNECTIONS), "-d",
-                               f"{seconds}s", "--json", "-", url], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=seconds + 30, check=False)
+    done = subprocess.run([LEAT, "load", "--engine", ENGINE, "-c", str(CONNECTIONS), "-d",
+                           f"{seconds}s", "--json", "-", url], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=seconds + 30, check=False)
     assert done.returncode in (0, 1), done.stderr
-    assert reaper.killed >= (seconds - 1) / every_s
     return json.loads(done.stdout)
+
+
+def kill_under_load(server, upstreams, seconds, every_s=1.0, down_s=0.0):
+    with Reaper(upstreams, every_s, down_s) as reaper:
+        figures = load(server, seconds)
+    assert reaper.killed >= (seconds - 1) / every_s
+    return figures
 
 
 def start(proxy, upstreams, *flags):
@@ -139,9 +149,8 @@ def expect_no_error(figures):
     assert figures["errors"]["total"] == figures["unfinished"] == 0, figures
 
 
-@pytest.mark.parametrize("kind", [
-    "nginx", pytest.param("node", marks=pytest.mark.mostly_on("uring")),
-    pytest.param("leat", marks=pytest.mark.mostly_on("epoll"))])
+@pytest.mark.parametrize("kind", ["nginx", pytest.param("node", marks=on_uring),
+                                  pytest.param("leat", marks=on_epoll)])
 def test_nobody_notices(proxy, three, kind):
     upstreams = three(kind)
     server = start(proxy, upstreams)
@@ -164,6 +173,7 @@ def test_nobody_notices_when_all_circuits_are_open(proxy, three):
     expect_no_error(kill_under_load(server, upstreams, 20, every_s=0.3))
 
 
+@on_uring
 def test_without_a_second_try_it_shows(proxy, three):
     """So those who are killed do have requests in work."""
     upstreams = three("nginx")
@@ -172,6 +182,7 @@ def test_without_a_second_try_it_shows(proxy, three):
     assert figures["statuses"].get("502", 0) > 0, figures
 
 
+@on_epoll
 def test_who_is_alone_is_missed_and_found_again(proxy, three):
     """While nobody else is up it does not take the circuit's whole time."""
     upstream = three("nginx")[0]
@@ -186,3 +197,52 @@ def test_who_is_alone_is_missed_and_found_again(proxy, three):
         begin = time.monotonic()
         await_true(lambda: server.get("/1k").status == 200, 3)
         assert time.monotonic() - begin < 2
+
+
+@contextlib.contextmanager
+def stopped(upstream):
+    """It takes connections, as its kernel does for it, and says nothing."""
+    upstream.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        upstream.process.send_signal(signal.SIGCONT)
+
+
+@on_uring
+def test_one_that_hangs_keeps_few(proxy, three):
+    """Who asked it is told late; but soon nobody asks it any more, save one a while."""
+    upstreams = three("nginx")
+    server = start(proxy, upstreams, "--answer-timeout-ms", "300")
+    with stopped(upstreams[0]):
+        figures = load(server, 3)
+    late = figures["statuses"].pop("504", 0)
+    # Those in work when its circuit opens, and then the probes.
+    assert 1 <= late <= CONNECTIONS + 5 < figures["requests"] / 10, figures
+    assert list(figures["statuses"]) == ["200"] and figures["errors"]["total"] == 0, figures
+
+
+def metrics_of(server):
+    port = int(re.search(r"admin on http://127\.0\.0\.1:(\d+)", server.stderr())[1])
+    with Peer(("127.0.0.1", port)) as peer:
+        return peer.get("/metrics").body.decode()
+
+
+@on_epoll
+def test_one_that_is_unwell_is_not_asked(proxy, three):
+    """The check finds out before any client does, who would have no second try."""
+    upstreams = three("nginx")
+    server = start(proxy, upstreams, "--health-path", "/1k", "--health-interval-ms", "50",
+                   "--max-retries", "0", "--admin", "127.0.0.1:0")
+    server.expect_on_stderr("leat proxy: admin on http://")
+
+    def is_up(upstream):
+        line = rf'leat_upstream_up\{{[^}}]*"{upstream.url}"\}} ([01])'
+        return re.search(line, metrics_of(server))[1] == "1"
+    assert all(is_up(upstream) for upstream in upstreams)
+    upstreams[0].kill()
+    await_true(lambda: not is_up(upstreams[0]))
+    expect_no_error(load(server, 1))
+    upstreams[0].start()
+    await_true(lambda: is_up(upstreams[0]))
+    expect_no_error(load(server, 1))
