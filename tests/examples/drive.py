@@ -242,6 +242,25 @@ def check_fetch(program):
         assert wrong.returncode == 2 and wrong.stderr.count("\n") == 1, wrong
 
 
+def check_gateway(program):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Shelf) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        site = f"http://127.0.0.1:{server.server_port}"
+        with running(program, "127.0.0.1:0", "sesame", f"{site}/to") as (_, address):
+            # what is below /api is asked for below /to, with the key alone
+            for key in ("Bearer sesam", "Bearer sesame2", "sesame"):
+                assert ask(address, "GET", "/api/9", Authorization=key)[0] == 401
+            assert ask(address, "GET", "/health")[2] == b"answered 0 of 0\n"
+            status, fields, body = ask(address, "GET", "/api/9", Authorization="Bearer sesame")
+            assert (status, body) == (302, b"gone") and fields["Location"] == "../9#end"
+            assert ask(address, "GET", "/elsewhere")[0] == 404
+            assert ask(address, "GET", "/health")[2] == b"answered 1 of 1\n"
+        server.shutdown()
+    for words in (("127.0.0.1:0", "key"), ("127.0.0.1:0", "key", "ftp://127.0.0.1/")):
+        wrong = subprocess.run([program, *words], capture_output=True, text=True, check=False)
+        assert wrong.returncode != 0 and wrong.stderr.count("\n") == 1, wrong
+
+
 def connect_small(address):
     """With segments as on Ethernet: the kernel paces after ten of them (loopback: 64 KiB)."""
     connection = socket.socket()
