@@ -17,6 +17,7 @@ struct taking {
     struct stack *stack;
     enum conn_pool_want want;
     int64_t deadline_ns;
+    unsigned looks; /* at those that were not fit; after CONN_POOL_LOOKS of them: a new one */
 };
 
 /* ---- Places ---------------------------------------------------------------------------------- */
@@ -367,19 +368,20 @@ static int wait_for_room(const struct taking *taking)
 }
 
 /* The shelf has none. */
-static int take_elsewhere(const struct taking *taking, struct pooled_conn **ret_conn)
+static int take_elsewhere(struct taking *taking, struct pooled_conn **ret_conn)
 {
     struct conn_pool_shelf *shelf = taking->stack->shelf;
     struct conn_pool_destination *destination = taking->stack->destination;
     struct conn_pool *pool = shelf->pool;
-    const bool is_any = taking->want == CONN_POOL_ANY;
-    bool may_hope = is_any;
+    bool may_hope = taking->want == CONN_POOL_ANY;
     struct pooled_conn *conn;
     int error = -EAGAIN;
     pthread_mutex_lock(&pool->lock);
     while (error == -EAGAIN) {
-        if (is_any && (conn = conn_pool_take_shared(destination))) {
+        if (taking->want == CONN_POOL_ANY && taking->looks < CONN_POOL_LOOKS &&
+            (conn = conn_pool_take_shared(destination))) {
             destination->counters.moved += conn->shelf != shelf;
+            taking->looks++;
             pthread_mutex_unlock(&pool->lock);
             if (take_up(taking, conn, ret_conn))
                 return 0;
@@ -448,8 +450,10 @@ int conn_pool_take(struct conn_pool_shelf *shelf, struct conn_pool_destination *
     struct stack *stack = stack_of(shelf, destination);
     if (!stack)
         return -ENOMEM;
+    struct taking taking = {stack, want, deadline_ns, 0};
     struct pooled_conn *conn;
-    while (want == CONN_POOL_ANY && (conn = stack_take_latest(stack))) {
+    while (want == CONN_POOL_ANY && taking.looks++ < CONN_POOL_LOOKS &&
+           (conn = stack_take_latest(stack))) {
         const enum verdict verdict = judge(shelf, conn);
         if (verdict == FIT) {
             count_leased(destination);
@@ -459,7 +463,6 @@ int conn_pool_take(struct conn_pool_shelf *shelf, struct conn_pool_destination *
         }
         bury(shelf, conn, verdict);
     }
-    const struct taking taking = {stack, want, deadline_ns};
     return take_elsewhere(&taking, ret_conn);
 }
 

@@ -174,11 +174,11 @@ struct pooled_conn *conn_pool_take_victim(struct conn_pool *pool,
  * place would do. False: none has one that was not asked for. */
 bool conn_pool_ask(struct conn_pool_shelf *shelf, struct conn_pool_destination *destination);
 
-/* The shelf will look at what rests. */
-static inline void conn_pool_start_looking(struct conn_pool_shelf *shelf, bool has_resting)
+/* The shelf will look at what rests: soon, or when the pool's period is over. */
+static inline void conn_pool_start_looking(struct conn_pool_shelf *shelf, bool is_soon)
 {
     int64_t delay_ns = atomic_load_explicit(&shelf->pool->period_ns, memory_order_relaxed);
-    if (has_resting && delay_ns > CONN_POOL_SURPLUS_MS * LEAT_NS_PER_MS)
+    if (is_soon && delay_ns > CONN_POOL_SURPLUS_MS * LEAT_NS_PER_MS)
         delay_ns = CONN_POOL_SURPLUS_MS * LEAT_NS_PER_MS;
     if (!shelf->timer.is_running)
         loop_timer_start(shelf->loop, &shelf->timer, shelf->loop->now_ns + delay_ns);

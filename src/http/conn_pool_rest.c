@@ -248,18 +248,24 @@ static void look_at_shared(struct conn_pool_shelf *shelf, struct conn_pool_desti
     }
 }
 
-/* One of the shelves does it for all; each destination is the first to be looked at in its turn. */
-static void sweep(struct conn_pool_shelf *shelf, int64_t now_ns, struct list_node *over)
+/* One of the shelves does it for all; each destination is the first to be looked at in its turn.
+ * True: so many were over that the others are to be looked at soon. */
+static bool sweep(struct conn_pool_shelf *shelf, int64_t now_ns, struct list_node *over)
 {
     struct conn_pool *pool = shelf->pool;
     unsigned left = CONN_POOL_LOOKS;
     if (pool->shared == 0 || now_ns < pool->swept_ns + pool->period_ns)
-        return;
+        return false;
+    const unsigned shared = pool->shared;
     pool->swept_ns = now_ns;
     list_push_back(&pool->destinations, list_take_front(&pool->destinations));
     LIST_FOR_EACH (node, &pool->destinations)
         look_at_shared(shelf, CONTAINER_OF(node, struct conn_pool_destination, node), now_ns, &left,
                        over);
+    if (left > 0 || shared - pool->shared < CONN_POOL_LOOKS / 2)
+        return false;
+    pool->swept_ns -= pool->period_ns;
+    return true;
 }
 
 void conn_pool_shelf_look(struct timer *timer)
@@ -283,9 +289,9 @@ void conn_pool_shelf_look(struct timer *timer)
         conn_of(each)->destination->counters.evicted++;
     while ((node = list_take_front(&surplus)))
         conn_pool_share(shelf, conn_of(node));
-    sweep(shelf, now_ns, &over);
+    const bool is_hurried = sweep(shelf, now_ns, &over);
     if (resting + pool->shared > 0)
-        conn_pool_start_looking(shelf, resting > 0);
+        conn_pool_start_looking(shelf, resting > 0 || is_hurried);
     pthread_mutex_unlock(&pool->lock);
     conn_pool_close_all(shelf, &over);
 }

@@ -16,7 +16,7 @@
 #include "http/conn_pool.h"
 #include "net/address.h"
 
-enum { SIDES_MAX = 64, PATIENCE_MS = 10000, SOON_MS = 2000 };
+enum { SIDES_MAX = 512, PATIENCE_MS = 10000, SOON_MS = 2000 };
 
 /* ---- An origin, and a pool of connections to it ---------------------------------------------- */
 
@@ -229,6 +229,34 @@ static int what_the_origin_has_ended_is_not_handed_out_fiber(void *arg)
     return 0;
 }
 POOL_TEST(what_the_origin_has_ended_is_not_handed_out)
+
+/* An origin that has restarted leaves many: nobody who wants one connection closes them all. */
+static int an_origin_restarts_fiber(void *arg)
+{
+    enum { MANY = 400, LOOKS = 128 };
+    struct world world;
+    world_open(&world, NULL, (struct conn_pool_destination_options){0});
+    static struct pooled_conn *conns[MANY];
+    for (unsigned index = 0; index < MANY; index++)
+        conns[index] = take(&world);
+    for (unsigned index = 0; index < MANY; index++) {
+        conn_pool_give(conns[index], true);
+        origin_closes(&world.origin, index);
+    }
+    struct pooled_conn *conn = take(&world);
+    assert_int_equal(conn->uses, 1);
+    assert_int_equal(counters_of(&world).stale, LOOKS);
+    conn_pool_give(conn, true);
+    for (int waited_ms = 0; counters_of(&world).stale < MANY; waited_ms += 10) {
+        assert_true(waited_ms < 2 * SOON_MS);
+        assert_int_equal(leat_sleep_ms(10), 0);
+    }
+    assert_int_equal(counters_of(&world).resting_now, 1);
+    assert_int_equal(counters_of(&world).opened, MANY + 1);
+    world_close(&world);
+    return 0;
+}
+POOL_TEST(an_origin_restarts)
 
 static int fresh_means_new_fiber(void *arg)
 {
@@ -574,6 +602,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_last_in_is_first_out),
         cmocka_unit_test(test_what_the_origin_has_ended_is_not_handed_out),
+        cmocka_unit_test(test_an_origin_restarts),
         cmocka_unit_test(test_fresh_means_new),
         cmocka_unit_test(test_dials_that_fail_leave_their_place),
         cmocka_unit_test(test_old_and_used_ones_end),
