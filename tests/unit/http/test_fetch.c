@@ -481,6 +481,58 @@ static int asked_once_fiber(void *arg)
 }
 CLIENT_TEST(asked_once)
 
+/* ---- Limits ---------------------------------------------------------------------------------- */
+
+struct asker {
+    const struct origin *origin;
+    int result;
+};
+
+static void ask_once(void *arg)
+{
+    struct asker *asker = arg;
+    struct leat_fetch *fetch;
+    asker->result = leat_fetch_get(client, url_of(asker->origin, "/"), soon(), &fetch);
+    if (asker->result == 0)
+        leat_fetch_close(fetch);
+}
+
+/* One connection, and room for one who waits for it. */
+static int line_fiber(void *arg)
+{
+    static const struct origin_answer answers[] = {{.text = OK("2\r\n\r\nok")}};
+    struct origin *origin = ORIGIN_START(answers);
+    struct asker second = {.origin = origin, .result = 1}, third = second;
+    struct leat_fetch *first;
+    struct leat_scope scope;
+    leat_scope_init(&scope);
+    assert_int_equal(leat_fetch_get(client, url_of(origin, "/"), soon(), &first), 0);
+    assert_int_equal(leat_spawn(&scope, ask_once, &second, NULL), 0);
+    assert_int_equal(leat_sleep_ms(5), 0);
+    assert_int_equal(counters_of(client).waiting_now, 1);
+    assert_int_equal(leat_spawn(&scope, ask_once, &third, NULL), 0);
+    assert_int_equal(leat_sleep_ms(5), 0);
+    assert_int_equal(third.result, -LEAT_E_LIMIT);
+    assert_int_equal(second.result, 1);
+    leat_fetch_close(first);
+    assert_int_equal(leat_scope_join(&scope, soon()), 0);
+    assert_int_equal(second.result, 0);
+    leat_scope_fini(&scope);
+    assert_int_equal(origin->connections, 1);
+    assert_int_equal(counters_of(client).waited, 1);
+    origin_stop(origin);
+    return 0;
+}
+
+static void line_body(enum leat_engine engine)
+{
+    const struct leat_client_options options = {.connections_per_host_max = 1, .waiting_max = 1};
+    assert_int_equal(leat_client_create(&options, &client), 0);
+    run_main_fiber(engine, line_fiber);
+    leat_client_destroy(client);
+}
+ENGINE_TEST(line)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -495,6 +547,7 @@ int main(void)
         cmocka_unit_test(test_redirects_that_end),
         cmocka_unit_test(test_stale),
         cmocka_unit_test(test_asked_once),
+        cmocka_unit_test(test_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
