@@ -161,13 +161,13 @@ def test_slow_is_judged():
         assert list(found) == ["leat-epoll"] and found["leat-epoll"]["met"] == met, (change, found)
 
 
-def test_what_the_upstream_sent_is_judged():
+def test_what_came_is_judged():
     room = SimpleNamespace(say=lambda text: None)
     for ours, met in ((219, True), (221, False)):
-        figures = {name: [{"sent_kib": size}] for name, size in
+        figures = {name: [{"came_kib": size}] for name, size in
                    (("leat-uring", ours), ("haproxy", 100), ("nginx", 200))}
-        assert proxy_slow.judge_sent(room, figures)["leat-uring"]["met"] == met, ours
-    assert proxy_slow.judge_sent(room, {"leat-uring": [{"sent_kib": 1}]}) == {}
+        assert proxy_slow.judge_came(room, figures)["leat-uring"]["met"] == met, ours
+    assert proxy_slow.judge_came(room, {"leat-uring": [{"came_kib": 1}]}) == {}
 
 
 # -- who is killed
