@@ -304,7 +304,10 @@ def test_the_server_ends_and_says_so(studio):
         for kind, time_ms, body in messages_of(film_maker.make(seconds=SECONDS))[:50]:
             publisher.send(publisher.message(kind, body, time_ms))
         os.kill(server.pid, signal.SIGTERM)
-        assert publisher.next_status() == ("NetStream.Failed", "the server is ending")
+        # by the listener; or by the channel, when another message came first
+        assert publisher.next_status() in [
+            ("NetStream.Failed", "the server is ending"),
+            ("NetStream.Failed", "this server is about to end, come again")]
         assert publisher.is_closed()
         begin = time.monotonic()
         server.stop(0)
