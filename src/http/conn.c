@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <linux/tcp.h> /* the C library's lacks tcpi_bytes_acked */
 #include <netinet/in.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +19,6 @@
 #include "http/record.h"
 #include "http/server.h"
 #include "http/writing.h"
-#include "net/address.h"
 
 static void conn_run(struct conn *conn);
 static void on_turn(struct task *task);
@@ -28,30 +26,25 @@ static void on_turn(struct task *task);
 /* ---- Time ------------------------------------------------------------------------------------ */
 
 /* Storing a later deadline is all a request costs: the timer, once it runs, finds it. */
-static void set_deadline(struct conn *conn, int64_t deadline_ns)
+void conn_set_deadline(struct conn *conn, int64_t deadline_ns)
 {
     conn->deadline_ns = deadline_ns;
     if (!conn->timer.is_running || conn->timer.deadline_ns > deadline_ns)
         loop_timer_start(conn->stream.loop, &conn->timer, deadline_ns);
 }
 
-static int64_t in_ms(const struct conn *conn, int64_t delay_ms)
-{
-    return conn->stream.loop->now_ns + delay_ms * LEAT_NS_PER_MS;
-}
-
 /* Until when it may ask for nothing. */
 static int64_t idle_deadline(const struct conn *conn)
 {
     const struct leat_http_server *server = conn->server;
-    const int64_t idle_ns = in_ms(conn, server->options.idle_timeout_ms);
+    const int64_t idle_ns = conn_in_ms(conn, server->options.idle_timeout_ms);
     return server->is_closing && server->idle_until_ns < idle_ns ? server->idle_until_ns : idle_ns;
 }
 
 void conn_deadline_changed(struct conn *conn)
 {
     if (conn->state == CONN_HANDLING)
-        set_deadline(conn, conn->exchange->request.deadline_ns);
+        conn_set_deadline(conn, conn->exchange->request.deadline_ns);
 }
 
 /* ---- End ------------------------------------------------------------------------------------- */
@@ -152,7 +145,7 @@ void conn_end(struct conn *conn, bool is_gentle)
     else if (conn->state == CONN_PARKED)
         lot_place_wake(conn->place);
     else if (conn->state == CONN_AWAITING && !conn->exchange)
-        set_deadline(conn, conn->server->idle_until_ns);
+        conn_set_deadline(conn, conn->server->idle_until_ns);
 }
 
 static void receive(struct conn *conn)
@@ -172,8 +165,10 @@ static void begin_linger(struct conn *conn)
     }
     conn->state = CONN_LINGERING;
     conn->lingered = 0;
-    conn->linger_until_ns = in_ms(conn, conn->ends_soon ? CONN_LINGER_SOON_MS : CONN_LINGER_MAX_MS);
-    set_deadline(conn, in_ms(conn, conn->ends_soon ? CONN_LINGER_SOON_MS : CONN_LINGER_MS));
+    conn->linger_until_ns =
+        conn_in_ms(conn, conn->ends_soon ? CONN_LINGER_SOON_MS : CONN_LINGER_MAX_MS);
+    conn_set_deadline(conn,
+                      conn_in_ms(conn, conn->ends_soon ? CONN_LINGER_SOON_MS : CONN_LINGER_MS));
     receive(conn);
 }
 
@@ -215,7 +210,7 @@ static void on_bytes(struct conn *conn, struct leat_slice data)
             conn_close(conn);
             return;
         }
-        const int64_t next_ns = in_ms(conn, CONN_LINGER_MS);
+        const int64_t next_ns = conn_in_ms(conn, CONN_LINGER_MS);
         conn->deadline_ns = next_ns < conn->linger_until_ns ? next_ns : conn->linger_until_ns;
         return;
     }
@@ -266,30 +261,6 @@ static void on_data(struct receiver *receiver, int32_t result, struct leat_slice
         try_free(conn);
     else if (!more && is_listening(conn) && !intake_is_full(&conn->intake))
         receive(conn); /* the overflow has been used up since */
-}
-
-static void stop_waiting(void *user)
-{
-    fiber_wake(user);
-}
-
-int conn_stop_receiving(struct conn *conn, int64_t deadline_ns)
-{
-    struct exchange *exchange = conn->exchange;
-    int reason = conn->state == CONN_CLOSING ? -ECONNRESET : fiber_interruption(deadline_ns);
-    if (reason || !receiver_is_busy(&conn->receiver))
-        return reason;
-    ASSERT(!exchange->reader); /* one fiber at a time */
-    conn->stream.ops->receive_cancel(&conn->stream, &conn->receiver);
-    exchange->reader = fiber_current();
-    reason = fiber_park(deadline_ns, stop_waiting, exchange->reader);
-    exchange->reader = NULL;
-    return reason;
-}
-
-int conn_peer(const struct conn *conn, struct leat_address *ret_peer)
-{
-    return address_of_peer(conn->stream.loop->sys, conn->stream.fd, ret_peer);
 }
 
 /* ---- A request ------------------------------------------------------------------------------- */
@@ -361,7 +332,7 @@ static void start_handler(struct conn *conn)
     struct exchange *exchange = conn->exchange;
     const int64_t timeout_ms = conn->server->options.handler_timeout_ms;
     if (timeout_ms > 0)
-        exchange->request.deadline_ns = in_ms(conn, timeout_ms);
+        exchange->request.deadline_ns = conn_in_ms(conn, timeout_ms);
     conn->state = CONN_HANDLING;
     conn_deadline_changed(conn);
     static const struct leat_fiber_options options = {.name = "http handler"};
@@ -423,14 +394,14 @@ static bool step_head(struct conn *conn)
         conn_close(conn); /* the rest will not come */
     } else if (conn->state == CONN_AWAITING) {
         conn->state = CONN_HEAD;
-        set_deadline(conn, in_ms(conn, conn->server->options.head_timeout_ms));
+        conn_set_deadline(conn, conn_in_ms(conn, conn->server->options.head_timeout_ms));
     }
     return false;
 }
 
 /* ---- A response ------------------------------------------------------------------------------ */
 
-static void on_sent(struct sender *sender, int result)
+void conn_on_sent(struct sender *sender, int result)
 {
     struct exchange *exchange = CONTAINER_OF(sender, struct exchange, sender);
     struct conn *conn = exchange->conn;
@@ -450,62 +421,6 @@ static void on_sent(struct sender *sender, int result)
     } else {
         conn_close(conn);
     }
-}
-
-static void stop_sending(void *user)
-{
-    struct conn *conn = user;
-    conn->stream.ops->send_cancel(&conn->stream, &conn->exchange->sender);
-}
-
-/* The calling fiber is about to wait for the client to take something: it has the time to send. */
-static void begin_writing(struct conn *conn)
-{
-    ASSERT(!conn->exchange->writer); /* one fiber at a time */
-    conn->exchange->writer = fiber_current();
-    const int64_t stalled_ns = in_ms(conn, conn->server->options.send_timeout_ms);
-    if (conn->deadline_ns > stalled_ns)
-        set_deadline(conn, stalled_ns);
-}
-
-static void end_writing(struct conn *conn)
-{
-    conn->exchange->writer = NULL;
-    conn_deadline_changed(conn);
-}
-
-int conn_send(struct conn *conn, const struct leat_vector *vectors, size_t count,
-              int64_t deadline_ns)
-{
-    struct exchange *exchange = conn->exchange;
-    int reason = conn->state == CONN_CLOSING ? -ECONNRESET : fiber_interruption(deadline_ns);
-    if (reason)
-        return reason;
-    int result =
-        conn->stream.ops->send_start(&conn->stream, &exchange->sender, vectors, count, on_sent);
-    if (result != -EINPROGRESS)
-        return result;
-    exchange->send_result = 1;
-    begin_writing(conn);
-    /* The vectors are the caller's: whatever interrupts us, the sender has the last word. */
-    reason = fiber_park(deadline_ns, stop_sending, conn);
-    ASSERT(exchange->send_result <= 0);
-    end_writing(conn);
-    result = exchange->send_result;
-    return result == -ECANCELED && reason ? reason : result;
-}
-
-int conn_await_room(struct conn *conn, int64_t deadline_ns)
-{
-    struct op op;
-    if (conn->state == CONN_CLOSING)
-        return -ECONNRESET;
-    op_init(&op, OP_POLL, conn->stream.fd, fiber_op_done);
-    op.poll.events = POLLOUT;
-    begin_writing(conn);
-    const int32_t result = fiber_await(&op, deadline_ns);
-    end_writing(conn);
-    return result < 0 ? result : 0;
 }
 
 /* Of a body that the handler has left: may the next request be found behind it? */
@@ -563,7 +478,7 @@ static void begin_parking(struct conn *conn)
     conn->state = CONN_PARKED;
     lot_settle(conn);
     give_exchange(conn);
-    set_deadline(conn, conn->place->deadline_ns);
+    conn_set_deadline(conn, conn->place->deadline_ns);
     if (!intake_is_full(&conn->intake))
         receive(conn);
 }
@@ -597,9 +512,9 @@ static bool step_reply(struct conn *conn)
         return false;
     }
     conn->state = CONN_SENDING;
-    set_deadline(conn, in_ms(conn, conn->server->options.send_timeout_ms));
+    conn_set_deadline(conn, conn_in_ms(conn, conn->server->options.send_timeout_ms));
     const int result = conn->stream.ops->send_start(
-        &conn->stream, &exchange->sender, exchange->to_send, exchange->vector_count, on_sent);
+        &conn->stream, &exchange->sender, exchange->to_send, exchange->vector_count, conn_on_sent);
     if (result == -EINPROGRESS)
         return false;
     if (result != 0) {
@@ -638,7 +553,7 @@ static bool step_sent(struct conn *conn)
     if (exchange->request.body.state != BODY_DONE) {
         conn->state = CONN_SKIPPING;
         exchange->request.body.size_max = exchange->request.body.received + CONN_SKIP_MAX;
-        set_deadline(conn, in_ms(conn, conn->server->options.body_timeout_ms));
+        conn_set_deadline(conn, conn_in_ms(conn, conn->server->options.body_timeout_ms));
         return true;
     }
     exchange->input_begin = exchange->rest;
@@ -654,7 +569,7 @@ static bool step_sent(struct conn *conn)
     else
         exchange_reset(exchange);
     conn->state = CONN_AWAITING;
-    set_deadline(conn, idle_deadline(conn));
+    conn_set_deadline(conn, idle_deadline(conn));
     return true;
 }
 
@@ -738,7 +653,7 @@ static bool takes_enough(struct conn *conn)
         return true;
     if (sys->getsockopt(sys, conn->stream.fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 ||
         size < offsetof(struct tcp_info, tcpi_bytes_acked) + sizeof info.tcpi_bytes_acked)
-        return sender->progress_ns > in_ms(conn, -options->send_timeout_ms);
+        return sender->progress_ns > conn_in_ms(conn, -options->send_timeout_ms);
     const uint64_t taken = info.tcpi_bytes_acked - conn->acknowledged;
     const uint64_t wanted = options->send_rate_min * (uint64_t)options->send_timeout_ms / 1000;
     conn->acknowledged = info.tcpi_bytes_acked;
@@ -764,7 +679,7 @@ static int64_t look_at_handler(struct conn *conn)
         conn_close(conn);
         return LEAT_FOREVER;
     }
-    const int64_t next_ns = in_ms(conn, conn->server->options.send_timeout_ms);
+    const int64_t next_ns = conn_in_ms(conn, conn->server->options.send_timeout_ms);
     const int64_t deadline_ns = exchange->request.deadline_ns;
     return next_ns < deadline_ns ? next_ns : deadline_ns;
 }
@@ -773,7 +688,7 @@ static void on_time(struct timer *timer)
 {
     struct conn *conn = CONTAINER_OF(timer, struct conn, timer);
     if (conn->deadline_ns > conn->stream.loop->now_ns) {
-        set_deadline(conn, conn->deadline_ns);
+        conn_set_deadline(conn, conn->deadline_ns);
         return;
     }
     switch (conn->state) {
@@ -785,12 +700,12 @@ static void on_time(struct timer *timer)
     case CONN_HANDLING: {
         const int64_t next_ns = look_at_handler(conn);
         if (next_ns != LEAT_FOREVER)
-            set_deadline(conn, next_ns);
+            conn_set_deadline(conn, next_ns);
         break;
     }
     case CONN_SENDING:
         if (takes_enough(conn)) {
-            set_deadline(conn, in_ms(conn, conn->server->options.send_timeout_ms));
+            conn_set_deadline(conn, conn_in_ms(conn, conn->server->options.send_timeout_ms));
             break;
         }
         counter_add(&conn->server->timeouts, 1);
@@ -830,7 +745,8 @@ bool conn_start(struct leat_http_server *server, int fd, struct crowd_entry *cro
     list_push_back(&server->conns, &conn->node);
     server->conn_count++;
     server->refusal_count += conn->is_refused;
-    set_deadline(conn, conn->is_refused ? in_ms(conn, CONN_REFUSED_MS) : idle_deadline(conn));
+    conn_set_deadline(conn,
+                      conn->is_refused ? conn_in_ms(conn, CONN_REFUSED_MS) : idle_deadline(conn));
     conn->stream.ops->receive_start(&conn->stream, &conn->receiver);
     return true;
 }

@@ -119,6 +119,17 @@ void conn_end_soon(struct conn *conn);
  * this returns. */
 void conn_resume(struct conn *conn);
 
+/* ---- For conn_calls.c ------------------------------------------------------------------------ */
+
+static inline int64_t conn_in_ms(const struct conn *conn, int64_t delay_ms)
+{
+    return conn->stream.loop->now_ns + delay_ms * LEAT_NS_PER_MS;
+}
+
+void conn_set_deadline(struct conn *conn, int64_t deadline_ns);
+/* The end of every send of a connection. */
+void conn_on_sent(struct sender *sender, int result);
+
 /* ---- For the handler's calls (reading.c, writing.c), in its fiber ---------------------------- */
 
 /* Receives no more by itself: what was on its way is in the intake when this returns. 0, or the
