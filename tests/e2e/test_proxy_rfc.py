@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from conftest import Server
+from conftest import Server, await_true
 from proxy_tools import Broken, Client, Origin
 from test_rfc import (ANSWERED, BAD_CHUNKED, CANARY, CHUNKED, IMF_DATE, REFUSED, exchange, get,
                       request)
@@ -89,6 +89,13 @@ class Arrived:
             self.trailer.append(line.decode("latin-1"))
 
 
+TCP_ESTABLISHED, TCP_FIN_WAIT1 = 1, 4  # the other side has not acknowledged an end
+
+
+def tcp_state(stream):
+    return stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+
+
 class Stage:
     """A proxy and its upstream, which answers as `reply(arrived)` says, in bytes."""
 
@@ -99,7 +106,7 @@ class Stage:
                              command="proxy")
         self.address = self.server.address
 
-    def script(self, reply, reads_body=True):
+    def script(self, reply):
         records = self.arrived  # of this script, whoever comes late
 
         def perform(call):
@@ -108,17 +115,41 @@ class Stage:
                 records.append(arrived)
                 if arrived.get("Expect"):
                     call.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-                if reads_body:
-                    arrived.read_body(call.box)
+                arrived.read_body(call.box)
                 if (data := reply(arrived)) is None:
                     return
                 call.send(data)
         return perform
 
-    def play(self, reply=lambda _: OK, **options):
+    def play(self, reply=lambda _: OK):
         """What the upstream answers from now on; the records begin anew."""
-        self.arrived = []
-        self.origin.play(self.script(reply, **options))
+        with self.settled():
+            self.arrived = []
+            self.origin.play(self.script(reply))
+
+    def perform(self, script):
+        """The same, with a script of the test's own."""
+        with self.settled():
+            self.arrived = []
+            self.origin.play(script)
+
+    @contextlib.contextmanager
+    def settled(self):
+        """Whoever has connected to the upstream was accepted, so that nobody of before comes later;
+        and afterwards the kernel of the proxy knows of the end of each connection, so that none is
+        taken for one that can be used again."""
+        def is_accepted():
+            with contextlib.suppress(OSError, RuntimeError):
+                return any(other.getpeername() == own for other in self.origin.streams)
+            return False
+        with socket.create_connection(("127.0.0.1", self.origin.port)) as probe:
+            own = probe.getsockname()
+            await_true(is_accepted)
+            copies = [stream.dup() for stream in list(self.origin.streams) if stream.fileno() >= 0]
+            yield
+        for copy in copies:
+            await_true(lambda copy=copy: tcp_state(copy) not in (TCP_ESTABLISHED, TCP_FIN_WAIT1))
+            copy.close()
 
     def answer(self, data):
         """The upstream answers the canary as ever, and all else with these bytes."""
@@ -127,8 +158,13 @@ class Stage:
     def exchange(self, data):
         """All that comes back; and nothing that arrived was broken."""
         responses = exchange(self.address, data)
-        assert not self.origin.broken, self.origin.broken
+        assert not self.broken
         return responses
+
+    @property
+    def broken(self):
+        """What arrived and was no request; a connection without a word may end as it likes."""
+        return [text for text in self.origin.broken if not text.endswith("behind b''")]
 
     def client(self):
         return Client(self.address)
@@ -414,7 +450,7 @@ def test_an_answer_in_place_of_continue(stage):
         arrived = Arrived(call.box)
         stage.arrived.append(arrived)
         call.send(b"HTTP/1.1 413 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-    stage.origin.play(refuse)
+    stage.perform(refuse)
     with stage.client() as client:
         client.ask(method="PUT", fields=("Expect: 100-continue", f"Content-Length: {len(CANARY)}"))
         assert client.final().status == 413
@@ -500,7 +536,7 @@ def test_an_answer_that_ends_with_the_connection(stage):
         call.end()
         call.await_end()
     for version in ("HTTP/1.1", "HTTP/1.0"):
-        stage.origin.play(script)
+        stage.perform(script)
         with stage.client() as client:
             reply = client.fetch("/", version=version)
             assert (reply.body, reply.get("Via")) == (b"abc", "1.0 leat")
@@ -612,7 +648,7 @@ def test_an_answer_that_ends_early_is_not_taken_for_whole(stage):
         def script(call, data=data):
             Arrived(call.box).read_body(call.box)
             call.send(data)
-        stage.origin.play(script)
+        stage.perform(script)
         for fields in ((), ("Connection: close",)):
             with stage.client() as client, contextlib.suppress(Broken):
                 assert client.fetch("/", fields=fields).status == 502
@@ -678,7 +714,7 @@ def test_a_proxy_that_asks_itself_comes_to_an_end(tmp_path, engine):
     try:
         with Client(server.address) as client:
             reply = client.fetch("/")
-            assert reply.status in (431, 502, 508)
+            assert reply.status == 508
         assert server.cpu_s() < 1
     finally:
         server.stop()
@@ -701,7 +737,7 @@ def upgrading(call):
 
 
 def test_a_tunnel(stage):
-    stage.origin.play(upgrading)
+    stage.perform(upgrading)
     with stage.client() as client:
         client.ask("/", fields=("Connection: Upgrade", "Upgrade: echo/2"))
         reply = client.next_head()
@@ -724,7 +760,7 @@ def test_an_upgrade_that_is_refused_is_an_answer(stage):
 
 
 def test_another_protocol_than_was_asked_for_is_a_502(stage):
-    stage.origin.play(upgrading)
+    stage.perform(upgrading)
     with stage.client() as client:
         reply = client.fetch("/", fields=("Connection: Upgrade", "Upgrade: other"))
         assert reply.status == 502

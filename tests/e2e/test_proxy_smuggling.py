@@ -71,22 +71,21 @@ def check(stage, data):
     messages = read(data)
     observation = send(stage, data)
     assert not observation.broken and observation.end != "timeout"
-    assert not [text for text in stage.origin.broken if " canonical " in text or "not for" in text]
+    assert not [text for text in stage.broken if " canonical " in text or "not for" in text]
     passed = [message for message in messages if message.status == 1 and not ends_here(message)]
     whole = [(message.method.decode(), target_of(message), message.body)
              for message in passed if not message.body_reason]
     assert [(one.method, one.target, one.body) for one in stage.whole()] == whole
     assert len(stage.arrived) <= len(passed)
     if any(message.body_reason for message in messages):
-        send(stage, generator.CANARY)  # behind it: by now every connection has been accepted,
-        stage.play(reply)              # and who waits for the rest of a body is cut off
+        stage.play(reply)  # who waits for the rest of a body is cut off
         return
     statuses = [message.status if message.status > 1 else 0 if ends_here(message) else 200
                 for message in messages if message.status]
     assert [response.status if status else 0 for response, status in
             zip(observation.responses, statuses)] == statuses
     assert len(observation.responses) == len(statuses)
-    assert not stage.origin.broken
+    assert not stage.broken
     stage.arrived.clear()
 
 
@@ -163,7 +162,7 @@ def test_an_answer_ends_where_it_ends(hasty, seed):
             call.send(OK if arrived.target == "/canary" else turn["data"])
             if arrived.target != "/canary" and turn["ends"]:
                 return
-    hasty.origin.play(script)
+    hasty.perform(script)
     for number in range(ANSWERS):
         draw = random.Random(f"{seed}-{number}")
         turn.update(data=generate_answer(draw), ends=draw.random() < 0.8)
