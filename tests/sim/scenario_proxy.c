@@ -148,6 +148,7 @@ static void check_upstreams(const struct play *play)
         struct upstreams_view view;
         upstreams_view(upstreams, index, &view);
         CHECK(run, view.in_flight == 0);
+        CHECK(run, view.state != UPSTREAM_PROBING); /* who probed has told, or given it back */
         CHECK(run, view.connections.leased_now == 0 && view.connections.waiting_now == 0);
     }
 }
