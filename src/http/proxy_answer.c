@@ -19,7 +19,11 @@
 #include "net/relay.h"
 #include "wire/http1_chunked.h"
 
-enum { PIECES_MAX = 10 }; /* of a body, in one send */
+enum {
+    PIECES_MAX = 10, /* of a body, in one send */
+    /* Who is not listened to for so long, because the client takes nothing, may lose patience. */
+    PATIENCE_MS = 1000,
+};
 
 /* One send: a head or nothing, pieces of the body, a chunk's head and end around them, the last
  * chunk. */
@@ -35,6 +39,7 @@ struct answer {
     enum proxy_framing framing;
     bool has_begun, keeps_trailer;
     bool is_upstream_to_blame; /* for the error that ended it */
+    bool is_client_slow;       /* once it has kept the upstream waiting for long */
     char *trailer;             /* a buffer; NULL: there is none */
 };
 
@@ -129,9 +134,17 @@ static void put_end(struct answer *answer, struct batch *batch)
     put(batch, "\r\n", 2);
 }
 
+/* The client has taken what there was. */
+static void note_patience(struct answer *answer, int64_t begun_ns)
+{
+    if (answer->passage->loop->now_ns - begun_ns > PATIENCE_MS * LEAT_NS_PER_MS)
+        answer->is_client_slow = true;
+}
+
 static int send_batch(struct answer *answer, struct batch *batch)
 {
     struct leat_http_response *response = answer->passage->response;
+    const int64_t begun_ns = answer->passage->loop->now_ns;
     const int status = answer->passage->link.head.status;
     const int error =
         answer->has_begun
@@ -139,6 +152,7 @@ static int send_batch(struct answer *answer, struct batch *batch)
             : passing_begin(response, status, batch->vectors, batch->count, LEAT_FOREVER);
     answer->has_begun = true;
     batch->count = 0;
+    note_patience(answer, begun_ns);
     return error;
 }
 
@@ -157,7 +171,9 @@ static int splice_down(struct answer *answer, uint64_t size)
     link_give_buffer(link);
     relay_init(&relay, &link->conn->stream, passing_stream(passage->response), size);
     for (;;) {
+        const int64_t begun_ns = passage->loop->now_ns;
         const enum relay_want want = passing_relay(passage->response, &relay);
+        note_patience(answer, begun_ns);
         if (want == RELAY_DONE || want == RELAY_ENDED) {
             link_took_plain(link, relay.moved);
             error = want == RELAY_ENDED ? link_end_of_stream(link) : 0;
@@ -269,8 +285,9 @@ static void pass_large(struct passage *passage, enum proxy_framing framing, stru
     if (!answer.is_upstream_to_blame)
         return;
     proxy_count(&passage->proxy->broken, 1);
-    upstreams_tell(passage->proxy->upstreams, &passage->attempt, UPSTREAM_FAILED,
-                   passage->loop->now_ns);
+    if (!answer.is_client_slow)
+        upstreams_tell(passage->proxy->upstreams, &passage->attempt, UPSTREAM_FAILED,
+                       passage->loop->now_ns);
 }
 
 void passage_answer(struct passage *passage)

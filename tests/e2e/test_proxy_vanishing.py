@@ -104,6 +104,49 @@ def test_clients_that_stall_are_not_their_upstreams_fault(proxy):
             client.socket.close()
 
 
+def circuits_opened(server):
+    port = int(re.search(r"admin on http://127.0.0.1:(\d+)", server.stderr())[1])
+    with Client(("127.0.0.1", port)) as client:
+        page = client.fetch("/metrics").body.decode()
+    return sum(map(int, re.findall(r"leat_upstream_circuits_opened_total\{.*\} (\d+)", page)))
+
+
+@on_epoll
+@pytest.mark.parametrize("is_chunked", [False, True], ids=["sized", "chunked"])
+def test_clients_that_read_too_slowly_are_not_their_upstreams_fault(proxy, is_chunked):
+    """An upstream may lose patience with who takes nothing, and that is no failure of it."""
+    body, impatient = bytes(24 * MIB), []
+
+    def script(call):
+        while (request := call.request()) is not None:
+            if request.target == "/fine":
+                call.send(answer(b"/fine"))
+                continue
+            call.stream.settimeout(0.3)
+            try:
+                call.send(CHUNKED + chunked(body, 100_000) if is_chunked else answer(body))
+            except TimeoutError:
+                call.reset()
+                impatient.append(call)
+                return
+    with Origin(script) as origin:
+        server = proxy("--threads", "1", "--max-failures", "2", "--admin", "127.0.0.1:0",
+                       origin.url)
+        server.expect_on_stderr("leat proxy: admin on ")
+        slow = [Client(server.address, receive_buffer=4096) for _ in range(6)]
+        for client in slow:
+            client.ask("/slow")
+        await_true(lambda: len(impatient) == len(slow))
+        time.sleep(1.2)
+        ends = at_once(lambda index: slow[index].final(), len(slow))
+        assert all(isinstance(end, Broken) for end in ends), ends
+        assert circuits_opened(server) == 0
+        with Client(server.address) as client:
+            assert client.fetch("/fine").body == b"/fine"
+        for client in slow:
+            client.socket.close()
+
+
 @pytest.mark.parametrize("size", [200, 3 * MIB])
 def test_clients_that_vanish_while_they_read(stage, size):
     origin = stage.play(answering(lambda request: answer(bytes(size))))
