@@ -222,12 +222,14 @@ static void *receive_elsewhere(void *user)
     return NULL;
 }
 
-/* The loop that has let go of it sleeps through what comes, and takes its successor for another. */
+/* The loop that has let go of it sleeps through what comes, and takes its successor for another.
+ * The one that has it now waits for bytes, though the first has made it non-blocking. */
 static void released_descriptor_goes_elsewhere(struct world *world)
 {
-    int fds[2];
+    int fds[2], ends[2];
     char byte;
     pair(world, fds);
+    assert_true(world->sys->pipe(world->sys, ends, 4096) > 0);
     for (int round = 0; round < 3; round++) {
         struct probe recv;
         recv_init(&recv, world, fds[1], &byte, 1);
@@ -235,6 +237,7 @@ static void released_descriptor_goes_elsewhere(struct world *world)
         settle(world);
         assert_int_equal(write(fds[0], "x", 1), 1);
         await(&recv);
+        assert_int_equal(world->ops->splice(world->backend, fds[1], ends[1], 1, false), -EAGAIN);
         for (int side = 0; side < 2; side++)
             world->ops->release(world->backend, fds[side]);
         settle(world);
@@ -254,6 +257,7 @@ static void released_descriptor_goes_elsewhere(struct world *world)
         pair(world, fds); /* with the same numbers, one of which was closed by another loop */
     }
     close_pair(world, fds);
+    close_pair(world, ends);
 }
 
 /* ---- Waiting --------------------------------------------------------------------------------- */
