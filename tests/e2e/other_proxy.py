@@ -16,6 +16,8 @@ import sys
 import tempfile
 import time
 
+import proxy_origins
+
 NGINX = """\
 user root; daemon off; worker_processes 2; pid {work}/pid; error_log {work}/log;
 events {{ worker_connections 4096; }}
@@ -59,12 +61,6 @@ backend origins
 """
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def read_words(words):
     """The flags by name, and the URLs."""
     flags, urls = {}, []
@@ -97,7 +93,7 @@ def configure(kind, work, port, flags, urls):
 
 def main():
     flags, urls = read_words(sys.argv[2:])
-    port = free_port()
+    port = proxy_origins.free_port()
     with tempfile.TemporaryDirectory() as folder:
         command = configure(os.environ["LEAT_OTHER_PROXY"], pathlib.Path(folder), port, flags, urls)
         with open(os.devnull, "wb") as silence:
