@@ -13,7 +13,7 @@ import time
 import pytest
 
 from proxy_stage import BODY, CHUNKED, CHUNKS, EVIL, HASTY, MIB, PATIENT, WELL, at_once, staged
-from proxy_tools import WAIT_S, Broken, Client, Origin, answer, answering, chunked, saying
+from proxy_tools import WAIT_S, Broken, Client, Origin, answer, chunked, saying
 
 on_uring = pytest.mark.mostly_on("uring")
 on_epoll = pytest.mark.mostly_on("epoll")

@@ -273,6 +273,90 @@ def test_a_slow_reader_gets_all_of_it(stage):
         assert client.final().body == body
 
 
+# ------------------------------------------------------------------- requests behind one another
+
+SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: mill\r\n\r\n"
+
+
+def refusing(call):
+    """Answers each request by its head alone; what its body says is of no interest."""
+    while (request := call.head()) is not None:
+        call.requests.append(request)
+        if request.target != "/wait":
+            call.send(answer(b"no", status="403 Forbidden"))
+        if request.method == "POST":
+            call.await_end()
+            return
+
+
+@pytest.mark.parametrize("is_chunked", [False, True], ids=["sized", "chunked"])
+@pytest.mark.parametrize("who", ["refuses", "is-dead", "is-busy"])
+def test_a_body_that_nobody_read_is_never_a_request(proxy, who, is_chunked):
+    """Whoever answers before the body was read: what is left of it is dropped, or its connection
+    is."""
+    body = SMUGGLED * 2000
+    fields = ["Transfer-Encoding: chunked"] if is_chunked else [f"Content-Length: {len(body)}"]
+    with Origin(refusing) as origin:
+        flags = ["--max-upstream-connections", "1", "--queue-timeout-ms", "100"]
+        server = proxy(*flags, "--max-failures", "1000000", origin.url)
+        with Client(server.address) as blocker, Client(server.address) as client:
+            if who == "is-busy":
+                blocker.ask("/wait", "POST", ["Content-Length: 1"])
+                await_true(lambda: origin.requests)
+            elif who == "is-dead":
+                origin.stop()
+            statuses = []
+            client.ask("/", "POST", fields)
+            with contextlib.suppress(Broken, ConnectionError):
+                for piece in (body[:5000], body[5000:]):
+                    client.send(chunked(piece, 900)[:-5] if is_chunked else piece)
+                    time.sleep(0.02)
+                client.send(b"0\r\n\r\n" if is_chunked else b"")
+                client.ask("/last", fields=["Connection: close"])
+                while not client.ends():
+                    statuses.append(client.final().status)
+        expected = {"refuses": {403}, "is-dead": {502, 503}, "is-busy": {503}}[who]
+        assert set(statuses) <= expected and len(statuses) <= 2, statuses
+        assert not [request for request in origin.requests if request.target == "/smuggled"]
+
+
+@pytest.mark.parametrize("is_chunked", [False, True], ids=["sized", "chunked"])
+@pytest.mark.parametrize("size", [10, 20_000, 500_000])
+def test_what_follows_a_body_is_the_next_request(stage, size, is_chunked):
+    """To the byte, also when the body goes from socket to socket, and each in one piece."""
+    body = random.Random(size).randbytes(size)
+    data = chunked(body, 70_000) if is_chunked else body
+    field = "Transfer-Encoding: chunked" if is_chunked else f"Content-Length: {size}"
+    origin = stage.play(WELL)
+    with stage.client() as client:
+        sent = b"".join(f"PUT /{index} HTTP/1.1\r\nHost: mill\r\n{field}\r\n\r\n".encode() + data
+                        for index in range(8))
+        sender = threading.Thread(target=client.send, args=(sent,))
+        sender.start()
+        assert [client.final().body for _ in range(8)] == [b"/%d" % n for n in range(8)]
+        sender.join()
+    assert [request.body for request in origin.requests] == [body] * 8
+
+
+def test_a_switch_before_the_body_has_come(stage):
+    """A strange wish, granted early: it ends, one way or the other."""
+    def script(call):
+        request = call.head()
+        if request is not None and request.get("Upgrade"):
+            call.send(SWITCHED + b"early")
+            call.await_end()
+    stage.play(script)
+    with stage.client() as client:
+        client.ask("/", "POST", [*UPGRADE, "Content-Length: 100000"])
+        with contextlib.suppress(Broken, ConnectionError):
+            reply = client.final()
+            assert reply.status in (101, 400, 502)
+            client.send(bytes(100_000))
+            client.finish()
+            client.box.rest()
+    assert stage.is_well()
+
+
 # -------------------------------------------------------------------------- limits, queues, names
 
 
