@@ -544,7 +544,7 @@ def test_many_clients_at_once(house):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("way", ["down", "up"])
+@pytest.mark.parametrize("way", ["down", "up", "up-in-chunks"])
 def test_a_gibibyte(house, way):
     """By curl, and by nginx."""
     path = house.work / "gibibyte"
@@ -557,7 +557,8 @@ def test_a_gibibyte(house, way):
     if way == "down":
         curl("-f", "-o", path, f"{house.nginx.url}/huge.bin")
     else:
-        curl("-f", "-T", source, f"{house.nginx.url}/put/{path.name}")
+        flags = ("-H", "Transfer-Encoding: chunked") if way == "up-in-chunks" else ()
+        curl("-f", *flags, "-T", source, f"{house.nginx.url}/put/{path.name}")
         path = house.folder / path.name
     with open(path, "rb") as file:
         assert hashlib.file_digest(file, "sha256").digest() == summed.digest()

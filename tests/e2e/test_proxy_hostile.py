@@ -109,6 +109,17 @@ def test_an_upstream_that_hangs_at_each_byte_of_its_answer(hasty, name):
     assert hasty.is_well()
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_an_upstream_that_hangs_up_on_everybody(stage, ending):
+    """Before it has read a word."""
+    stage.play(lambda call: call.reset() if ending == "reset" else None)
+    for method, body in (("GET", None), ("POST", b"little"), ("PUT", bytes(MIB))):
+        for _ in range(5):
+            with stage.client() as client, contextlib.suppress(ConnectionError):
+                assert client.fetch("/", method, body=body).status == 502
+    assert stage.is_well()
+
+
 LARGE = random.Random(19).randbytes(300_000)
 LARGE_ANSWERS = {
     "sized": answer(LARGE),
@@ -484,11 +495,15 @@ def test_upstreams_that_close_unannounced_cost_no_get(proxy):
     assert len(posts) == len(set(posts)) >= 50
 
 
-def test_a_connection_that_said_close_is_not_used_again(stage):
+@pytest.mark.parametrize("version, fields", [
+    ("HTTP/1.1", ["Connection: close"]), ("HTTP/1.1", ["Connection: x, CLOSE", "X: y"]),
+    ("HTTP/1.0", []), ("HTTP/1.0", ["Connection: close"])])
+def test_a_connection_that_said_close_is_not_used_again(stage, version, fields):
+    """Or that did not say keep-alive, in a version that wants the word."""
     def script(call):
         request = call.request()
         if request is not None:
-            call.send(answer(request.target.encode(), "Connection: close"))
+            call.send(answer(request.target.encode(), *fields, version=version))
             call.await_end()  # … and it stays open: only the word tells
     origin = stage.play(script)
     with stage.client() as client:

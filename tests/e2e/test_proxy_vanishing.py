@@ -492,6 +492,26 @@ def test_an_upstream_that_accepts_nobody(proxy):
             filler.close()
 
 
+def test_a_unix_socket_that_accepts_nobody(proxy, tmp_path):
+    """connect(2) says EAGAIN there, and nothing tells when to try again; a backlog has room soon."""
+    path = tmp_path / "origin.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen(0)
+        fillers = [socket.socket(socket.AF_UNIX) for _ in range(3)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(str(path))
+        server = proxy("--connect-timeout-ms", "300", f"http://unix:{path}")
+        start = time.monotonic()
+        with Client(server.address) as client:
+            assert client.fetch().status in (502, 503, 504)
+        assert time.monotonic() - start < 5
+        server.stop()
+        for filler in fillers:
+            filler.close()
+
+
 def test_a_unix_socket_without_anybody(proxy, tmp_path):
     path = tmp_path / "origin.sock"
     server = proxy(f"http://unix:{path}")
