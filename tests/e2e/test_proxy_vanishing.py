@@ -493,7 +493,7 @@ def test_an_upstream_that_accepts_nobody(proxy):
 
 
 def test_a_unix_socket_that_accepts_nobody(proxy, tmp_path):
-    """connect(2) says EAGAIN there, and nothing tells when to try again; a backlog has room soon."""
+    """connect(2) says EAGAIN there, and nothing tells when to try again: but soon there is room."""
     path = tmp_path / "origin.sock"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
