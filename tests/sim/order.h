@@ -7,6 +7,7 @@
 #ifndef TESTS_SIM_ORDER_H
 #define TESTS_SIM_ORDER_H
 
+#include "base/list.h"
 #include "harness.h"
 #include "leat/address.h"
 
@@ -49,6 +50,7 @@ struct market {
     struct order orders[ORDERS_MAX];
     unsigned customers_left;
     bool is_closed_origin[ORIGINS_MAX]; /* nobody listens there */
+    struct list_node origins;           /* one for each connection of the proxy's */
 };
 
 static inline bool order_is_head(const struct order *order)
@@ -78,6 +80,9 @@ struct order *market_find(struct market *market, const char *target, size_t size
 
 /* Listens as origin number `index`. */
 void origin_open(struct market *market, unsigned index);
+
+/* Frees those whose connections the end of the loop has left open; nothing happens any more. */
+void origins_end(struct market *market);
 
 /* Places orders first..last, one after the other, over as many connections as it takes. */
 void customer_start(struct market *market, unsigned first, unsigned last);

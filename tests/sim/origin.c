@@ -13,6 +13,7 @@
 
 struct origin {
     struct market *market;
+    struct list_node place; /* among the market's */
     struct sim_peer *peer;  /* NULL: gone */
     unsigned calls_to_come; /* of sim_at */
     struct draft in, out;
@@ -36,14 +37,25 @@ static void leave(struct origin *origin, bool is_reset)
     origin->peer = NULL;
 }
 
-static void free_if_gone(struct origin *origin)
+static void destroy(struct origin *origin)
 {
-    if (origin->peer || origin->calls_to_come > 0)
-        return;
+    list_remove(&origin->place);
     arena_fini(&origin->arena);
     draft_fini(&origin->in);
     draft_fini(&origin->out);
     free(origin);
+}
+
+static void free_if_gone(struct origin *origin)
+{
+    if (!origin->peer && origin->calls_to_come == 0)
+        destroy(origin);
+}
+
+void origins_end(struct market *market)
+{
+    while (!list_is_empty(&market->origins))
+        destroy(CONTAINER_OF(market->origins.next, struct origin, place));
 }
 
 static void on_time(struct sim *sim, void *user)
@@ -282,6 +294,7 @@ static void on_connection(struct sim_peer *peer, void *user)
     origin->peer = peer;
     origin->in.run = origin->out.run = market->run;
     arena_init(&origin->arena, NULL);
+    list_push_back(&market->origins, &origin->place);
     sim_peer_set_event(peer, on_event, origin);
     go_on(origin);
 }

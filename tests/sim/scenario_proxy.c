@@ -66,6 +66,7 @@ static void draw_order(struct sim_run *run, struct order *order)
 static void draw_market(struct market *market, struct sim_run *run)
 {
     market->run = run;
+    list_init(&market->origins);
     market->origin_count = (unsigned)draw(run, 1, ORIGINS_MAX);
     market->order_count = (unsigned)draw(run, 1, ORDERS_MAX);
     for (unsigned number = 0; number < market->order_count; number++) {
@@ -164,6 +165,7 @@ static void run_proxy(struct sim_run *run)
     run_fiber(run, proxy_main, play);
     check_orders(&play->market);
     check_upstreams(play);
+    origins_end(&play->market);
     last = play->proxy;
     free(play);
 }
