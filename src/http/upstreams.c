@@ -15,12 +15,6 @@
 
 /* ---- Options --------------------------------------------------------------------------------- */
 
-/* What a slow client has not taken yet waits in the receive buffer of its upstream's connection,
- * which the kernel lets grow to megabytes, for the proxy takes it quickly at first. With half a
- * megabyte (of which it makes a whole) splicing is as fast as with more; with a quarter it is not.
- * A host may grant less: net.core.rmem_max. */
-enum { RECEIVE_BUFFER_SIZE = 512 * 1024 };
-
 static void put_default(unsigned *value, unsigned preset)
 {
     if (*value == 0)
@@ -120,8 +114,6 @@ static int init(struct upstreams *upstreams, const struct upstreams_options *opt
     upstreams->options = *options;
     put_defaults(&upstreams->options);
     upstreams->tuning = options->tuning ? *options->tuning : default_tuning;
-    if (upstreams->tuning.so_rcvbuf_size == LEAT_TUNING_UNSET)
-        upstreams->tuning.so_rcvbuf_size = RECEIVE_BUFFER_SIZE;
     upstreams->seed = options->seed ? options->seed : (uint64_t)leat_now_ns();
     if (options->health_path) {
         upstreams->health_path = strdup(options->health_path);

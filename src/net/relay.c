@@ -7,7 +7,10 @@
 #include "net/relay.h"
 
 #include <errno.h>
+#include <linux/tcp.h> /* the C library's lacks tcpi_notsent_bytes */
+#include <netinet/in.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,9 +21,12 @@
 enum {
     PIPE_SIZE = 1024 * 1024,
     PIPES_IDLE_MAX = 32,
-    /* Larger ones gain nothing, and would lie in the pipe of who stops taking; */
-    CHUNK_MAX = 256 * 1024,
-    CHUNK_MIN = 64 * 1024, /* these lie there of who takes slowly. */
+    /* Taken at a time: large chunks are cheaper, but what is taken fast has the kernel grow the
+     * sender's receive buffer by megabytes, which then lie there for who takes slowly. */
+    CHUNK_MIN = 64 * 1024,
+    CHUNK_MAX = 512 * 1024,
+    SHORT_SIZE = 1024 * 1024, /* so little may lie there: CHUNK_MAX from the start */
+    GROW_AFTER = 256 * 1024,  /* moved before that says nothing of a receiver */
     COPY_SIZE = 64 * 1024,
     COPY_SLOW_SIZE = 16 * 1024,       /* likewise, where it is memory of ours */
     TURN_BYTES_MAX = 4 * 1024 * 1024, /* then others may run */
@@ -180,6 +186,19 @@ static int note_taken(struct relay *relay, ssize_t size)
     return MOVED;
 }
 
+/* Has the receiver's host taken most of what it was given? That its socket takes all at once shows
+ * nothing, for its buffer grows by megabytes, too. Who cannot be asked (a unix socket) is quick. */
+static bool is_quick(const struct relay *relay)
+{
+    const struct backend_sys *sys = relay->loop->sys;
+    struct tcp_info info;
+    socklen_t size = sizeof info;
+    if (sys->getsockopt(sys, relay->to_fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 ||
+        size < offsetof(struct tcp_info, tcpi_notsent_bytes) + sizeof info.tcpi_notsent_bytes)
+        return true;
+    return info.tcpi_notsent_bytes <= relay->moved / 4;
+}
+
 /* The pipe is held as long as there is something in it. */
 static int take_by_pipe(struct relay *relay)
 {
@@ -189,8 +208,9 @@ static int take_by_pipe(struct relay *relay)
     const int want = note_taken(relay, size);
     if (want != MOVED)
         give_pipe(relay);
-    else if ((size_t)size == relay->chunk && relay->chunk < CHUNK_MAX)
-        relay->chunk *= 2; /* until the receiver says otherwise */
+    else if ((size_t)size == relay->chunk && relay->chunk < CHUNK_MAX &&
+             relay->moved >= GROW_AFTER && is_quick(relay))
+        relay->chunk *= 2;
     return want;
 }
 
@@ -245,7 +265,7 @@ void relay_init(struct relay *relay, struct leat_stream *from, struct leat_strea
         .from_fd = from->fd,
         .to_fd = to->fd,
         .left = size,
-        .chunk = CHUNK_MAX,
+        .chunk = size <= SHORT_SIZE ? CHUNK_MAX : CHUNK_MIN,
     };
 }
 

@@ -255,6 +255,52 @@ static int a_blocked_relay_takes_nothing_fiber(void *arg)
 }
 FIBER_ENGINE_TEST(a_blocked_relay_takes_nothing)
 
+enum { PIECE = 256 * 1024, PIECES = 8, CHUNK_OF_THE_SLOW = 64 * 1024 };
+
+/* Relays piece after piece to who reads all or nothing of it; the size of the last chunk. */
+static size_t chunk_for(struct pair *left, struct pair *right, bool reads)
+{
+    static char data[PIECE], sink[PIECE];
+    struct relay relay;
+    uint64_t received = 0;
+    enum relay_want want = RELAY_WANTS_INPUT;
+    relay_init(&relay, left->there, right->there, UINT64_MAX);
+    for (unsigned count = 1; count <= PIECES && want == RELAY_WANTS_INPUT; count++) {
+        assert_int_equal(leat_stream_write(left->here, data, PIECE, soon()), 0);
+        while ((want = step_on(&relay)) == RELAY_WANTS_INPUT &&
+               relay.moved < (uint64_t)count * PIECE)
+            assert_int_equal(relay_wait(&relay, want, soon()), 0);
+        while (reads && received < relay.moved) {
+            const ssize_t size = leat_stream_read(right->here, sink, sizeof sink, soon());
+            assert_true(size > 0);
+            received += (uint64_t)size;
+        }
+    }
+    assert_true(relay.moved > CHUNK_OF_THE_SLOW);
+    const size_t chunk = relay.chunk;
+    relay_fini(&relay);
+    return chunk;
+}
+
+/* Large chunks are for who takes them: not for who has a large buffer in front of him. */
+static int chunks_fit_the_receiver_fiber(void *arg)
+{
+    struct leat_tuning large = LEAT_TUNING_DEFAULT, slow = LEAT_TUNING_DEFAULT;
+    large.so_rcvbuf_size = large.so_sndbuf_size = slow.so_sndbuf_size = 2 * PIECE * PIECES;
+    slow.so_rcvbuf_size = 4096;
+    for (unsigned reads = 0; reads < 2; reads++) {
+        struct pair left, right;
+        pair_open(&left, &large);
+        pair_open(&right, reads ? &large : &slow);
+        const size_t chunk = chunk_for(&left, &right, reads);
+        assert_true(reads ? chunk > CHUNK_OF_THE_SLOW : chunk == CHUNK_OF_THE_SLOW);
+        pair_close(&left);
+        pair_close(&right);
+    }
+    return 0;
+}
+FIBER_ENGINE_TEST(chunks_fit_the_receiver)
+
 static int without_pipes_fiber(void *arg)
 {
     struct pair left, right;
@@ -284,6 +330,7 @@ int main(void)
         cmocka_unit_test(test_errors_are_told),
         cmocka_unit_test(test_a_relay_of_a_size_leaves_the_rest),
         cmocka_unit_test(test_a_blocked_relay_takes_nothing),
+        cmocka_unit_test(test_chunks_fit_the_receiver),
         cmocka_unit_test(test_pipes_are_used_again),
         cmocka_unit_test(test_without_pipes_it_copies),
     };
