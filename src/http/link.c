@@ -328,10 +328,11 @@ int link_end_of_stream(struct link *link)
 
 struct leat_slice link_take_buffered(struct link *link)
 {
+    struct leat_slice piece;
+    if (link->begin == link->end || !body_is_open(&link->body))
+        return slice_of(NULL, 0);
     struct leat_slice input = slice_of(link->buffer + link->begin, link->end - link->begin);
-    struct leat_slice piece = slice_of(NULL, 0);
-    const int result =
-        input.size > 0 && body_is_open(&link->body) ? body_next(&link->body, &input, &piece) : 0;
+    const int result = body_next(&link->body, &input, &piece);
     link->begin = link->end - input.size;
     return result > 0 ? piece : slice_of(NULL, 0);
 }

@@ -42,8 +42,8 @@ char *text_reserve(struct text *text, size_t size)
 
 void text_add(struct text *text, struct leat_slice piece)
 {
-    char *place = text_reserve(text, piece.size);
-    if (!place || piece.size == 0)
+    char *place = piece.size > 0 ? text_reserve(text, piece.size) : NULL;
+    if (!place)
         return;
     memcpy(place, piece.data, piece.size);
     text->size += piece.size;
