@@ -346,6 +346,14 @@ static enum passage_end connect_upstream(struct passage *passage)
     return PASSAGE_ANSWERED;
 }
 
+/* Who dies within a small answer costs a retry, as long as nobody has seen its head. Who takes long
+ * for it is alive, and what has come goes on. */
+static int gather(struct passage *passage)
+{
+    const int error = link_gather(&passage->link, in_ms(passage, PROXY_GATHER_MS));
+    return error == -ETIMEDOUT ? 0 : error;
+}
+
 enum passage_end passage_attempt(struct passage *passage)
 {
     struct link *link = &passage->link;
@@ -364,9 +372,8 @@ enum passage_end passage_attempt(struct passage *passage)
     int error = send_request(passage, (size_t)head_size, &is_ours);
     if (!error)
         error = await_answer(passage, &is_ours);
-    /* Who dies within a small answer costs a retry, as long as nobody has seen its head. */
     if (!error)
-        error = link_gather(link, in_ms(passage, passage->proxy->options.read_timeout_ms));
+        error = gather(passage);
     if (!error)
         return PASSAGE_ANSWERED;
     end = end_of_error(passage, error, is_ours); /* an uploader that is stopped has failed, too */

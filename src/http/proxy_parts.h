@@ -31,6 +31,8 @@ enum {
     PROXY_SPLICE_MIN = 32 * 1024,
     /* How long "100 Continue" is waited for; then the body is sent unasked. */
     PROXY_CONTINUE_MS = 1000,
+    /* How long the rest of a small answer is waited for before its head goes on. */
+    PROXY_GATHER_MS = 100,
 };
 
 struct leat_proxy {

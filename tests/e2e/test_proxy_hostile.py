@@ -148,6 +148,24 @@ def test_large_answers_are_cut_as_visibly(stage, name, version, ending):
     assert stage.is_well()
 
 
+def test_a_small_answer_that_takes_its_time_passes_as_it_comes(hasty):
+    """Each piece in time, the whole later than that; and what has come does not wait for it."""
+    def script(call):
+        call.request()
+        call.send(answer(BODY)[:-len(BODY)])
+        call.trickle(BODY, pause_s=0.15)
+        call.await_end()
+    hasty.play(script)
+    with hasty.client() as client:
+        start = time.monotonic()
+        client.ask("/slow")
+        assert client.next_head().status == 200
+        assert time.monotonic() - start < 1
+        assert client.box.take(len(BODY)) == BODY
+        assert time.monotonic() - start > 1
+    assert hasty.is_well()
+
+
 @on_epoll
 @pytest.mark.parametrize("name", ANSWERS)
 def test_an_answer_byte_by_byte_is_the_same(stage, name):
