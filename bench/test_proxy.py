@@ -143,6 +143,11 @@ def test_what_is_held_is_seen():
         assert abs(seen[key] - size) <= 2, (key, seen)  # SYN counts
 
 
+def test_who_has_no_upstream_is_missing():
+    for clients, upstreams, lost in ((9, 9, 0), (9, 10, 0), (9, 7, 2), (8, 9, 1)):
+        assert proxy_slow.missing({"clients": clients, "upstreams": upstreams}, 9) == lost
+
+
 def test_pipes_are_counted():
     program = "import os, time; p = os.pipe(), os.pipe(); print(1, flush=True); time.sleep(9)"
     with Room() as room:

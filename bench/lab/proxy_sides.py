@@ -66,7 +66,7 @@ class Side:
             return [lab.tool("haproxy"), "-db", "-f", config]
         config.write_text(nginx.proxy_configuration(
             work, listen, upstreams, self.tuning.nginx, self.tuning.nginx_server,
-            connections=2 * self.tuning.connections))
+            connections=nginx.room_for(2 * self.tuning.connections)))
         return [lab.tool("nginx"), "-p", work, "-c", config, "-e", "stderr"]
 
 

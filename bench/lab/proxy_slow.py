@@ -114,6 +114,11 @@ def bounded_sockets():
         path.write_text(text)
 
 
+def missing(seen, count):
+    """Clients that are gone, and those who were answered something else than an upstream's."""
+    return abs(count - seen["clients"]) + max(0, count - seen["upstreams"])
+
+
 def measure(lab, options, side, origin, count):
     with proxy_sides.proxy(lab, side, [origin.address]) as running:
         generator.measure(lab, running.address, Load("/1k", 1, requests=50))
@@ -138,7 +143,7 @@ def measure(lab, options, side, origin, count):
         "before_mb": before / 1e6, "during_mb": during / 1e6, "sockets": seen, "pipes": open_pipes,
         "took_s": took_s, "cpu_percent": cost["cpu_us"] / cost["elapsed_s"] / 1e4,
         "others_p99": others["p99"] or math.inf, "crowd": crowd,
-        "errors": others["errors"] + crowd["returned"] + abs(seen["clients"] - count)}
+        "errors": others["errors"] + crowd["returned"] + missing(seen, count)}
 
 
 def judge(lab, figures):

@@ -21,6 +21,7 @@
 enum {
     PIPE_SIZE = 1024 * 1024,
     PIPES_IDLE_MAX = 32,
+    PIPES_OPEN_MAX = 256, /* of a loop: descriptors are for connections first */
     /* Taken at a time: large chunks are cheaper, but what is taken fast has the kernel grow the
      * sender's receive buffer by megabytes, which then lie there for who takes slowly. */
     CHUNK_MIN = 64 * 1024,
@@ -36,15 +37,19 @@ enum {
 struct relay_commons {
     struct loop_extension extension;
     struct leat_loop *loop;
-    char *copy; /* COPY_SIZE, in use within a step alone; NULL: not needed yet */
+    char *copy;          /* COPY_SIZE, in use within a step alone; NULL: not needed yet */
+    unsigned open_count; /* pipes that relays hold, and the idle ones */
     unsigned pipe_count;
     struct relay_pipe pipes[PIPES_IDLE_MAX];
 };
 
 /* ---- Pipes ----------------------------------------------------------------------------------- */
 
-static void pipe_close(struct leat_loop *loop, const struct relay_pipe *pipe)
+static void pipe_close(struct relay_commons *commons, const struct relay_pipe *pipe)
 {
+    const struct leat_loop *loop = commons->loop;
+    ASSERT(commons->open_count > 0);
+    commons->open_count--;
     loop->ops->close(loop->backend, pipe->out_fd);
     loop->ops->close(loop->backend, pipe->in_fd);
 }
@@ -53,7 +58,7 @@ static void commons_fini(struct loop_extension *extension)
 {
     struct relay_commons *commons = CONTAINER_OF(extension, struct relay_commons, extension);
     while (commons->pipe_count > 0)
-        pipe_close(commons->loop, &commons->pipes[--commons->pipe_count]);
+        pipe_close(commons, &commons->pipes[--commons->pipe_count]);
     free(commons->copy);
     free(commons);
 }
@@ -81,10 +86,13 @@ static bool take_pipe(struct relay *relay, struct relay_commons *commons)
         relay->pipe = commons->pipes[--commons->pipe_count];
         return true;
     }
+    if (commons->open_count >= PIPES_OPEN_MAX)
+        return false;
     int fds[2];
     const ssize_t size = relay->loop->sys->pipe(relay->loop->sys, fds, PIPE_SIZE);
     if (size <= 0)
         return false;
+    commons->open_count++;
     relay->pipe = (struct relay_pipe){.out_fd = fds[0], .in_fd = fds[1], .size = (size_t)size};
     return true;
 }
@@ -99,7 +107,7 @@ static void give_pipe(struct relay *relay)
         relay->pipe.size >= CHUNK_MIN)
         commons->pipes[commons->pipe_count++] = relay->pipe;
     else
-        pipe_close(relay->loop, &relay->pipe);
+        pipe_close(commons, &relay->pipe);
     relay->pipe.size = 0;
 }
 
