@@ -59,6 +59,7 @@ struct leat_slice status_line(int status)
     case 504: return LINE("504 Gateway Timeout");
     case 505: return LINE("505 HTTP Version Not Supported");
     case 507: return LINE("507 Insufficient Storage");
+    case 508: return LINE("508 Loop Detected");
     case 511: return LINE("511 Network Authentication Required");
     default: return slice_of(NULL, 0);
     }

@@ -44,6 +44,8 @@ static const char *read_http(struct member *member, const char *text)
     struct url url;
     if (url_parse(slice_from_text(text), &url) != 0 || url.host.size == 0)
         return how_to_write;
+    if (slice_equal(url.authority, SLICE("unix:"))) /* whose path is missing, not a port */
+        return how_to_write;
     if (slice_equal_nocase(url.scheme, SLICE("https")))
         return "upstreams are spoken to in plain http: https is not there yet";
     if (!slice_equal_nocase(url.scheme, SLICE("http")))

@@ -737,7 +737,7 @@ def test_a_proxy_that_asks_itself_comes_to_an_end(tmp_path, engine):
     try:
         with Client(server.address) as client:
             reply = client.fetch("/")
-            assert reply.status == 508
+            assert reply.status == 508 and reply.body == b"508 Loop Detected\n"
         assert server.cpu_s() < 1
     finally:
         server.stop()

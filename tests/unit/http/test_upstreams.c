@@ -68,6 +68,7 @@ static void what_cannot_be_an_upstream_is_explained(void **state)
     } rows[] = {
         {"127.0.0.1:9000", "http://HOST:PORT"},
         {"", "http://HOST:PORT"},
+        {"http://unix:", "http://unix:/path"},
         {"http://", "http://HOST:PORT"},
         {"http:///a", "http://HOST:PORT"},
         {"/a", "http://HOST:PORT"},
