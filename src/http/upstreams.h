@@ -42,7 +42,7 @@ struct upstreams_options {
     const char *health_path;
     int64_t health_interval_ms, health_timeout_ms; /* 0: 5000, 2000 */
     unsigned health_rise, health_fall;             /* answers in a row that decide; 0: 2, 3 */
-    /* NULL: the defaults; copied. SO_RCVBUF is 512 KiB where it is not set. */
+    /* NULL: the defaults; copied. */
     const struct leat_tuning *tuning;
     uint64_t seed; /* of the draws; 0: the clock's */
 };

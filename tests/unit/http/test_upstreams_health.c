@@ -349,8 +349,12 @@ static int leases_fiber(void *arg)
     struct leat_address peer;
     struct upstreams_view view;
     const char *url = origin.url;
+    struct leat_tuning tuning = LEAT_TUNING_DEFAULT;
+    const struct upstreams_options options = {.tuning = &tuning};
+    tuning.so_rcvbuf_size = 512 * 1024;
     origin_open(&origin, "127.0.0.1:0");
-    assert_int_equal(upstreams_create(watched->pool, &url, 1, NULL, &watched->upstreams, NULL), 0);
+    assert_int_equal(upstreams_create(watched->pool, &url, 1, &options, &watched->upstreams, NULL),
+                     0);
     assert_int_equal(lease(watched, soon(), &conn), 0);
     assert_int_equal(leat_stream_peer(&conn->stream, &peer), 0);
     assert_true(leat_address_equal(&peer, leat_listener_address(origin.listener)));
