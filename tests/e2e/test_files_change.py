@@ -10,6 +10,8 @@ import pytest
 
 from conftest import await_true
 
+pytestmark = pytest.mark.mostly_on("uring")
+
 MIB = 1 << 20
 SIZE = 24 * MIB  # far more than the sockets hold
 

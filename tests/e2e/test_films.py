@@ -18,6 +18,8 @@ import film_maker
 from conftest import await_true, run_leat
 from framehash import decode
 
+pytestmark = pytest.mark.mostly_on("epoll")
+
 HLS, DASH = "application/vnd.apple.mpegurl", "application/dash+xml"
 
 

@@ -17,6 +17,8 @@ import pytest
 from conftest import FILM
 from test_rfc import Echo
 
+pytestmark = pytest.mark.mostly_on("epoll")
+
 MIB = 1 << 20
 NAME = FILM.name
 
