@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a setting will make of a text, told from its sample: ratio and CPU time. The table was
+ * fitted to texts of all kinds (bench/ has what fits it); a loop corrects it by what it sees: the
+ * speed of its machine, and of the content that it has lately had.
+ */
+#ifndef CODEC_MODEL_H
+#define CODEC_MODEL_H
+
+#include "codec/sample.h"
+
+/* The settings that are chosen from; the first is none. */
+enum { MODEL_SETTINGS_MAX = 24 };
+unsigned model_setting_count(void);
+struct codec_setting model_setting(unsigned index);
+
+struct model {
+    /* By setting: what was seen to what was told, smoothed; 1 at first. */
+    float ratio[MODEL_SETTINGS_MAX], speed[MODEL_SETTINGS_MAX];
+};
+
+struct model_forecast {
+    double ratio;    /* coded to plain bytes; 1: none */
+    double cpu_ns;   /* for the whole text */
+    double first_ns; /* of these, until the first block is out */
+};
+
+void model_init(struct model *model);
+void model_forecast(const struct model *model, unsigned setting, const struct sample *sample,
+                    struct model_forecast *ret_forecast);
+/* What became of it. */
+void model_learn(struct model *model, unsigned setting, const struct sample *sample,
+                 uint64_t coded_size, int64_t cpu_ns);
+
+#endif
