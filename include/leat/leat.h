@@ -8,6 +8,7 @@
 #include "leat/access_log.h"
 #include "leat/address.h"
 #include "leat/clock.h"
+#include "leat/coded_files.h"
 #include "leat/compress.h"
 #include "leat/dial.h"
 #include "leat/error.h"
