@@ -82,6 +82,7 @@ enum http1_target_form {
     X(TRANSFER_ENCODING, "transfer-encoding", 't', 'g')                                            \
     X(UPGRADE, "upgrade", 'u', 'e')                                                                \
     X(USER_AGENT, "user-agent", 'u', 't')                                                          \
+    X(VARY, "vary", 'v', 'y')                                                                      \
     X(VIA, "via", 'v', 'a')                                                                        \
     X(X_FORWARDED_FOR, "x-forwarded-for", 'x', 'r')                                                \
     X(X_FORWARDED_HOST, "x-forwarded-host", 'x', 't')                                              \

@@ -6,8 +6,6 @@
  */
 #include "wire/mime.h"
 
-#include <stdbool.h>
-
 #include "base/assert.h"
 #include "wire/chars.h"
 
@@ -35,9 +33,11 @@ static const struct mime mimes[] = {
     {"css", TEXT("css")},
     {"csv", TEXT("csv")},
     {"deb", SLICE("application/vnd.debian.binary-package")},
+    {"eot", SLICE("application/vnd.ms-fontobject")},
     {"epub", SLICE("application/epub+zip")},
     {"flac", SLICE("audio/flac")},
     {"flv", SLICE("video/x-flv")},
+    {"geojson", SLICE("application/geo+json")},
     {"gif", SLICE("image/gif")},
     {"gz", SLICE("application/gzip")},
     {"h", TEXT("x-c")},
@@ -51,6 +51,7 @@ static const struct mime mimes[] = {
     {"jpg", SLICE("image/jpeg")},
     {"js", TEXT("javascript")},
     {"json", SLICE("application/json")},
+    {"jsonl", SLICE("application/jsonl")},
     {"jsonld", SLICE("application/ld+json")},
     {"jxl", SLICE("image/jxl")},
     {"log", TEXT("plain")},
@@ -71,6 +72,7 @@ static const struct mime mimes[] = {
     {"mpd", SLICE("application/dash+xml")},
     {"mpeg", SLICE("video/mpeg")},
     {"mpg", SLICE("video/mpeg")},
+    {"ndjson", SLICE("application/x-ndjson")},
     {"oga", SLICE("audio/ogg")},
     {"ogg", SLICE("audio/ogg")},
     {"ogv", SLICE("video/ogg")},
@@ -88,6 +90,7 @@ static const struct mime mimes[] = {
     {"tiff", SLICE("image/tiff")},
     {"toml", SLICE("application/toml")},
     {"ts", SLICE("video/mp2t")},
+    {"tsv", TEXT("tab-separated-values")},
     {"ttf", SLICE("font/ttf")},
     {"ttml", SLICE("application/ttml+xml")},
     {"txt", TEXT("plain")},
@@ -110,6 +113,67 @@ static const struct mime mimes[] = {
 };
 
 enum { MIME_COUNT = sizeof(mimes) / sizeof(mimes[0]) };
+
+/* What is no text/..., +json, +xml or +yaml. Formats that hold other files, or parts that are
+ * compressed already (tar, PDF, TIFF, WAV), are not here. */
+static const char *const compressibles[] = {
+    "application/cbor",
+    "application/ecmascript",
+    "application/graphql",
+    "application/javascript",
+    "application/json",
+    "application/json-seq",
+    "application/jsonl",
+    "application/jwk-set",
+    "application/msgpack",
+    "application/n-quads",
+    "application/n-triples",
+    "application/ndjson",
+    "application/openmetrics-text",
+    "application/postscript",
+    "application/protobuf",
+    "application/rtf",
+    "application/sql",
+    "application/toml",
+    "application/trig",
+    "application/vnd.apple.mpegurl",
+    "application/vnd.google.protobuf",
+    "application/vnd.ms-fontobject",
+    "application/vnd.msgpack",
+    "application/wasm",
+    "application/x-font-otf",
+    "application/x-font-ttf",
+    "application/x-javascript",
+    "application/x-mpegurl",
+    "application/x-msgpack",
+    "application/x-ndjson",
+    "application/x-protobuf",
+    "application/x-sh",
+    "application/x-sql",
+    "application/x-subrip",
+    "application/x-yaml",
+    "application/xml",
+    "application/xml-dtd",
+    "application/yaml",
+    "audio/mpegurl",
+    "audio/x-mpegurl",
+    "font/collection",
+    "font/otf",
+    "font/sfnt",
+    "font/ttf",
+    "image/bmp",
+    "image/vnd.microsoft.icon",
+    "image/x-icon",
+    "image/x-ms-bmp",
+    "image/x-portable-anymap",
+    "image/x-portable-bitmap",
+    "image/x-portable-graymap",
+    "image/x-portable-pixmap",
+    "model/obj",
+    "model/stl",
+};
+
+enum { COMPRESSIBLE_COUNT = sizeof compressibles / sizeof *compressibles };
 
 /* The extension in lower case and zero-terminated; false when it is none, or longer than any. */
 static bool extension_of(struct leat_slice name, char ret_text[EXTENSION_MAX + 1])
@@ -149,7 +213,84 @@ struct leat_slice mime_from_name(struct leat_slice name)
     return unknown;
 }
 
+/* Without parameters. */
+static struct leat_slice essence_of(struct leat_slice media_type)
+{
+    const char *mark = media_type.size > 0 ? memchr(media_type.data, ';', media_type.size) : NULL;
+    if (mark)
+        media_type.size = (size_t)(mark - media_type.data);
+    return chars_trim(media_type);
+}
+
+static bool starts_with_nocase(struct leat_slice whole, struct leat_slice start)
+{
+    return whole.size >= start.size && slice_equal_nocase(slice_of(whole.data, start.size), start);
+}
+
+static bool ends_with_nocase(struct leat_slice whole, struct leat_slice end)
+{
+    return whole.size >= end.size &&
+           slice_equal_nocase(slice_after(whole, whole.size - end.size), end);
+}
+
+/* As strcasecmp, of a name that ends with its size. */
+static int compare_nocase(struct leat_slice name, const char *row)
+{
+    const int order = strncasecmp(name.data, row, name.size);
+    return order != 0 || row[name.size] == '\0' ? order : -1;
+}
+
+static bool is_listed_compressible(struct leat_slice essence)
+{
+    size_t low = 0, high = COMPRESSIBLE_COUNT;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        const int order = compare_nocase(essence, compressibles[middle]);
+        if (order == 0)
+            return true;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    ASSERT(low == high);
+    return false;
+}
+
+bool mime_is_compressible(struct leat_slice media_type)
+{
+    const struct leat_slice essence = essence_of(media_type);
+    if (essence.size == 0)
+        return false;
+    if (starts_with_nocase(essence, SLICE("text/")))
+        return !slice_equal_nocase(essence, SLICE("text/event-stream"));
+    return is_listed_compressible(essence) || ends_with_nocase(essence, SLICE("+json")) ||
+           ends_with_nocase(essence, SLICE("+xml")) || ends_with_nocase(essence, SLICE("+yaml"));
+}
+
+bool mime_list_has(struct leat_slice list, struct leat_slice media_type)
+{
+    const struct leat_slice essence = essence_of(media_type);
+    struct leat_slice element;
+    if (essence.size == 0)
+        return false;
+    while (chars_next_element(&list, &element)) {
+        const bool is_kind = slice_ends_with(element, SLICE("/*"));
+        if (slice_equal(element, SLICE("*/*")))
+            return true;
+        if (is_kind ? starts_with_nocase(essence, slice_of(element.data, element.size - 1))
+                    : slice_equal_nocase(essence, element))
+            return true;
+    }
+    return false;
+}
+
 const char *mime_extension(size_t index)
 {
     return index < MIME_COUNT ? mimes[index].extension : NULL;
+}
+
+const char *mime_compressible(size_t index)
+{
+    return index < COMPRESSIBLE_COUNT ? compressibles[index] : NULL;
 }

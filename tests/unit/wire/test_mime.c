@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Media types: the table is in order, and names are read as users write them.
+ * Media types: the tables are in order, names are read as users write them, and what compression
+ * does good is told from what it does not.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+
+#include <stdio.h>
 
 #include "wire/mime.h"
 
@@ -68,12 +71,128 @@ static void names_are_read(void **state)
     assert_string_equal(mime_from_name(SLICE("a.mp4\0")).data, "application/octet-stream");
 }
 
+static void compressible_types_are_in_order(void **state)
+{
+    for (size_t row = 1; mime_compressible(row); row++)
+        assert_true(strcmp(mime_compressible(row - 1), mime_compressible(row)) < 0);
+    for (size_t row = 0; mime_compressible(row); row++) {
+        char type[64];
+        const struct leat_slice name = slice_from_text(mime_compressible(row));
+        assert_true(mime_is_compressible(name));
+        /* Longer by a letter it is another type. */
+        assert_in_range(snprintf(type, sizeof type, "%sx", name.data), 1, sizeof type - 1);
+        assert_false(mime_is_compressible(slice_from_text(type)));
+        type[name.size] = '\0';
+        for (char *c = type; *c; c++)
+            *c = *c >= 'a' && *c <= 'z' ? (char)(*c - 32) : *c;
+        assert_true(mime_is_compressible(slice_from_text(type)));
+    }
+}
+
+static void types_are_compressible_or_not(void **state)
+{
+    static const char *const good[] = {
+        "text/html",
+        "text/html; charset=utf-8",
+        "text/plain;charset=utf-8",
+        "TEXT/CSS ; x=y",
+        "text/vtt",
+        "text/x-anything",
+        "application/json",
+        "application/json;charset=utf-8",
+        "application/problem+json",
+        "application/ld+JSON; profile=\"a;b\"",
+        "application/dash+xml",
+        "image/svg+xml",
+        "application/vnd.oai.openapi+yaml",
+        "application/vnd.apple.mpegurl",
+        "Application/Vnd.Apple.MpegURL",
+        "application/wasm",
+        "font/ttf",
+        "application/xml",
+    };
+    static const char *const bad[] = {
+        "",
+        ";",
+        "; charset=utf-8",
+        "text",
+        "texts/html",
+        "json",
+        "application/jso",
+        "application/octet-stream",
+        "application/zip",
+        "application/gzip",
+        "application/epub+zip",
+        "application/pdf",
+        "application/x+jsonx",
+        "image/png",
+        "image/jpeg",
+        "image/webp",
+        "font/woff",
+        "font/woff2",
+        "video/mp4",
+        "video/mp2t",
+        "audio/mp4",
+        "multipart/byteranges; boundary=text/html",
+        "image/png; x=image/svg+xml",
+        "text/event-stream",
+        "Text/Event-Stream; charset=utf-8",
+    };
+    for (size_t row = 0; row < sizeof good / sizeof *good; row++)
+        assert_true(mime_is_compressible(slice_from_text(good[row])));
+    for (size_t row = 0; row < sizeof bad / sizeof *bad; row++)
+        assert_false(mime_is_compressible(slice_from_text(bad[row])));
+}
+
+/* Of all that names tell: what is compressed is known by its type, and left. */
+static void names_of_what_is_compressed_already(void **state)
+{
+    static const char *const left[] = {
+        "3gp",  "7z",   "aac",  "apng",  "avi", "avif", "br",  "bz2",  "deb",  "epub", "flac",
+        "flv",  "gif",  "gz",   "heic",  "iso", "jpeg", "jpg", "jxl",  "m2ts", "m4a",  "m4s",
+        "m4v",  "mid",  "mka",  "mkv",   "mov", "mp3",  "mp4", "mpeg", "mpg",  "oga",  "ogg",
+        "ogv",  "opus", "pdf",  "png",   "tar", "tgz",  "tif", "tiff", "ts",   "wav",  "weba",
+        "webm", "webp", "woff", "woff2", "xz",  "zip",  "zst"};
+    for (size_t row = 0; mime_extension(row); row++) {
+        char name[32];
+        bool is_left = false;
+        assert_in_range(snprintf(name, sizeof name, "a.%s", mime_extension(row)), 3, 31);
+        for (size_t index = 0; index < sizeof left / sizeof *left; index++)
+            is_left |= strcmp(left[index], mime_extension(row)) == 0;
+        assert_int_equal(mime_is_compressible(mime_from_name(slice_from_text(name))), !is_left);
+    }
+}
+
+static void lists_have_types(void **state)
+{
+    const struct leat_slice list = SLICE("application/pdf, image/*,,\tmodel/STL ,text");
+    assert_true(mime_list_has(list, SLICE("application/pdf")));
+    assert_true(mime_list_has(list, SLICE("Application/PDF; version=2")));
+    assert_true(mime_list_has(list, SLICE("image/png")));
+    assert_true(mime_list_has(list, SLICE("IMAGE/x ; a=b")));
+    assert_true(mime_list_has(list, SLICE("model/stl")));
+    assert_false(mime_list_has(list, SLICE("images/png")));
+    assert_false(mime_list_has(list, SLICE("application/pd")));
+    assert_false(mime_list_has(list, SLICE("application/pdfs")));
+    assert_false(mime_list_has(list, SLICE("text/plain")));
+    assert_false(mime_list_has(list, SLICE("")));
+    assert_false(mime_list_has(list, SLICE(";a=b")));
+    assert_true(mime_list_has(SLICE("*/*"), SLICE("a/b")));
+    assert_false(mime_list_has(SLICE("*, /*"), SLICE("a/b")));
+    assert_false(mime_list_has(SLICE(""), SLICE("a/b")));
+    assert_false(mime_list_has(slice_of(NULL, 0), SLICE("a/b")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(is_in_order),
         cmocka_unit_test(every_row_is_found),
         cmocka_unit_test(names_are_read),
+        cmocka_unit_test(compressible_types_are_in_order),
+        cmocka_unit_test(types_are_compressible_or_not),
+        cmocka_unit_test(names_of_what_is_compressed_already),
+        cmocka_unit_test(lists_have_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
