@@ -7,6 +7,7 @@
 #ifndef LEAT_STREAM_H
 #define LEAT_STREAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -62,6 +63,17 @@ int leat_stream_peer(const struct leat_stream *stream, struct leat_address *ret_
 /* The kernel spreads what is sent evenly at this rate (SO_MAX_PACING_RATE; it needs no queueing
  * discipline). 0: as fast as may be. */
 int leat_stream_set_pacing(struct leat_stream *stream, uint64_t rate_bytes_per_s);
+
+/* What the kernel has measured on the way to the peer; 0 where it has not yet. */
+struct leat_delivery {
+    uint64_t rate_bytes_per_s; /* at which what was sent last was acknowledged, */
+    bool is_limited;           /* there being too little to send: the way may take more */
+    int64_t rtt_ns;
+    uint64_t window; /* bytes that may be on their way unacknowledged */
+    unsigned mss;    /* bytes in a segment */
+};
+/* 0 or -errno: on a unix socket nothing is measured. */
+int leat_stream_delivery(const struct leat_stream *stream, struct leat_delivery *ret_delivery);
 
 #ifdef __cplusplus
 }

@@ -258,6 +258,8 @@ static int unix_sockets_fiber(void *arg)
     assert_int_equal(leat_accept(listener, soon(), &pair.there), 0);
     assert_int_equal(leat_stream_peer(pair.here, &peer), 0);
     assert_true(leat_address_equal(&peer, &address));
+    struct leat_delivery delivery;
+    assert_true(leat_stream_delivery(pair.here, &delivery) < 0);
     assert_int_equal(leat_stream_write(pair.here, "hello", 5, soon()), 0);
     assert_int_equal(leat_stream_finish(pair.here), 0);
     assert_int_equal(leat_stream_read_exactly(pair.there, data, 5, soon()), 0);
@@ -296,6 +298,31 @@ static int pacing_is_the_kernels_fiber(void *arg)
 }
 FIBER_ENGINE_TEST(pacing_is_the_kernels)
 
+static int delivery_is_measured_fiber(void *arg)
+{
+    enum { SIZE = 2000000 };
+    char *data = make_content(SIZE);
+    struct pair pair;
+    struct leat_delivery delivery = {.rate_bytes_per_s = 1};
+    pair_open(&pair, NULL);
+    assert_int_equal(leat_stream_delivery(pair.here, &delivery), 0);
+    assert_true(delivery.rate_bytes_per_s == 0); /* nothing has been sent */
+    assert_in_range(delivery.mss, 500, 65536);
+    assert_true(delivery.window >= delivery.mss && delivery.rtt_ns > 0);
+    struct writing here = {pair.here, data, SIZE, soon()};
+    struct reading at_there = {.stream = pair.there};
+    struct leat_call calls[] = {{.fn = write_and_finish, .arg = &here},
+                                {.fn = read_all, .arg = &at_there}};
+    assert_int_equal(leat_gather(calls, 2, NULL), 0);
+    assert_int_equal(leat_stream_delivery(pair.here, &delivery), 0);
+    assert_true(delivery.rate_bytes_per_s > 100 * 1000);
+    pair_close(&pair);
+    free(at_there.data);
+    free(data);
+    return 0;
+}
+FIBER_ENGINE_TEST(delivery_is_measured)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -310,6 +337,7 @@ int main(void)
         cmocka_unit_test(test_connecting_keeps_its_deadline),
         cmocka_unit_test(test_unix_sockets),
         cmocka_unit_test(test_pacing_is_the_kernels),
+        cmocka_unit_test(test_delivery_is_measured),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
