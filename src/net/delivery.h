@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the kernel has measured on the way to a socket's peer (TCP_INFO); public half: leat/stream.h.
+ * What the kernel has measured on the way to a socket's peer (TCP_INFO). Public half: stream.h.
  */
 #ifndef NET_DELIVERY_H
 #define NET_DELIVERY_H
