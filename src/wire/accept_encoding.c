@@ -106,17 +106,17 @@ unsigned accept_encoding_all(const struct accept_encoding *accept)
     return set;
 }
 
-unsigned accept_encoding_best(const struct accept_encoding *accept)
+unsigned accept_encoding_best_of(const struct accept_encoding *accept, unsigned offered)
 {
     const int identity = weight_of(accept, ACCEPT_IDENTITY);
     unsigned set = 0;
     int best = identity > 1 ? identity : 1; /* what is liked less than the plain text is not used */
     for (unsigned coding = ACCEPT_IDENTITY + 1; coding < ACCEPT_CODINGS; coding++) {
         const int weight = weight_of(accept, coding);
+        if (weight < best || (offered & 1u << coding) == 0)
+            continue;
         if (weight > best)
             set = 0;
-        if (weight < best)
-            continue;
         best = weight;
         set |= 1u << coding;
     }
@@ -124,4 +124,9 @@ unsigned accept_encoding_best(const struct accept_encoding *accept)
         set |= 1u << ACCEPT_IDENTITY;
     ASSERT((set & ~accept_encoding_all(accept)) == 0);
     return set;
+}
+
+unsigned accept_encoding_best(const struct accept_encoding *accept)
+{
+    return accept_encoding_best_of(accept, (1u << ACCEPT_CODINGS) - 1);
 }

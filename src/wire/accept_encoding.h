@@ -37,6 +37,8 @@ void accept_encoding_add(struct accept_encoding *accept, struct leat_slice value
  * is liked better, or nothing was said. Empty when all that we have is refused: answer 406, or in
  * identity all the same (section 12.5.3 leaves the choice). */
 unsigned accept_encoding_best(const struct accept_encoding *accept);
+/* The same where there are these codings alone (and identity): what is liked best of them. */
+unsigned accept_encoding_best_of(const struct accept_encoding *accept, unsigned offered);
 /* All that may be used, liked or less so. */
 unsigned accept_encoding_all(const struct accept_encoding *accept);
 

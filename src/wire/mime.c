@@ -233,11 +233,13 @@ static bool ends_with_nocase(struct leat_slice whole, struct leat_slice end)
            slice_equal_nocase(slice_after(whole, whole.size - end.size), end);
 }
 
-/* As strcasecmp, of a name that ends with its size. */
+/* As strcasecmp, of a name that ends with its size, and may hold anything. */
 static int compare_nocase(struct leat_slice name, const char *row)
 {
-    const int order = strncasecmp(name.data, row, name.size);
-    return order != 0 || row[name.size] == '\0' ? order : -1;
+    const size_t row_size = strlen(row);
+    const size_t shared = name.size < row_size ? name.size : row_size;
+    const int order = strncasecmp(name.data, row, shared);
+    return order != 0 ? order : (name.size > row_size) - (name.size < row_size);
 }
 
 static bool is_listed_compressible(struct leat_slice essence)

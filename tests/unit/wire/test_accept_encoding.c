@@ -114,6 +114,21 @@ static void the_plain_text_may_be_liked_better_or_refused(void **state)
     assert_sets("identity;q=0, *", G | B | Z, G | B | Z);
 }
 
+/* Of what there is: the best of all may not be among it. */
+static void offers_are_chosen_from(void **state)
+{
+    const struct accept_encoding ranked = read_text("br, zstd;q=0.8, gzip;q=0.5");
+    assert_int_equal(accept_encoding_best_of(&ranked, I | G | B | Z), I | B);
+    assert_int_equal(accept_encoding_best_of(&ranked, G | Z), I | Z);
+    assert_int_equal(accept_encoding_best_of(&ranked, G), I | G);
+    assert_int_equal(accept_encoding_best_of(&ranked, 0), I);
+    const struct accept_encoding plain = read_text("br, identity;q=0.7, gzip;q=0.5");
+    assert_int_equal(accept_encoding_best_of(&plain, G | B), I | B);
+    assert_int_equal(accept_encoding_best_of(&plain, G), I);
+    const struct accept_encoding only = read_text("br, *;q=0");
+    assert_int_equal(accept_encoding_best_of(&only, G | Z), 0);
+}
+
 static void what_was_said_twice_has_the_lower_weight(void **state)
 {
     assert_sets("gzip;q=0, gzip", I, I);
@@ -202,6 +217,7 @@ int main(void)
         cmocka_unit_test(without_a_field_it_is_identity),
         cmocka_unit_test(weights_decide),
         cmocka_unit_test(the_plain_text_may_be_liked_better_or_refused),
+        cmocka_unit_test(offers_are_chosen_from),
         cmocka_unit_test(what_was_said_twice_has_the_lower_weight),
         cmocka_unit_test(all_of_the_grammar_is_read),
         cmocka_unit_test(what_is_no_element_counts_nothing),

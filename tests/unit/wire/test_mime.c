@@ -142,6 +142,8 @@ static void types_are_compressible_or_not(void **state)
         assert_true(mime_is_compressible(slice_from_text(good[row])));
     for (size_t row = 0; row < sizeof bad / sizeof *bad; row++)
         assert_false(mime_is_compressible(slice_from_text(bad[row])));
+    assert_false(mime_is_compressible(SLICE("font/otf\0")));
+    assert_false(mime_is_compressible(SLICE("font/otf\0 and more than any row is long")));
 }
 
 /* Of all that names tell: what is compressed is known by its type, and left. */
