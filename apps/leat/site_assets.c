@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See site_assets.h. The bytes are the program's own, so that nothing is copied, and the gzipped
- * ones were packed when it was built.
+ * See site_assets.h. The bytes are the program's own, so that nothing is copied, and their packed
+ * forms were made when it was built.
  */
 #include "site_assets.h"
 
@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "base/slice.h"
 #include "site_url.h"
+#include "wire/accept_encoding.h"
 
 static const char prefix[] = ".leat/";
 enum { PREFIX_SIZE = sizeof prefix - 1, PATH_SIZE = 128 };
@@ -29,53 +30,39 @@ const char *site_asset_hash(const char *name)
     return asset ? asset->hash : NULL;
 }
 
-/* ---- Accept-Encoding (RFC 9110, section 12.5.3) ---------------------------------------------- */
+/* ---- Codings --------------------------------------------------------------------------------- */
 
-static struct leat_slice trim(struct leat_slice text)
+/* One form of an asset; a validator or a range is of the one that is asked for. */
+struct form {
+    const char *data;
+    size_t size;
+    const char *coding, *tag_end; /* NULL and "" of the plain one */
+};
+
+static bool is_packed(const struct site_asset *asset)
 {
-    while (text.size > 0 && (text.data[0] == ' ' || text.data[0] == '\t'))
-        text = slice_after(text, 1);
-    while (text.size > 0 && (text.data[text.size - 1] == ' ' || text.data[text.size - 1] == '\t'))
-        text.size--;
-    return text;
+    return asset->gzip || asset->brotli;
 }
 
-/* Takes what stands before the mark, or all, and the mark. */
-static struct leat_slice take_until(struct leat_slice *text, char mark)
+/* What the client likes best of what there is, and of that the smallest. Who takes none of it gets
+ * the plain one (RFC 9110, section 12.5.3). */
+static struct form choose_form(const struct site_asset *asset,
+                               const struct leat_http_request *request)
 {
-    const char *end = text->size > 0 ? memchr(text->data, mark, text->size) : NULL;
-    const size_t size = end ? (size_t)(end - text->data) : text->size;
-    const struct leat_slice taken = slice_of(text->data, size);
-    *text = slice_after(*text, size + (end != NULL));
-    return trim(taken);
-}
-
-/* "q=0", "q=0.", "q=0.000": not acceptable (section 12.4.2). */
-static bool is_refusal(struct leat_slice weight)
-{
-    if (weight.size < 3 || (weight.data[0] | 0x20) != 'q' || weight.data[1] != '=')
-        return false;
-    for (size_t index = 2; index < weight.size; index++)
-        if (weight.data[index] != '0' && !(index == 3 && weight.data[index] == '.'))
-            return false;
-    return true;
-}
-
-static bool accepts_gzip(const struct leat_http_request *request)
-{
-    struct leat_slice rest = leat_http_field(request, "Accept-Encoding");
-    bool accepts_any = false;
-    while (rest.size > 0) {
-        struct leat_slice weight = take_until(&rest, ',');
-        const struct leat_slice coding = take_until(&weight, ';');
-        const bool is_accepted = !is_refusal(trim(weight));
-        if (slice_equal_nocase(coding, SLICE("gzip")) ||
-            slice_equal_nocase(coding, SLICE("x-gzip")))
-            return is_accepted;
-        if (slice_equal(coding, SLICE("*")))
-            accepts_any = is_accepted;
+    const unsigned gzip = 1u << ACCEPT_GZIP, brotli = 1u << ACCEPT_BR;
+    struct accept_encoding accept;
+    unsigned codings = 0;
+    if (is_packed(asset)) {
+        accept_encoding_init(&accept);
+        accept_encoding_add(&accept, leat_http_field(request, "Accept-Encoding"));
+        codings = accept_encoding_best_of(&accept,
+                                          (asset->gzip ? gzip : 0) | (asset->brotli ? brotli : 0));
     }
-    return accepts_any;
+    if (codings & brotli)
+        return (struct form){asset->brotli, asset->brotli_size, "br", "-br"};
+    if (codings & gzip)
+        return (struct form){asset->gzip, asset->gzip_size, "gzip", "-gz"};
+    return (struct form){asset->data, asset->size, NULL, ""};
 }
 
 /* ---- Replies --------------------------------------------------------------------------------- */
@@ -94,10 +81,9 @@ static void reply_asset(const struct site_asset *asset, struct leat_http_request
                         struct leat_http_response *response)
 {
     char etag[LEAT_HTTP_ETAG_MAX + 1];
-    const bool is_packed = asset->packed && accepts_gzip(request);
-    const struct leat_vector vector = {.data = is_packed ? asset->packed : asset->data,
-                                       .size = is_packed ? asset->packed_size : asset->size};
-    const int size = snprintf(etag, sizeof etag, "%s%s", asset->hash, is_packed ? "-gz" : "");
+    const struct form form = choose_form(asset, request);
+    const struct leat_vector vector = {.data = form.data, .size = form.size};
+    const int size = snprintf(etag, sizeof etag, "%s%s", asset->hash, form.tag_end);
     ASSERT(size > 0 && size < (int)sizeof etag);
     const struct leat_http_content content = {
         .media_type = asset->media_type, .etag = etag, .vectors = &vector, .count = 1};
@@ -111,10 +97,10 @@ static void reply_asset(const struct site_asset *asset, struct leat_http_request
     (void)leat_http_add_field(response, "Cache-Control",
                               is_for_ever(asset, request) ? "public, max-age=31536000, immutable"
                                                           : "no-cache");
-    if (asset->packed)
+    if (is_packed(asset))
         (void)leat_http_add_field(response, "Vary", "Accept-Encoding");
-    if (is_packed && status != 304)
-        (void)leat_http_add_field(response, "Content-Encoding", "gzip");
+    if (form.coding && status != 304)
+        (void)leat_http_add_field(response, "Content-Encoding", form.coding);
 }
 
 bool site_assets_have(const char *path)

@@ -18,8 +18,9 @@ struct site_asset {
     const char *hash; /* of its bytes, in hexadecimal digits */
     const char *data;
     size_t size;
-    const char *packed; /* the same in gzip; NULL: that is hardly smaller */
-    size_t packed_size;
+    /* The same, packed when leat was built; NULL: that is hardly smaller. */
+    const char *gzip, *brotli;
+    size_t gzip_size, brotli_size;
 };
 
 /* Made by site_assets.py. */

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """Builds the pages of web/ with Vite and makes of them what site_assets.c serves: a table in C and,
-for the assembler, the bytes themselves, each with a gzipped twin where that is smaller.
+for the assembler, the bytes themselves, each with twins in gzip and Brotli where they are smaller.
 
 The table does not change with the time or the place of the build. Where Vite cannot do its work the
 table is empty, unless the pages are required: then leat serves its plain pages, as it does without
@@ -26,6 +26,15 @@ ENTRIES = ("library.js", "library.css", "dashboard.js", "dashboard.css")
 HASH_SIZE = 16  # hexadecimal digits: to tell versions apart, not to resist anybody
 INPUTS = ("package.json", "vite.config.ts", "tsconfig.json")
 TOOLS = "node_modules/.package-lock.json"  # npm's note of what is installed
+
+TWINS = ("gzip", "brotli")
+# Node packs as well as anything: with it a build needs nothing that building the pages does not.
+PACK = """
+const fs = require("fs"), zlib = require("zlib");
+for (const path of process.argv.slice(1))
+    fs.writeFileSync(path + ".br", zlib.brotliCompressSync(fs.readFileSync(path), {
+        params: {[zlib.constants.BROTLI_PARAM_MODE]: zlib.constants.BROTLI_MODE_TEXT}}));
+"""
 
 HEAD = """/* SPDX-License-Identifier: MIT */
 /* Made by site_assets.py of what Vite made of web/. */
@@ -55,30 +64,34 @@ def check(name, data):
 
 
 def read_assets(folder):
-    """(name, media type, bytes, gzipped or None), by name."""
+    """(name, media type, bytes, those of TWINS or None), by name."""
     assets = []
-    for path in sorted(folder.rglob("*")):
-        if not path.is_file() or path.suffix not in MEDIA_TYPES:
-            continue
+    paths = [path for path in sorted(folder.rglob("*"))
+             if path.is_file() and path.suffix in MEDIA_TYPES]
+    subprocess.run(["node", "-e", PACK, *paths], stdin=subprocess.DEVNULL, check=True)
+    for path in paths:
         name, data = path.relative_to(folder).as_posix(), path.read_bytes()
         check(name, data)
-        packed = gzip.compress(data, 9, mtime=0)
+        twins = [gzip.compress(data, 9, mtime=0), path.with_name(path.name + ".br").read_bytes()]
         assets.append((name, MEDIA_TYPES[path.suffix], data,
-                       packed if len(packed) < len(data) * 9 // 10 else None))
+                       [twin if len(twin) < len(data) * 9 // 10 else None for twin in twins]))
     return sorted(assets)
 
 
 def write_table(path, assets):
     lines = [HEAD, '#include "site_assets.h"\n']
-    for index, (_, _, _, packed) in enumerate(assets):
-        lines.append(f"extern const char site_asset_{index}[]"
-                     + (f", site_asset_{index}_gz[]" if packed else "") + ";")
+    for index, (_, _, _, twins) in enumerate(assets):
+        names = [f"site_asset_{index}"]
+        names += [f"site_asset_{index}_{kind}" for kind, data in zip(TWINS, twins) if data]
+        lines += [f"extern const char {name}[];" for name in names]
     lines.append("\nconst struct site_asset site_assets[] = {")
-    for index, (name, media_type, data, packed) in enumerate(assets):
+    for index, (name, media_type, data, twins) in enumerate(assets):
         digest = hashlib.sha256(data).hexdigest()[:HASH_SIZE]
-        twin = f", site_asset_{index}_gz, {len(packed)}" if packed else ""
-        lines.append(f'    {{"{name}", "{media_type}", "{digest}", site_asset_{index}, {len(data)}'
-                     f"{twin}}},")
+        lines.append(f'    {{.name = "{name}", .media_type = "{media_type}", .hash = "{digest}",')
+        lines.append(f"     .data = site_asset_{index}, .size = {len(data)},")
+        lines += [f"     .{kind} = site_asset_{index}_{kind}, .{kind}_size = {len(twin)},"
+                  for kind, twin in zip(TWINS, twins) if twin]
+        lines.append("    },")
     # An array of nothing is not C.
     lines += ["    {0},", "};", f"const unsigned site_asset_count = {len(assets)};\n"]
     path.write_text("\n".join(lines), encoding="utf-8")
@@ -95,10 +108,11 @@ def write_bytes(path, folder, assets):
                       f'    .incbin "{name}"'])
 
     folder.mkdir(exist_ok=True)
-    for index, (_, _, data, packed) in enumerate(assets):
+    for index, (_, _, data, twins) in enumerate(assets):
         add(f"site_asset_{index}", folder / f"{index}.bin", data)
-        if packed:
-            add(f"site_asset_{index}_gz", folder / f"{index}.gz", packed)
+        for kind, twin in zip(TWINS, twins):
+            if twin:
+                add(f"site_asset_{index}_{kind}", folder / f"{index}.{kind}", twin)
     lines.append('    .section .note.GNU-stack, "", @progbits\n')
     path.write_text("\n".join(lines), encoding="utf-8")
 

@@ -4,6 +4,7 @@
 import gzip
 import os
 import re
+import subprocess
 
 import pytest
 
@@ -24,7 +25,7 @@ def server_with_pages(serve, folder):
 
 
 def hash_of(answer):
-    return answer.get("ETag").strip('"').removesuffix("-gz")
+    return answer.get("ETag").strip('"').removesuffix("-gz").removesuffix("-br")
 
 
 @pytest.mark.parametrize("name, media_type", [
@@ -56,23 +57,42 @@ def test_chunks_have_their_hash_in_their_name(server):
         assert answer.status == 200 and answer.get("Cache-Control") == FOR_EVER
 
 
-def test_gzip_for_those_who_take_it(server):
+def unpack(coding, data, tmp_path):
+    """By gzip itself, or by Node."""
+    if coding == "gzip":
+        return gzip.decompress(data)
+    path = tmp_path / "packed"
+    path.write_bytes(data)
+    script = 'process.stdout.write(require("zlib").brotliDecompressSync(fs.readFileSync(0)))'
+    with path.open("rb") as packed:
+        return subprocess.run(["node", "-e", script], stdin=packed, capture_output=True,
+                              timeout=30, check=True).stdout
+
+
+@pytest.mark.parametrize("coding, tag_end, accepted", [
+    ("gzip", "-gz", ("gzip", "gzip, deflate", "br;q=0.9, GZIP;q=1.0", "x-gzip", "gzip, zstd",
+                     "zstd, gzip;q=0.5", "br;q=0, *", " deflate ,\tgzip ; q=0.001",
+                     "gzip, identity;q=0.5, *;q=0")),
+    ("br", "-br", ("br", "gzip, deflate, br", "gzip, deflate, br, zstd", "br;q=1.0, gzip;q=0.8",
+                   "*", "gzip;q=0, *;q=0.1", "identity;q=0, br"))])
+def test_codings_for_those_who_take_them(server, tmp_path, coding, tag_end, accepted):
     [name] = [name for name in chunks_of(server) if "hls" in name]
     target = f"/.leat/{name}"
     plain = server.get(target)
     assert plain.get("Vary") == "Accept-Encoding"
-    for accepted in ("gzip", "gzip, deflate, br", "br;q=1.0, GZIP;q=0.5", "*", "identity, *;q=0.1",
-                     "x-gzip", " deflate ,\tgzip ; q=0.001"):
-        packed = server.get(target, fields=[f"Accept-Encoding: {accepted}"])
-        assert packed.get("Content-Encoding") == "gzip", accepted
+    for line in accepted:
+        packed = server.get(target, fields=[f"Accept-Encoding: {line}"])
+        assert packed.get("Content-Encoding") == coding, line
         assert packed.get("Vary") == "Accept-Encoding"
-        assert gzip.decompress(packed.body) == plain.body and packed.length < plain.length / 2
-        assert packed.get("ETag") == f'"{hash_of(plain)}-gz"'
-    for refused in ("", "identity", "br", "gzip;q=0", "gzip;q=0.000, *", "*;q=0", "gzipped"):
+        assert packed.length < plain.length / 2
+        assert packed.get("ETag") == f'"{hash_of(plain)}{tag_end}"'
+    assert unpack(coding, packed.body, tmp_path) == plain.body
+    for refused in ("", "identity", "zstd", "gzip;q=0", "br;q=0.000, gzip;q=0, *", "*;q=0",
+                    "gzipped", "identity, *;q=0.1", "gzip;q=2"):
         answer = server.get(target, fields=[f"Accept-Encoding: {refused}"])
         assert answer.get("Content-Encoding") is None and answer.body == plain.body, refused
     # The two are two: a validator or a range is of the one that is asked for.
-    accept = "Accept-Encoding: gzip"
+    accept = f"Accept-Encoding: {coding}"
     assert server.get(target, fields=[accept, f"If-None-Match: {plain.get('ETag')}"]).status == 200
     packed = server.get(target, fields=[accept])
     again = server.get(target, fields=[accept, f"If-None-Match: {packed.get('ETag')}"])
