@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The codecs' names and scales.
+ * The codecs' names and scales, and whole texts.
  */
 #include "codec/codec.h"
 
 #include "base/assert.h"
+#include "codec/coder.h"
+#include "codec/decoder.h"
+#include "leat/error.h"
 
 struct scale {
     struct leat_slice name;
@@ -42,4 +45,62 @@ bool codec_setting_is_valid(struct codec_setting setting)
 {
     return (unsigned)setting.codec < LEAT_CODECS && setting.level >= scales[setting.codec].min &&
            setting.level <= scales[setting.codec].max;
+}
+
+size_t codec_bound(enum leat_codec codec, size_t size)
+{
+    return coder_of(codec)->bound(size);
+}
+
+ssize_t codec_encode(struct codec_setting setting, const void *data, size_t size, void *out,
+                     size_t out_size)
+{
+    ASSERT(codec_setting_is_valid(setting));
+    ASSERT(data || size == 0);
+    return coder_of(setting.codec)->encode(setting.level, slice_of(data, size), out, out_size);
+}
+
+/* Is there more than the room had place for? */
+static int find_end(struct decoder *decoder, struct leat_slice *input)
+{
+    char byte;
+    size_t size;
+    const int result = decoder_run(decoder, input, &byte, 1, &size);
+    return result >= 0 && size > 0 ? -LEAT_E_LIMIT : result;
+}
+
+static ssize_t decode_by(struct decoder *decoder, struct leat_slice input, void *out,
+                         size_t out_size)
+{
+    size_t size = 0;
+    int result = 1;
+    if (out_size > 0)
+        result = decoder_run(decoder, &input, out, out_size, &size);
+    if (result == 1)
+        result = find_end(decoder, &input);
+    if (result < 0)
+        return result;
+    if (result != 2)
+        return -LEAT_E_TRUNCATED;
+    return input.size == 0 ? (ssize_t)size : -LEAT_E_MALFORMED;
+}
+
+ssize_t codec_decode(enum leat_codec codec, const void *data, size_t size, void *out,
+                     size_t out_size)
+{
+    ASSERT(data || size == 0);
+    const struct coder *coder = coder_of(codec);
+    const struct leat_slice input = slice_of(data, size);
+    if (coder->decode) {
+        const ssize_t quick = coder->decode(input, out, out_size);
+        if (quick != -LEAT_E_MALFORMED)
+            return quick;
+    }
+    struct decoder *decoder;
+    const int error = decoder_create(codec, &decoder);
+    if (error != 0)
+        return error;
+    const ssize_t result = decode_by(decoder, input, out, out_size);
+    decoder_destroy(decoder);
+    return result;
 }
