@@ -24,8 +24,8 @@ enum encoder_goal {
 };
 
 /* Of the calling thread's loop, which must have one. `size` is that of the whole text, or -1: it
- * makes small ones cheap, and must be true. -ENOMEM; -LEAT_E_LIMIT: the loop's encoders have all the
- * memory they may have (workshop.h): leave this one text as it is. */
+ * makes small ones cheap, and must be true. -ENOMEM; -LEAT_E_LIMIT: the loop's encoders have all
+ * the memory they may have (workshop.h): leave this one text as it is. */
 int encoder_create(struct codec_setting setting, int64_t size, struct encoder **ret_encoder);
 /* At any time. NULL is fine. */
 void encoder_destroy(struct encoder *encoder);
