@@ -177,6 +177,9 @@ void sim_peer_set_event(struct sim_peer *peer, sim_peer_fn event, void *user);
 /* As send(2) and recv(2) on a non-blocking socket: -EAGAIN, -ECONNRESET, … */
 ssize_t sim_peer_send(struct sim_peer *peer, const void *data, size_t size);
 ssize_t sim_peer_recv(struct sim_peer *peer, void *data, size_t size);
+/* Right after sim_peer_connect: what comes to it comes no faster; 0, as at first: as fast as the
+ * world's latency has it. Writers see it in TCP_INFO. */
+void sim_peer_set_rate(struct sim_peer *peer, uint64_t bytes_per_s);
 void sim_peer_shutdown(struct sim_peer *peer); /* no more bytes will be sent */
 /* Both end the peer: it must not be used again. Peers left over end with their world. */
 void sim_peer_close(struct sim_peer *peer);

@@ -17,8 +17,8 @@
 #include "loop/sim_datagram.h"
 
 enum {
-    SEGMENT_SIZE = 1460,
     CORK_MS = 200,
+    TRAIN_MS = 10, /* what a slow link carries at a time */
     CONNECT_ATTEMPTS = 5,
     CONNECT_RETRY_MS = 200,
     SCARCE_ACCEPTS_MAX = 64, /* accepts refused in one shortage: whoever asks more often spins */
@@ -77,6 +77,14 @@ static const char *flow_head(const struct sim_flow *flow, size_t *size)
 
 static void flow_arrive(struct sim *sim, void *target, uint64_t generation);
 
+/* How many of so many bytes arrive together: a slow link does not carry all at once. */
+static uint64_t flow_train(const struct sim_flow *flow, uint64_t bytes)
+{
+    const uint64_t rate = flow->rate_bytes_per_s;
+    const uint64_t most = rate / (1000 / TRAIN_MS) + SIM_SEGMENT_SIZE;
+    return rate > 0 && bytes > most ? most : bytes;
+}
+
 /* Schedules what comes next: an arrival, or that of the end. */
 static void flow_move(struct sim *sim, struct sim_flow *flow)
 {
@@ -86,11 +94,19 @@ static void flow_move(struct sim *sim, struct sim_flow *flow)
     if (flow->is_moving || ((bytes == 0 || !has_window) && !is_end))
         return;
     int64_t at_ns = sim->now_ns + sim_draw_latency_ns(sim);
-    if (flow->is_corked && bytes < SEGMENT_SIZE && !flow->is_ended)
+    if (flow->is_corked && bytes < SIM_SEGMENT_SIZE && !flow->is_ended)
         at_ns += CORK_MS * LEAT_NS_PER_MS;
+    flow->train = flow_train(flow, bytes);
+    if (flow->rate_bytes_per_s > 0) {
+        const int64_t carried_ns =
+            sim->now_ns + (int64_t)(flow->train * LEAT_NS_PER_S / flow->rate_bytes_per_s);
+        if (at_ns < carried_ns)
+            at_ns = carried_ns;
+    }
     if (at_ns < flow->held_until_ns)
         at_ns = flow->held_until_ns;
     flow->is_moving = true;
+    flow->moving_since_ns = sim->now_ns;
     sim_schedule(sim, at_ns, flow_arrive, flow, flow->generation);
 }
 
@@ -183,6 +199,19 @@ static void send_reset(struct sim *sim, struct sim_object *to)
                      sim_chance(sim, sim->profile.reset_drops));
 }
 
+/* The kernel's estimate of the rate (tcp(7), tcpi_delivery_rate): what little there was to send
+ * shows a rate that the link has at least. */
+static void flow_measure(const struct sim *sim, struct sim_flow *flow, uint64_t count)
+{
+    const int64_t took_ns = sim->now_ns - flow->moving_since_ns;
+    const bool was_all = flow->arrived == flow->written;
+    if (count == 0 || took_ns <= 0)
+        return;
+    const uint64_t rate = count * LEAT_NS_PER_S / (uint64_t)took_ns;
+    if (!was_all || rate > flow->delivery_bytes_per_s)
+        flow->delivery_bytes_per_s = rate;
+}
+
 static void flow_arrive(struct sim *sim, void *target, uint64_t generation)
 {
     struct sim_flow *flow = target;
@@ -205,6 +234,8 @@ static void flow_arrive(struct sim *sim, void *target, uint64_t generation)
         return;
     }
     uint64_t count = flow->written - flow->arrived;
+    if (flow->rate_bytes_per_s > 0 && count > flow->train)
+        count = flow->train;
     if (!flow->reader) { /* bytes for nobody */
         flow->arrived = flow->read = flow->written;
         if (count > 0)
@@ -216,6 +247,7 @@ static void flow_arrive(struct sim *sim, void *target, uint64_t generation)
         if (count > 1 && sim_chance(sim, sim->profile.short_recv))
             count = random_between(&sim->random, 1, count);
         flow->arrived += count;
+        flow_measure(sim, flow, count);
     }
     if (flow->is_ended && flow->arrived == flow->written)
         flow->has_end_arrived = true;
@@ -353,6 +385,7 @@ static struct sim_object *make_connection(struct sim *sim, struct sim_object *ob
         flow->connection = connection;
         sim_flow_init(flow, sim->queue_size, sim->queue_size);
     }
+    connection->flows[1].rate_bytes_per_s = object->rate_bytes_per_s;
     connection->flows[0].writer = connection->flows[1].reader = object;
     connection->flows[1].writer = connection->flows[0].reader = accepted;
     object->kind = SIM_STREAM;

@@ -3,7 +3,7 @@
  * Addresses, the plain calls on simulated sockets and pipes, and peers: connections' other ends,
  * played by a test. Options are remembered and told back; none has an effect, save SO_REUSEPORT,
  * SO_LINGER, and what sim_group.c has for datagram sockets. TCP_INFO tells what the other side's
- * kernel has acknowledged, and nothing else.
+ * kernel has acknowledged, and what of the link a sender's kernel knows.
  */
 #include <linux/tcp.h> /* the C library's lacks tcpi_bytes_acked */
 #include <netinet/in.h>
@@ -227,6 +227,24 @@ static int sys_setsockopt(const struct backend_sys *sys, int fd, int level, int 
     return 0;
 }
 
+static void look_at_flow(const struct sim *sim, const struct sim_flow *out,
+                         struct tcp_info *ret_info)
+{
+    const uint32_t rtt_us = 2 * sim->latency_us;
+    const size_t window = out->send_room / SIM_SEGMENT_SIZE;
+    *ret_info = (struct tcp_info){
+        .tcpi_snd_mss = SIM_SEGMENT_SIZE,
+        .tcpi_rcv_mss = SIM_SEGMENT_SIZE,
+        .tcpi_rtt = rtt_us > 0 ? rtt_us : 1,
+        .tcpi_min_rtt = rtt_us > 0 ? rtt_us : 1,
+        .tcpi_snd_cwnd = window > 0 ? (uint32_t)window : 1,
+        .tcpi_delivery_rate = out->delivery_bytes_per_s,
+        .tcpi_delivery_rate_app_limited = out->arrived == out->written,
+        .tcpi_bytes_acked = out->arrived,
+        .tcpi_bytes_sent = out->written,
+    };
+}
+
 static int sys_getsockopt(const struct backend_sys *sys, int fd, int level, int name, void *value,
                           socklen_t *size)
 {
@@ -241,7 +259,7 @@ static int sys_getsockopt(const struct backend_sys *sys, int fd, int level, int 
     const void *answer = &number;
     socklen_t length = sizeof number;
     if (level == IPPROTO_TCP && name == TCP_INFO && object->kind == SIM_STREAM) {
-        info.tcpi_bytes_acked = object->out->arrived;
+        look_at_flow(sim_of_sys(sys), object->out, &info);
         answer = &info;
         length = sizeof info;
     } else if (level == SOL_SOCKET && name == SO_ERROR) {
@@ -423,6 +441,13 @@ int sim_peer_listen(struct sim *sim, const struct sockaddr *address, socklen_t s
     object->event = event;
     object->user = user;
     return 0;
+}
+
+void sim_peer_set_rate(struct sim_peer *peer, uint64_t bytes_per_s)
+{
+    struct sim_object *object = object_of(peer);
+    ASSERT(object->kind == SIM_SOCKET); /* nothing has come yet */
+    object->rate_bytes_per_s = bytes_per_s;
 }
 
 void sim_peer_set_event(struct sim_peer *peer, sim_peer_fn event, void *user)

@@ -26,6 +26,7 @@ enum {
     SIM_FDS_MAX = 1 << 13,
     SIM_OPTIONS_MAX = 24,
     SIM_PAGE = 4096,
+    SIM_SEGMENT_SIZE = 1460,
 };
 
 /* ---- Events ---------------------------------------------------------------------------------- */
@@ -97,6 +98,10 @@ struct sim_flow {
     bool is_instant;                /* a pipe */
     bool is_corked;                 /* the last write said that more would follow */
     int64_t held_until_ns;
+    uint64_t rate_bytes_per_s;          /* of the link; 0: latency alone sets it */
+    uint64_t delivery_bytes_per_s;      /* as a kernel measures it; 0: not yet */
+    uint64_t train;                     /* of the link: bytes that move now, at most */
+    int64_t moving_since_ns;            /* when what is moving began to */
     uint64_t generation;                /* of the scheduled arrival; an older one is void */
     struct sim_object *writer, *reader; /* NULL once closed */
     struct sim_connection *connection;  /* NULL: a pipe */
@@ -129,6 +134,7 @@ struct sim_object {
     struct sim_option options[SIM_OPTIONS_MAX];
     unsigned option_count;
     bool is_read_shut, is_reset;
+    uint64_t rate_bytes_per_s;   /* of what comes, once it is connected; 0: any */
     struct sim_mailbox *mailbox; /* of a SIM_DATAGRAM */
     /* listeners */
     unsigned backlog, queued;

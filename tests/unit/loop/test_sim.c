@@ -7,6 +7,7 @@
 #include "simulated.h"
 
 #include <arpa/inet.h>
+#include <linux/tcp.h> /* the C library's lacks tcpi_delivery_rate */
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -73,8 +74,8 @@ static void peer_ignores(struct sim_peer *peer, void *user)
 {
 }
 
-/* A connection: a descriptor here, a peer there. */
-static int connection(struct world *world, struct sim_peer **ret_peer)
+/* A connection: a descriptor here, a peer there, to whom bytes come at this rate; 0: any. */
+static int connection_at_rate(struct world *world, uint64_t rate, struct sim_peer **ret_peer)
 {
     struct sockaddr_in address;
     const int listener = listen_on(world, &address);
@@ -83,6 +84,7 @@ static int connection(struct world *world, struct sim_peer **ret_peer)
     loop_submit(world->loop, &accept.op);
     *ret_peer = sim_peer_connect(world->sim, (struct sockaddr *)&address, sizeof address,
                                  peer_ignores, NULL);
+    sim_peer_set_rate(*ret_peer, rate);
     while (accept.completions == 0)
         assert_int_equal(leat_loop_run_once(world->loop, LEAT_FOREVER), 0);
     const int fd = accept.result;
@@ -92,6 +94,11 @@ static int connection(struct world *world, struct sim_peer **ret_peer)
         assert_int_equal(leat_loop_run_once(world->loop, LEAT_FOREVER), 0);
     close_fd(world, listener);
     return fd;
+}
+
+static int connection(struct world *world, struct sim_peer **ret_peer)
+{
+    return connection_at_rate(world, 0, ret_peer);
 }
 
 /* ---- Replay --------------------------------------------------------------------------------- */
@@ -442,6 +449,53 @@ static void bytes_end_and_errors_come_in_order(void **state)
     assert_int_equal(world.failures, 0);
 }
 
+static struct tcp_info info_of(struct world *world, int fd)
+{
+    struct tcp_info info;
+    socklen_t size = sizeof info;
+    assert_int_equal(world->sys->getsockopt(world->sys, fd, IPPROTO_TCP, TCP_INFO, &info, &size),
+                     0);
+    return info;
+}
+
+/* All who write at once get the rate of their link, and the kernel tells them of it. */
+static void a_link_has_its_rate(void **state)
+{
+    static const uint64_t rates[] = {20000, 500000, 4000000};
+    enum { SIZE = 300 * 1000 };
+    for (unsigned index = 0; index < sizeof rates / sizeof *rates; index++) {
+        const uint64_t rate = rates[index];
+        struct world world;
+        world_init(&world, 12 + index, SIM_CALM);
+        struct sim_peer *peer;
+        const int fd = connection_at_rate(&world, rate, &peer);
+        const int64_t begun_ns = sim_now_ns(world.sim);
+        static char bytes[SIZE];
+        size_t sent = 0, came = 0;
+        assert_int_equal(info_of(&world, fd).tcpi_delivery_rate, 0);
+        while (came < SIZE) {
+            const struct iovec vector = {.iov_base = bytes, .iov_len = SIZE - sent};
+            ssize_t size = sent < SIZE ? world.sys->send(world.sys, fd, &vector, 1, false) : 0;
+            sent += size > 0 ? (size_t)size : 0;
+            size = sim_peer_recv(peer, bytes, sizeof bytes);
+            came += size > 0 ? (size_t)size : 0;
+            assert_int_equal(leat_loop_run_once(world.loop, sim_now_ns(world.sim) + LEAT_NS_PER_MS),
+                             0);
+        }
+        const double took_s = (double)(sim_now_ns(world.sim) - begun_ns) / 1e9;
+        const double expected_s = (double)SIZE / (double)rate;
+        assert_true(took_s > 0.95 * expected_s && took_s < 1.2 * expected_s + 0.01);
+        const struct tcp_info info = info_of(&world, fd);
+        assert_true(info.tcpi_delivery_rate > 0.8 * (double)rate);
+        assert_true(info.tcpi_delivery_rate < 1.2 * (double)rate);
+        assert_true(info.tcpi_rtt > 0 && info.tcpi_snd_cwnd > 0 && info.tcpi_snd_mss > 0);
+        sim_peer_close(peer);
+        close_fd(&world, fd);
+        world_fini(&world);
+        assert_int_equal(world.failures, 0);
+    }
+}
+
 static void corked_bytes_wait(void **state)
 {
     struct world world;
@@ -651,6 +705,7 @@ int main(void)
         cmocka_unit_test(it_notices_a_stall_on_the_disk),
         cmocka_unit_test(it_notices_who_spins_on_a_shortage),
         cmocka_unit_test(bytes_end_and_errors_come_in_order),
+        cmocka_unit_test(a_link_has_its_rate),
         cmocka_unit_test(corked_bytes_wait),
         cmocka_unit_test(splice_goes_through_a_pipe),
         cmocka_unit_test(nothing_leads_out_of_a_root),
