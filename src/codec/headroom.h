@@ -12,8 +12,10 @@
 struct backend_sys;
 
 struct headroom {
-    int64_t wall_ns, cpu_ns; /* of the last look */
-    float contention;        /* wall time a unit of CPU time while coding, >= 1; smoothed */
+    int64_t last_ns;          /* the wall clock when it last learned; 0: never */
+    double wall_ns, cpu_ns;   /* spent on pieces of late: older ones fade */
+    double thread_ns, age_ns; /* the thread's CPU time of late, and in how much time; fading, too */
+    int64_t thread_last_ns;   /* the thread's clock when it last learned */
 };
 
 void headroom_init(struct headroom *headroom);
@@ -28,6 +30,7 @@ int64_t headroom_end(struct headroom *headroom, const struct backend_sys *sys,
                      const struct headroom_watch *watch);
 
 /* Wall time that a unit of a new text's CPU time will take, with `active` others at work: >= 1. */
-double headroom_slowdown(const struct headroom *headroom, unsigned active);
+double headroom_slowdown(const struct headroom *headroom, const struct backend_sys *sys,
+                         unsigned active);
 
 #endif

@@ -14,9 +14,10 @@ enum { MODEL_SETTINGS_MAX = 24 };
 unsigned model_setting_count(void);
 struct codec_setting model_setting(unsigned index);
 
+/* One factor for all settings: what is learned of the one that was chosen is mostly true of the
+ * others, and a choice among them must not depend on which of them was tried last. */
 struct model {
-    /* By setting: what was seen to what was told, smoothed; 1 at first. */
-    float ratio[MODEL_SETTINGS_MAX], speed[MODEL_SETTINGS_MAX];
+    float ratio, speed; /* logarithms of what was seen to what was told, smoothed; 0 at first */
 };
 
 struct model_forecast {

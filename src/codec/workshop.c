@@ -48,6 +48,8 @@ struct workshop *workshop_of(struct leat_loop *loop)
     if (!workshop)
         return NULL;
     workshop->extension.fini = workshop_fini;
+    model_init(&workshop->model);
+    headroom_init(&workshop->headroom);
     loop->extensions[LOOP_SLOT_CODECS] = &workshop->extension;
     return workshop;
 }

@@ -68,6 +68,8 @@ struct backend_stamp {
 struct backend_sys {
     /* the wall clock, ns since 1970: now */
     int64_t (*wall_ns)(const struct backend_sys *sys);
+    /* the CPU time of the calling thread; simulated threads take none: the simulated time */
+    int64_t (*thread_cpu_ns)(const struct backend_sys *sys);
 
     /* sockets: now */
     int (*socket)(const struct backend_sys *sys, int domain, int type, int protocol);

@@ -688,6 +688,11 @@ static int64_t sys_wall_ns(const struct backend_sys *sys)
     return sim_wall_ns(sim_of_sys(sys));
 }
 
+static int64_t sys_thread_cpu_ns(const struct backend_sys *sys)
+{
+    return sim_now_ns(sim_of_sys(sys));
+}
+
 static int sys_seal(const struct backend_sys *sys, int fd)
 {
     sim_may_block(sim_of_sys(sys), "seal");
@@ -738,6 +743,7 @@ void sim_disk_sys(struct backend_sys *sys)
     sys->open_append = sys_open_append;
     sys->append = sys_append;
     sys->wall_ns = sys_wall_ns;
+    sys->thread_cpu_ns = sys_thread_cpu_ns;
     sys->seal = sys_seal;
     sys->close = sys_close;
 }

@@ -517,8 +517,16 @@ static int64_t sys_wall_ns(const struct backend_sys *sys)
     return now.tv_sec * LEAT_NS_PER_S + now.tv_nsec;
 }
 
+static int64_t sys_thread_cpu_ns(const struct backend_sys *sys)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return now.tv_sec * LEAT_NS_PER_S + now.tv_nsec;
+}
+
 const struct backend_sys backend_sys_linux = {
     .wall_ns = sys_wall_ns,
+    .thread_cpu_ns = sys_thread_cpu_ns,
     .socket = sys_socket,
     .bind = sys_bind,
     .connect = sys_connect,

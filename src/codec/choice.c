@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See choice.h. What a setting takes is the larger of two times:
+ *
+ *     the core:  all blocks coded, one after another, and the last of them sent;
+ *     the link:  the first block coded, and all of them sent.
+ *
+ * The core's time is CPU time, that of sending included, by as much as others slow it down.
+ */
+#include "codec/choice.h"
+
+#include "base/assert.h"
+
+enum {
+    MSS = 1448,
+    TAIL_SIZE = 64 * 1024, /* plain bytes that are still to be sent when all is coded */
+};
+
+static const double RATE_UNKNOWN = 12.5e6; /* bytes/s: 100 Mb/s, where neither error is dear */
+static const double SEND_NS_A_BYTE = 0.3;  /* CPU time, the packets' way through the kernel */
+static const double NOISE_RATIO = 0.97;    /* what no setting makes smaller than that is noise */
+static const double GAIN_LEAST = 0.03;     /* of the plain time: less is not worth the trouble */
+
+const char *choice_reason_name(enum choice_reason reason)
+{
+    static const char *const names[CHOICE_REASONS] = {
+        [CHOICE_CODED] = "coded", [CHOICE_SMALL] = "small",     [CHOICE_COMPRESSED] = "compressed",
+        [CHOICE_NOISE] = "noise", [CHOICE_NO_GAIN] = "no-gain",
+    };
+    ASSERT((unsigned)reason < CHOICE_REASONS);
+    return names[reason];
+}
+
+/* The window opens by as much as was sent in each round trip (RFC 5681, section 3.1), until it is
+ * as large as the way is long; from then on the rate counts. */
+double choice_send_ns(const struct choice_link *link, double size)
+{
+    const double rate = link->rate_bytes_per_s > 0 ? link->rate_bytes_per_s : RATE_UNKNOWN;
+    const double on_way = rate * (double)link->rtt_ns / 1e9;
+    double window = (double)link->window, ns = 0;
+    ASSERT(size >= 0);
+    while (window > 0 && window < on_way && size > window) {
+        ns += (double)link->rtt_ns;
+        size -= window;
+        window *= 2;
+    }
+    return ns + size / rate * 1e9;
+}
+
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+static double plain_ns(const struct choice_link *link, double slowdown, double size)
+{
+    return larger(choice_send_ns(link, size), size * SEND_NS_A_BYTE * slowdown);
+}
+
+static double coded_ns(const struct choice_link *link, double slowdown, double size,
+                       const struct model_forecast *forecast)
+{
+    const double coded = size * forecast->ratio;
+    const double tail = (size < TAIL_SIZE ? size : TAIL_SIZE) * forecast->ratio;
+    const double core_ns = (forecast->cpu_ns + coded * SEND_NS_A_BYTE) * slowdown;
+    return larger(
+        core_ns + tail / (link->rate_bytes_per_s > 0 ? link->rate_bytes_per_s : RATE_UNKNOWN) * 1e9,
+        forecast->first_ns * slowdown + choice_send_ns(link, coded));
+}
+
+static double packets(const struct choice_link *link, double size)
+{
+    const unsigned mss = link->mss > 0 ? link->mss : MSS;
+    return (double)(((uint64_t)size + mss - 1) / mss);
+}
+
+/* What is left as it is: why. */
+static enum choice_reason reason_against(const struct sample *sample,
+                                         const struct choice_link *link, double ratio_least)
+{
+    const double size = (double)sample->size;
+    if (sample->is_compressed)
+        return CHOICE_COMPRESSED;
+    if (ratio_least > NOISE_RATIO)
+        return CHOICE_NOISE;
+    return packets(link, size * ratio_least) >= packets(link, size) ? CHOICE_SMALL : CHOICE_NO_GAIN;
+}
+
+void choice_make(const struct model *model, const struct sample *sample,
+                 const struct choice_link *link, double slowdown, unsigned codecs,
+                 struct choice *ret_choice)
+{
+    const double size = (double)sample->size;
+    const double as_it_is_ns = plain_ns(link, slowdown, size);
+    double ratio_least = 1, least_ns = as_it_is_ns * (1 - GAIN_LEAST);
+    ASSERT(slowdown >= 1);
+    *ret_choice = (struct choice){
+        .ratio = 1, .time_ns = (int64_t)as_it_is_ns, .plain_ns = (int64_t)as_it_is_ns};
+    for (unsigned index = 1; index < model_setting_count() && !sample->is_compressed; index++) {
+        const struct codec_setting setting = model_setting(index);
+        struct model_forecast forecast;
+        if ((codecs & CODEC_BIT(setting.codec)) == 0)
+            continue;
+        model_forecast(model, index, sample, &forecast);
+        if (forecast.ratio < ratio_least)
+            ratio_least = forecast.ratio;
+        const double time_ns = coded_ns(link, slowdown, size, &forecast);
+        if (time_ns >= least_ns || forecast.ratio > NOISE_RATIO)
+            continue;
+        least_ns = time_ns;
+        *ret_choice = (struct choice){.index = index,
+                                      .setting = setting,
+                                      .ratio = forecast.ratio,
+                                      .time_ns = (int64_t)time_ns,
+                                      .plain_ns = (int64_t)as_it_is_ns,
+                                      .cpu_ns = (int64_t)forecast.cpu_ns};
+    }
+    ret_choice->reason =
+        ret_choice->index > 0 ? CHOICE_CODED : reason_against(sample, link, ratio_least);
+}
