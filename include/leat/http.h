@@ -164,6 +164,15 @@ int64_t leat_http_body_size(const struct leat_http_request *request);
  * that then returns without a reply replies with that status. */
 ssize_t leat_http_read(struct leat_http_request *request, void *data, size_t size,
                        int64_t deadline_ns);
+/* From now on the body is read without its content coding (Content-Encoding: zstd, gzip or br; RFC
+ * 9110, section 8.4), and its size is not known beforehand; before any of it is read. body_size_max
+ * is the limit of what is sent, `size_max` that of what it becomes: beyond it, or when it becomes
+ * more than 1 MiB and 200 times what was sent, reading it is -LEAT_E_LIMIT (413); what is no such
+ * text, or not all of one, is -LEAT_E_MALFORMED (400). A body without a coding is read as it is,
+ * and `size_max` is its limit too. Do not pass such a request on (leat_proxy_handle). 0;
+ * -EMEDIUMTYPE: it has another coding, or more than one (415; the response then says in
+ * Accept-Encoding which ones are taken); -EALREADY, -ENOMEM. */
+int leat_http_decode_body(struct leat_http_request *request, uint64_t size_max);
 /* All of it, in memory that goes with the request, zero-terminated; -LEAT_E_LIMIT beyond
  * `size_max`, -ENOMEM. */
 int leat_http_read_all(struct leat_http_request *request, size_t size_max, int64_t deadline_ns,

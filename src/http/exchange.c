@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "base/decimal.h"
+#include "http/decoding.h"
 #include "http/lot.h"
 #include "http/status.h"
 #include "leat/error.h"
@@ -37,6 +38,7 @@ static void begin_request(struct exchange *exchange)
     exchange->request.head.method_text = slice_of(NULL, 0);
     exchange->request.allocated = 0;
     exchange->request.match = NULL;
+    exchange->request.decoding = NULL;
     exchange->request.deadline_ns = LEAT_FOREVER;
     exchange->request.body.state = BODY_DONE;
     exchange->request.body.received = 0;
@@ -59,6 +61,7 @@ void exchange_reset(struct exchange *exchange)
     if (exchange->place)
         lot_place_destroy(exchange->place);
     response_release(&exchange->response);
+    decoding_fini(exchange->request.decoding);
     arena_reset(&exchange->request.arena);
     begin_request(exchange);
 }
@@ -67,6 +70,7 @@ void exchange_fini(struct exchange *exchange)
 {
     lot_place_destroy(exchange->place);
     response_release(&exchange->response);
+    decoding_fini(exchange->request.decoding);
     arena_fini(&exchange->request.arena);
 }
 

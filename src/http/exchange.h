@@ -35,6 +35,7 @@ enum {
 };
 
 struct conn;
+struct decoding;
 struct fiber;
 struct lot_place;
 struct route_match;
@@ -44,6 +45,7 @@ struct leat_http_request {
     struct arena arena; /* what goes with the request */
     size_t allocated;   /* of it, by leat_http_alloc */
     struct body body;
+    struct decoding *decoding;       /* of the body's content coding; NULL: read as it was sent */
     const struct route_match *match; /* the router's, in the arena; NULL: none */
     int64_t received_ns;             /* the head's last byte */
     int64_t deadline_ns;             /* the handler's; LEAT_FOREVER: none */

@@ -17,6 +17,7 @@
 #include "base/assert.h"
 #include "base/counters.h"
 #include "http/conn.h"
+#include "http/decoding.h"
 #include "http/server.h"
 #include "leat/error.h"
 
@@ -171,11 +172,10 @@ static ssize_t read_some(struct conn *conn, char *data, size_t size, int64_t dea
     }
 }
 
-ssize_t leat_http_read(struct leat_http_request *request, void *data, size_t size,
-                       int64_t deadline_ns)
+ssize_t reading_coded(struct leat_http_request *request, void *data, size_t size,
+                      int64_t deadline_ns)
 {
     struct exchange *exchange = exchange_of_request(request);
-    ASSERT(size > 0);
     const ssize_t result = read_some(exchange->conn, data, size, deadline_ns);
     exchange->read_error = result < 0 ? (int)result : 0;
     const bool may_go_on = result >= 0 || result == -ECANCELED || result == -ETIMEDOUT;
@@ -184,6 +184,14 @@ ssize_t leat_http_read(struct leat_http_request *request, void *data, size_t siz
         request->body.error = (int)result;
     }
     return result;
+}
+
+ssize_t leat_http_read(struct leat_http_request *request, void *data, size_t size,
+                       int64_t deadline_ns)
+{
+    ASSERT(size > 0);
+    return request->decoding ? decoding_read(request, data, size, deadline_ns)
+                             : reading_coded(request, data, size, deadline_ns);
 }
 
 /* Room for at least one byte more: the memory that is there, or more of it. NULL: none. */

@@ -12,8 +12,12 @@
 
 struct leat_http_request;
 
-/* Bytes of the body that are there already, decoded, without waiting or saying "100 Continue"; 0:
- * none are, or the body has ended; or what is wrong with it. */
+/* As leat_http_read, of the body as it was sent: in its content coding, if it has one. */
+ssize_t reading_coded(struct leat_http_request *request, void *data, size_t size,
+                      int64_t deadline_ns);
+
+/* Bytes of the body that are there already, without waiting or saying "100 Continue"; 0: none are,
+ * or the body has ended; or what is wrong with it. */
 ssize_t reading_take(struct leat_http_request *request, void *data, size_t size);
 
 /* The rest of a sized body, nothing of which is buffered once reading_take has been called again,

@@ -112,7 +112,7 @@ void leat_http_set_body_size_max(struct leat_http_request *request, uint64_t siz
 int64_t leat_http_body_size(const struct leat_http_request *request)
 {
     const struct http1_head *head = &request->head.head;
-    return head->is_chunked ? -1 : (int64_t)head->content_length;
+    return head->is_chunked || request->decoding ? -1 : (int64_t)head->content_length;
 }
 
 /* What frames, routes, authorises or describes the message is not a trailer's to say (RFC 9110,
