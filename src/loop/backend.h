@@ -150,10 +150,15 @@ struct backend_sys {
     /* The same, for its owner and the owner's group alone when it is made here. */
     int (*open_private)(const struct backend_sys *sys, int directory_fd, const char *name,
                         bool is_emptied);
+    /* The same, for its owner alone; -EEXIST: there is such a name, be it a link. */
+    int (*open_new)(const struct backend_sys *sys, int directory_fd, const char *name);
     /* From one file to another, within the kernel; may be short, 0 at the end of `in_fd`. */
     ssize_t (*copy)(const struct backend_sys *sys, int in_fd, uint64_t in_offset, int out_fd,
                     uint64_t out_offset, size_t size);
     int (*resize)(const struct backend_sys *sys, int fd, uint64_t size);
+    /* The file has the rights and the time of change of another from now on; it is no program, and
+     * acts for nobody (set-user-ID), whatever the other may do. */
+    int (*resemble)(const struct backend_sys *sys, int fd, int other_fd);
     /* -EEXIST: there is such a name already and `may_replace` is false. */
     int (*rename)(const struct backend_sys *sys, int directory_fd, const char *from, const char *to,
                   bool may_replace);

@@ -146,6 +146,15 @@ static int sys_open_write(const struct backend_sys *sys, int directory_fd, const
     return fd;
 }
 
+static int sys_open_new(const struct backend_sys *sys, int directory_fd, const char *name)
+{
+    struct place place;
+    const int error = find_place(sys, directory_fd, name, "open_new", &place);
+    if (error)
+        return error;
+    return place.child ? -EEXIST : sys_open_write(sys, directory_fd, name, false);
+}
+
 static int sys_rename(const struct backend_sys *sys, int directory_fd, const char *from,
                       const char *to, bool may_replace)
 {
@@ -227,6 +236,16 @@ static int sys_resize(const struct backend_sys *sys, int fd, uint64_t size)
     if (size < object->file->allocated)
         object->file->allocated = size;
     sim_node_set_size(sim_of_sys(sys), object->file, size);
+    return 0;
+}
+
+static int sys_resemble(const struct backend_sys *sys, int fd, int other_fd)
+{
+    const struct sim_object *object = written_object(sys, fd, "resemble");
+    const struct sim_object *other = sim_file_object(sys, other_fd, "resemble");
+    if (!object || !other)
+        return -EBADF;
+    object->file->mtime_ns = other->file->mtime_ns;
     return 0;
 }
 
@@ -406,8 +425,10 @@ void sim_files_sys(struct backend_sys *sys)
     sys->make_directory = sys_make_directory;
     sys->open_write = sys_open_write;
     sys->open_private = sys_open_write;
+    sys->open_new = sys_open_new;
     sys->copy = sys_copy;
     sys->resize = sys_resize;
+    sys->resemble = sys_resemble;
     sys->rename = sys_rename;
     sys->remove = sys_remove;
     sys->lock = sys_lock;

@@ -366,9 +366,9 @@ static int sys_make_directory(const struct backend_sys *sys, int directory_fd, c
     return outcome(mkdirat(directory_fd < 0 ? AT_FDCWD : directory_fd, name, 0755));
 }
 
-static int open_to_write(int directory_fd, const char *name, bool is_emptied, mode_t mode)
+static int open_to_write(int directory_fd, const char *name, int more_flags, mode_t mode)
 {
-    const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (is_emptied ? O_TRUNC : 0);
+    const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | more_flags;
     const int base_fd = directory_fd < 0 ? AT_FDCWD : directory_fd;
     return outcome(TEMP_FAILURE_RETRY(openat(base_fd, name, flags, mode)));
 }
@@ -376,13 +376,18 @@ static int open_to_write(int directory_fd, const char *name, bool is_emptied, mo
 static int sys_open_write(const struct backend_sys *sys, int directory_fd, const char *name,
                           bool is_emptied)
 {
-    return open_to_write(directory_fd, name, is_emptied, 0644);
+    return open_to_write(directory_fd, name, is_emptied ? O_TRUNC : 0, 0644);
 }
 
 static int sys_open_private(const struct backend_sys *sys, int directory_fd, const char *name,
                             bool is_emptied)
 {
-    return open_to_write(directory_fd, name, is_emptied, 0640);
+    return open_to_write(directory_fd, name, is_emptied ? O_TRUNC : 0, 0640);
+}
+
+static int sys_open_new(const struct backend_sys *sys, int directory_fd, const char *name)
+{
+    return open_to_write(directory_fd, name, O_EXCL, 0600);
 }
 
 /* copy_file_range(2) shares blocks where the file system can; between two file systems it is EXDEV,
@@ -405,6 +410,18 @@ static ssize_t sys_copy(const struct backend_sys *sys, int in_fd, uint64_t in_of
 static int sys_resize(const struct backend_sys *sys, int fd, uint64_t size)
 {
     return outcome(TEMP_FAILURE_RETRY(ftruncate(fd, (off_t)size)));
+}
+
+static int sys_resemble(const struct backend_sys *sys, int fd, int other_fd)
+{
+    struct stat stat;
+    if (fstat(other_fd, &stat))
+        return -errno;
+    const mode_t rights =
+        stat.st_mode & (S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH);
+    const struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, stat.st_mtim};
+    const int error = outcome(fchmod(fd, rights));
+    return error ? error : outcome(futimens(fd, times));
 }
 
 /* Some file systems (NFS, older FUSE ones) do not know RENAME_NOREPLACE: there we look first. */
@@ -560,8 +577,10 @@ const struct backend_sys backend_sys_linux = {
     .make_directory = sys_make_directory,
     .open_write = sys_open_write,
     .open_private = sys_open_private,
+    .open_new = sys_open_new,
     .copy = sys_copy,
     .resize = sys_resize,
+    .resemble = sys_resemble,
     .rename = sys_rename,
     .remove = sys_remove,
     .lock = sys_lock,

@@ -74,6 +74,8 @@ void leat_file_unref(struct leat_file *file)
     ASSERT(file->references > 0);
     if (--file->references > 0)
         return;
+    if (file->attachment)
+        file->attachment->drop(file->attachment);
     if (file->release)
         file->release(file->user);
     else
@@ -107,13 +109,13 @@ const struct leat_file_info *leat_file_info(const struct leat_file *file)
 
 /* ---- Holding roots --------------------------------------------------------------------------- */
 
-static struct leat_root *hold_root(struct leat_root *root)
+struct leat_root *file_root_ref(struct leat_root *root)
 {
     atomic_fetch_add_explicit(&root->references, 1, memory_order_relaxed);
     return root;
 }
 
-static void let_go_of_root(struct leat_root *root)
+void file_root_unref(struct leat_root *root)
 {
     if (atomic_fetch_sub_explicit(&root->references, 1, memory_order_acq_rel) > 1)
         return;
@@ -136,7 +138,7 @@ static void drop_entry(struct file_cache *cache, struct entry *entry)
     hash_remove(&cache->table, &entry->hash_node);
     list_remove(&entry->age_node);
     leat_file_unref(entry->file);
-    let_go_of_root(entry->root);
+    file_root_unref(entry->root);
     free(entry);
 }
 
@@ -246,7 +248,7 @@ static int make_entry(struct file_cache *cache, struct leat_root *root, struct l
         free(entry);
         return error;
     }
-    entry->root = hold_root(root);
+    entry->root = file_root_ref(root);
     list_push_back(&cache->ages, &entry->age_node);
     *ret_entry = entry;
     return 0;
@@ -318,29 +320,34 @@ static void tell_refusal(const struct look *look)
         root->options.on_refused(look->path, look->error, root->options.user);
 }
 
+int file_open_below(struct leat_root *root, const struct backend_sys *sys, const char *path,
+                    struct leat_file_info *ret_info)
+{
+    const enum backend_open flags = root->options.follow_symlinks
+                                        ? BACKEND_OPEN_FILE
+                                        : BACKEND_OPEN_FILE | BACKEND_OPEN_BENEATH;
+    const int fd = sys->open(sys, root->fd, path, flags);
+    if (fd < 0) /* a socket, or a device that nobody serves, is not a file */
+        return fd == -ENXIO || fd == -ENODEV ? -ENOENT : fd;
+    struct backend_stat stat;
+    int error = sys->stat(sys, fd, &stat);
+    if (!error && !stat.is_regular && !stat.is_directory)
+        error = -ENOENT;
+    if (error) {
+        sys->close(sys, fd);
+        return error;
+    }
+    *ret_info = file_info_of(&stat);
+    return fd;
+}
+
 static void look_job(void *arg, const struct backend_sys *sys)
 {
     struct look *look = arg;
-    const enum backend_open flags = look->root->options.follow_symlinks
-                                        ? BACKEND_OPEN_FILE
-                                        : BACKEND_OPEN_FILE | BACKEND_OPEN_BENEATH;
-    look->error = 0;
-    look->fd = sys->open(sys, look->root->fd, look->path, flags);
-    if (look->fd < 0) { /* a socket, or a device that nobody serves, is not a file */
-        look->error = look->fd == -ENXIO || look->fd == -ENODEV ? -ENOENT : look->fd;
-        if (look->error == -EXDEV || look->error == -ELOOP)
-            tell_refusal(look);
-        return;
-    }
-    struct backend_stat stat;
-    look->error = sys->stat(sys, look->fd, &stat);
-    if (!look->error && !stat.is_regular && !stat.is_directory)
-        look->error = -ENOENT;
-    if (look->error) {
-        sys->close(sys, look->fd);
-        return;
-    }
-    look->info = file_info_of(&stat);
+    look->fd = file_open_below(look->root, sys, look->path, &look->info);
+    look->error = look->fd < 0 ? look->fd : 0;
+    if (look->error == -EXDEV || look->error == -ELOOP)
+        tell_refusal(look);
 }
 
 /* As many as it has windows, or as are kept. */
@@ -352,6 +359,22 @@ static unsigned verdict_count_of(const struct leat_file_info *info)
     return count;
 }
 
+int file_adopt(int fd, const struct leat_file_info *info, struct leat_file **ret_file)
+{
+    struct leat_loop *loop = loop_current;
+    const unsigned verdict_count = verdict_count_of(info);
+    struct leat_file *file = calloc(1, sizeof *file + verdict_count * sizeof *file->verdicts);
+    if (!file) {
+        loop->sys->close(loop->sys, fd);
+        return -ENOMEM;
+    }
+    *file = (struct leat_file){
+        .loop = loop, .fd = fd, .references = 1, .info = *info, .verdict_count = verdict_count};
+    list_init(&file->flights);
+    *ret_file = file;
+    return 0;
+}
+
 /* Puts what the look has found into the entry; the descriptor is taken over. */
 static int settle_entry(struct file_cache *cache, struct entry *entry, const struct look *look,
                         struct leat_loop *loop)
@@ -360,18 +383,10 @@ static int settle_entry(struct file_cache *cache, struct entry *entry, const str
         loop->sys->close(loop->sys, look->fd);
         return 0;
     }
-    const unsigned verdict_count = verdict_count_of(&look->info);
-    struct leat_file *file = calloc(1, sizeof *file + verdict_count * sizeof *file->verdicts);
-    if (!file) {
-        loop->sys->close(loop->sys, look->fd);
-        return -ENOMEM;
-    }
-    *file = (struct leat_file){.loop = loop,
-                               .fd = look->fd,
-                               .references = 1,
-                               .info = look->info,
-                               .verdict_count = verdict_count};
-    list_init(&file->flights);
+    struct leat_file *file;
+    const int error = file_adopt(look->fd, &look->info, &file);
+    if (error)
+        return error;
     leat_file_unref(entry->file);
     entry->file = file;
     cache->failure_count -= entry->error != 0;
@@ -549,7 +564,7 @@ void leat_root_close(struct leat_root *root)
         drop_root(cache, &cache->ages, root);
         drop_root(cache, &cache->failures, root);
     }
-    let_go_of_root(root);
+    file_root_unref(root);
 }
 
 /* ---- Listing --------------------------------------------------------------------------------- */

@@ -32,6 +32,11 @@ struct file_fill {
     uint64_t begin, end;
 };
 
+/* What a layer above keeps with a file, and lets go of with it. */
+struct file_attachment {
+    void (*drop)(struct file_attachment *attachment);
+};
+
 struct leat_file {
     struct leat_loop *loop;
     int fd;
@@ -46,6 +51,7 @@ struct leat_file {
     /* What a layer above has derived from `info` once, such as HTTP's validators. */
     unsigned memo_size;
     char memo[120];
+    struct file_attachment *attachment; /* NULL: none */
     /* By window, modulo their number, which is a power of two: see net/residency.h. */
     unsigned verdict_count;
     struct file_verdict verdicts[];
@@ -73,6 +79,18 @@ void file_hints_end(struct leat_loop *loop, struct file_hints *hints);
  * loop sends of it any more. For sending alone. -ENOMEM: and `release` is not called. */
 int file_of_memory(int fd, uint64_t size, void (*release)(void *user), void *user,
                    struct leat_file **ret_file);
+
+/* A file that no cache has: the descriptor is its own from now on, in any case. -ENOMEM. */
+int file_adopt(int fd, const struct leat_file_info *info, struct leat_file **ret_file);
+
+/* A root that outlives its owner's interest in it; in any thread. Returns it. */
+struct leat_root *file_root_ref(struct leat_root *root);
+void file_root_unref(struct leat_root *root);
+
+/* In an offload job: opens what is at a path below the root, for file_adopt or to be closed: the
+ * descriptor; -errno as leat_file_open has it. Nobody is told of what leads out. */
+int file_open_below(struct leat_root *root, const struct backend_sys *sys, const char *path,
+                    struct leat_file_info *ret_info);
 
 /* Whether two looks at a path saw the same content. */
 static inline bool file_info_equal(const struct leat_file_info *a, const struct leat_file_info *b)

@@ -85,6 +85,27 @@ static void names_are_made_moved_and_removed(void **state)
     assert_int_equal(world.failures, 0);
 }
 
+static void a_file_is_made_like_another(void **state)
+{
+    struct world world;
+    world_init(&world, 1, SIM_CALM);
+    const struct backend_sys *sys = world.sys;
+    struct backend_stat stat;
+    const int one = written(&world, -1, "one", "12345");
+    assert_int_equal(sim_file_touch(world.sim, "one", 42), 0);
+    assert_int_equal(sys->open_new(sys, -1, "one"), -EEXIST);
+    const int two = sys->open_new(sys, -1, "two");
+    assert_int_equal(sys->write(sys, two, "two", 3, 0), 3);
+    assert_int_equal(sys->resemble(sys, two, one), 0);
+    assert_int_equal(sys->stat(sys, two, &stat), 0);
+    assert_int_equal(stat.mtime_ns, 42);
+    assert_int_equal(stat.size, 3);
+    sys->close(sys, one);
+    sys->close(sys, two);
+    world_fini(&world);
+    assert_int_equal(world.failures, 0);
+}
+
 static void a_disk_is_full(void **state)
 {
     struct world world;
@@ -283,6 +304,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_made_moved_and_removed),
+        cmocka_unit_test(a_file_is_made_like_another),
         cmocka_unit_test(a_disk_is_full),
         cmocka_unit_test(a_kill_takes_nothing_that_was_written),
         cmocka_unit_test(a_power_cut_takes_nothing_that_was_synced),

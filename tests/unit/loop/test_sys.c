@@ -321,6 +321,35 @@ static void sockets_do_not_wait(void **state)
     assert_int_equal(sys->listen(sys, -1, 1), -EBADF);
 }
 
+static void makes_files_that_are_like_others(void **state)
+{
+    struct stat like;
+    const int folder = sys->open(sys, -1, root, BACKEND_OPEN_DIRECTORY);
+    const int other = sys->open_write(sys, folder, "other", true);
+    assert_int_equal(fchmod(other, 04754), 0);
+    const struct timespec times[2] = {{1, 2}, {1234567890, 987654321}};
+    assert_int_equal(futimens(other, times), 0);
+    const int fd = sys->open_new(sys, folder, "new");
+    assert_true(fd >= 0);
+    assert_int_equal(fstat(fd, &like), 0);
+    assert_int_equal(like.st_mode & 07777, 0600);
+    assert_int_equal(sys->open_new(sys, folder, "new"), -EEXIST);
+    assert_int_equal(symlinkat("nowhere", folder, "link"), 0);
+    assert_int_equal(sys->open_new(sys, folder, "link"), -EEXIST);
+    assert_int_equal(sys->resemble(sys, fd, other), 0);
+    assert_int_equal(fstat(fd, &like), 0);
+    assert_int_equal(like.st_mode & 07777, 0644); /* no program, and nobody's but its owner's */
+    assert_int_equal(like.st_mtim.tv_sec, 1234567890);
+    assert_int_equal(like.st_mtim.tv_nsec, 987654321);
+    assert_int_equal(sys->resemble(sys, fd, -1), -EBADF);
+    for (const char *const *name = (const char *const[]){"other", "new", "link", NULL}; *name;
+         name++)
+        assert_int_equal(sys->remove(sys, folder, *name, false), 0);
+    close(fd);
+    close(other);
+    close(folder);
+}
+
 /* In a process of its own, with a file system of 1 MiB: 0, a line, or -1: not allowed here. */
 static int fill_a_disk(void)
 {
@@ -386,6 +415,7 @@ int main(void)
         cmocka_unit_test(pipes_of_any_size),
         cmocka_unit_test(pipe_without_privilege),
         cmocka_unit_test(sockets_do_not_wait),
+        cmocka_unit_test(makes_files_that_are_like_others),
         cmocka_unit_test(allocates_or_says_that_the_disk_is_full),
     };
     return cmocka_run_group_tests_name("sys", tests, make_tree, remove_tree);
