@@ -278,7 +278,7 @@ bool mime_list_has(struct leat_slice list, struct leat_slice media_type)
         return false;
     while (chars_next_element(&list, &element)) {
         const bool is_kind = slice_ends_with(element, SLICE("/*"));
-        if (slice_equal(element, SLICE("*/*")))
+        if (slice_equal(element, SLICE("*")) || slice_equal(element, SLICE("*/*")))
             return true;
         if (is_kind ? starts_with_nocase(essence, slice_of(element.data, element.size - 1))
                     : slice_equal_nocase(essence, element))

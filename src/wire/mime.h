@@ -21,7 +21,7 @@ struct leat_slice mime_from_name(struct leat_slice name);
 bool mime_is_compressible(struct leat_slice media_type);
 
 /* Is this type (with or without parameters) in the comma-separated list? That has types, kinds of
- * types (a star after the slash), or all (a star on either side). */
+ * types (a star after the slash), or all (a star alone, or one on either side of the slash). */
 bool mime_list_has(struct leat_slice list, struct leat_slice media_type);
 
 /* The tables, in order, for the test that they are in order; NULL at their ends. */
