@@ -32,8 +32,8 @@ enum leat_codec {
 
 struct leat_compress_policy {
     enum leat_compress_mode mode;
-    /* FIXED: these. AUTO: of all codecs, or where `codec` is one, of that alone; `level` is then
-     * the highest, 0: any. */
+    /* FIXED: these. AUTO: `level` is 0, and `codec` the only one to choose from, or
+     * LEAT_CODEC_NONE: any. */
     enum leat_codec codec;
     int level;
 };

@@ -18,6 +18,7 @@
 #include <sys/types.h>
 
 #include "leat/address.h"
+#include "leat/compress.h"
 #include "leat/file.h"
 #include "leat/listener.h"
 #include "leat/slice.h"
@@ -31,6 +32,7 @@ struct leat_http_server;
 struct leat_http_request;
 struct leat_http_response;
 struct leat_http_record;
+struct leat_http_coded_files;
 struct json_t; /* of jansson */
 
 typedef void (*leat_http_handler_fn)(struct leat_http_request *request,
@@ -56,6 +58,16 @@ struct leat_http_options {
     unsigned connections_max;             /* at a time; the newcomer beyond it gets a 503. 16,384 */
     unsigned connections_per_address_max; /* as above, of an IPv4 address or IPv6 /64. 0: any */
     unsigned requests_max; /* of a connection; the last reply says so. 0: any number */
+
+    /* Content codings of responses; unset: none. Coded are types of text, JSON, XML, scripts, SVG,
+     * WASM, playlists and their like, and those that `compress_types` adds, a list such as
+     * "application/octet-stream,font/otf", where a star is any type, or behind a slash any of a
+     * kind: then magic numbers and a sample decide. The list is borrowed; NULL: none.
+     * docs/compression.md tells the rest. */
+    struct leat_compress_policy compress;
+    const char *compress_types;
+    /* Files are coded once and kept (leat/coded_files.h); NULL: each time. Borrowed. */
+    struct leat_http_coded_files *coded_files;
 
     /* Replies in place of leat_http_reply_error, for a request that could be read. It may look at
      * the request and add fields; leat_http_reply_error called from within replies plainly. */
@@ -90,8 +102,10 @@ struct leat_http_record {
 #define LEAT_HTTP_DURATIONS_US(X)                                                                  \
     X(50)                                                                                          \
     X(100)                                                                                         \
-    X(250) X(500) X(1000) X(2500) X(5000) X(10000) X(25000) X(50000) X(100000) X(250000) X(500000) \
-        X(1000000) X(2500000) X(10000000)
+    X(250)                                                                                         \
+    X(500)                                                                                         \
+    X(1000) X(2500) X(5000) X(10000) X(25000) X(50000) X(100000) X(250000) X(500000) X(1000000)    \
+        X(2500000) X(10000000)
 enum { LEAT_HTTP_DURATION_BUCKETS = 17 };
 
 /* By what the server did with them; all but connections_now grow for ever. */
@@ -105,7 +119,27 @@ struct leat_http_counters {
     uint64_t durations_ns;                          /* their sum */
 };
 
-/* Options are copied. */
+/* Why a response that might have been coded was left as it is. */
+#define LEAT_HTTP_LEFT_REASONS_OF(X)                                                               \
+    X(NOT_ACCEPTED, "not_accepted") /* the client takes no coding of ours */                       \
+    X(FORBIDDEN, "forbidden")       /* coded by its handler, or Cache-Control: no-transform */     \
+    X(SMALL, "small")               /* coding saves no packet */                                   \
+    X(COMPRESSED, "compressed")     /* already, by its first bytes */                              \
+    X(NOISE, "noise")               /* a sample has nothing to gain */                             \
+    X(NO_GAIN, "no_gain")           /* it arrives sooner as it is */                               \
+    X(BUSY, "busy")                 /* the loop's encoders have all the memory they may have */
+#define LEAT_HTTP_LEFT_NAME(name, text) LEAT_HTTP_LEFT_##name,
+enum leat_http_left { LEAT_HTTP_LEFT_REASONS_OF(LEAT_HTTP_LEFT_NAME) LEAT_HTTP_LEFT_REASONS };
+#undef LEAT_HTTP_LEFT_NAME
+
+/* Coded ones by codec; [LEAT_CODEC_NONE]: left as they are. */
+struct leat_http_compress_counters {
+    uint64_t responses[LEAT_CODECS], plain_bytes[LEAT_CODECS], coded_bytes[LEAT_CODECS];
+    uint64_t left[LEAT_HTTP_LEFT_REASONS];
+    uint64_t cpu_ns; /* that coding took */
+};
+
+/* Options are copied. -EINVAL: no such policy of compression. */
 int leat_http_server_create(const struct leat_http_options *options,
                             struct leat_http_server **ret_server);
 /* The server takes the listener over. */
@@ -118,6 +152,9 @@ void leat_http_server_close(struct leat_http_server *server, int64_t idle_ns, in
 /* From any thread, as long as the server is there. */
 void leat_http_server_counters(const struct leat_http_server *server,
                                struct leat_http_counters *ret_counters);
+
+void leat_http_server_compress_counters(const struct leat_http_server *server,
+                                        struct leat_http_compress_counters *ret_counters);
 
 /* ---- Request -------------------------------------------------------------------------------- */
 
@@ -200,6 +237,11 @@ int leat_http_status(const struct leat_http_response *response);
  * the kernel yet. At any time before the response has ended; on a Unix socket it has no effect. 0
  * or -ENOMEM. */
 int leat_http_set_pace(struct leat_http_response *response, uint64_t rate_bytes_per_s);
+
+/* In place of what the route or the server has: how this response is coded. Before it begins to be
+ * written piece by piece; a whole one at any time. -EINVAL: no such policy. */
+int leat_http_set_compress(struct leat_http_response *response,
+                           const struct leat_compress_policy *policy);
 
 /* Replies; the last reply counts, and none at all is a 500. `media_type` may be NULL when there is
  * no body. The body is copied (-ENOMEM). -EALREADY when a response was begun piece by piece, for
@@ -291,6 +333,9 @@ int leat_http_write(struct leat_http_response *response, const void *data, size_
                     int64_t deadline_ns);
 int leat_http_send(struct leat_http_response *response, const struct leat_vector *vectors,
                    size_t count, int64_t deadline_ns);
+/* What was written so far can be read by the client when it comes: coded responses keep some of it
+ * back for the next pieces otherwise. Of others there is nothing to flush. As leat_http_write. */
+int leat_http_flush(struct leat_http_response *response, int64_t deadline_ns);
 /* A field behind a chunked body (RFC 9110, section 6.5); dropped when the body is not chunked. */
 int leat_http_add_trailer(struct leat_http_response *response, const char *name, const char *value);
 /* Breaks the response off: the client sees that it is not whole (RFC 9112, section 8). */

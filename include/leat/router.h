@@ -53,8 +53,9 @@ struct leat_http_route {
     const char *pattern;
     leat_http_handler_fn handler;
     void *user;
-    int64_t deadline_ms;    /* in place of the server's handler_timeout_ms; 0: that */
-    uint64_t body_size_max; /* in place of the server's; 0: that */
+    int64_t deadline_ms;                  /* in place of the server's handler_timeout_ms; 0: that */
+    uint64_t body_size_max;               /* in place of the server's; 0: that */
+    struct leat_compress_policy compress; /* in place of the server's; unset: that */
 };
 int leat_http_route(struct leat_http_router *router, const struct leat_http_route *route);
 

@@ -43,14 +43,54 @@ size_t validators_put(struct leat_slice etag, const int64_t *mtime_s, int64_t no
 }
 
 /* With its quotes; empty: there is none, which is like no tag. */
-static struct leat_slice etag_of(const struct validators *validators)
+static struct leat_slice etag_in(struct leat_slice lines)
 {
-    if (!slice_starts_with(validators->lines, etag_name))
+    if (!slice_starts_with(lines, etag_name))
         return slice_of(NULL, 0);
-    const struct leat_slice tag = slice_after(validators->lines, etag_name.size);
+    const struct leat_slice tag = slice_after(lines, etag_name.size);
     const char *end = memchr(tag.data + 1, '"', tag.size - 1);
     ASSERT(tag.data[0] == '"' && end != NULL);
     return slice_of(tag.data, (size_t)(end + 1 - tag.data));
+}
+
+static struct leat_slice etag_of(const struct validators *validators)
+{
+    return etag_in(validators->lines);
+}
+
+/* W/"tag-coding". */
+enum { CODED_TAG_SIZE = LEAT_HTTP_ETAG_MAX + sizeof "W/\"-identity\"" - 1 };
+
+static struct leat_slice put_coded_tag(struct leat_slice etag, enum leat_codec codec,
+                                       char ret_tag[CODED_TAG_SIZE])
+{
+    char *at = append(ret_tag, SLICE("W/"));
+    ASSERT(etag.size >= 2 && etag.size <= LEAT_HTTP_ETAG_MAX + 2);
+    at = append(at, slice_of(etag.data, etag.size - 1));
+    at = append(at, SLICE("-"));
+    at = append(at, codec_name(codec));
+    at = append(at, SLICE("\""));
+    return slice_of(ret_tag, (size_t)(at - ret_tag));
+}
+
+size_t validators_put_coded(struct leat_slice lines, enum leat_codec codec, char *ret_lines)
+{
+    static const struct leat_slice ranges = {"Accept-Ranges: bytes\r\n", 22};
+    const struct leat_slice etag = etag_in(lines);
+    char *at = ret_lines;
+    ASSERT(lines.size <= CONDITIONS_LINES_MAX && codec != LEAT_CODEC_NONE);
+    if (etag.size > 0) {
+        char tag[CODED_TAG_SIZE];
+        at = append(at, etag_name);
+        at = append(at, put_coded_tag(etag, codec, tag));
+        at = append(at, SLICE("\r\n"));
+        lines = slice_after(lines, etag_name.size + etag.size + 2);
+    }
+    if (slice_starts_with(lines, ranges))
+        lines = slice_after(lines, ranges.size);
+    at = append(at, lines);
+    ASSERT(at - ret_lines <= CONDITIONS_CODED_MAX);
+    return (size_t)(at - ret_lines);
 }
 
 static int64_t wall_s(const struct leat_http_request *request)
@@ -77,24 +117,43 @@ static bool date_from(const struct leat_http_request *request, const struct vali
 }
 
 /* Is the tag in one of the lines of this field (If-Match, If-None-Match)? */
-static bool has_tag(const struct http1_head *head, enum http1_field field,
-                    const struct validators *validators, enum etag_comparison comparison)
+static bool has_tag(const struct http1_head *head, enum http1_field field, struct leat_slice etag,
+                    enum etag_comparison comparison)
 {
     for (unsigned line = 0; line < head->line_count; line++)
         if (head->lines[line].field == field &&
-            etag_list_has(head->lines[line].value, etag_of(validators), comparison))
+            etag_list_has(head->lines[line].value, etag, comparison))
             return true;
+    return false;
+}
+
+/* Does the client have it, in a form that it might be given now? */
+static bool is_known(const struct http1_head *head, const struct validators *validators,
+                     enum leat_codec *ret_codec)
+{
+    const struct leat_slice etag = etag_of(validators);
+    char tag[CODED_TAG_SIZE];
+    if (has_tag(head, HTTP1_FIELD_IF_NONE_MATCH, etag, ETAG_WEAK))
+        return true;
+    for (unsigned codec = LEAT_CODEC_NONE + 1; codec < LEAT_CODECS && etag.size > 0; codec++) {
+        if ((validators->codecs & CODEC_BIT(codec)) == 0 ||
+            !has_tag(head, HTTP1_FIELD_IF_NONE_MATCH,
+                     put_coded_tag(etag, (enum leat_codec)codec, tag), ETAG_WEAK))
+            continue;
+        *ret_codec = (enum leat_codec)codec;
+        return true;
+    }
     return false;
 }
 
 /* Steps 1 to 4 of RFC 9110, section 13.2.2: 412, 304, or 0 when it is to be sent. */
 static int status_of_conditions(const struct leat_http_request *request,
-                                const struct validators *validators)
+                                const struct validators *validators, enum leat_codec *ret_codec)
 {
     const struct http1_head *head = &request->head.head;
     int64_t date_s;
     if (http1_value(head, HTTP1_FIELD_IF_MATCH).data) {
-        if (!has_tag(head, HTTP1_FIELD_IF_MATCH, validators, ETAG_STRONG))
+        if (!has_tag(head, HTTP1_FIELD_IF_MATCH, etag_of(validators), ETAG_STRONG))
             return 412;
     } else if (date_from(request, validators, only_value(head, HTTP1_FIELD_IF_UNMODIFIED_SINCE),
                          &date_s)) {
@@ -102,7 +161,7 @@ static int status_of_conditions(const struct leat_http_request *request,
             return 412;
     }
     if (http1_value(head, HTTP1_FIELD_IF_NONE_MATCH).data) {
-        if (has_tag(head, HTTP1_FIELD_IF_NONE_MATCH, validators, ETAG_WEAK))
+        if (is_known(head, validators, ret_codec))
             return 304;
     } else if (date_from(request, validators, only_value(head, HTTP1_FIELD_IF_MODIFIED_SINCE),
                          &date_s)) {
@@ -130,12 +189,16 @@ static bool may_range(const struct leat_http_request *request, const struct vali
 }
 
 int conditions_status(const struct leat_http_request *request, const struct validators *validators,
-                      struct range_set *ret_set)
+                      struct range_set *ret_set, enum leat_codec *ret_codec)
 {
     ASSERT(leat_http_is_get(request));
-    const int status = status_of_conditions(request, validators);
+    *ret_codec = LEAT_CODEC_NONE;
+    const int status = status_of_conditions(request, validators, ret_codec);
     if (status != 0)
         return status;
+    *ret_codec = validators->codec;
+    if (validators->codec != LEAT_CODEC_NONE)
+        return 200;
     const struct leat_slice range = only_value(&request->head.head, HTTP1_FIELD_RANGE);
     if (!range.data || request->head.method != HTTP1_GET || !may_range(request, validators))
         return 200;

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "codec/codec.h"
 #include "leat/http.h"
 #include "wire/date.h"
 #include "wire/range.h"
@@ -24,6 +25,10 @@ struct validators {
     bool has_mtime;
     int64_t mtime_s; /* of the wall clock */
     uint64_t size;   /* of the representation */
+    /* The codecs in which a client may have it as well as plain (0: none), and the one in which it
+     * is about to be sent. A coded one has a tag of its own (RFC 9110, section 8.8.3.3). */
+    unsigned codecs;
+    enum leat_codec codec;
 };
 
 /* The lines ETag, unless `etag` is empty, Accept-Ranges, and Last-Modified, if there is such a time
@@ -33,8 +38,14 @@ struct validators {
 size_t validators_put(struct leat_slice etag, const int64_t *mtime_s, int64_t now_s,
                       char *ret_lines);
 
-/* What GET or HEAD gets: 200, 206 and which parts, 304, 412 or 416. */
+/* The same lines for the coded form: a weak tag with the coding's name, for the same text may be
+ * coded in many ways; and no ranges. Returns the size. */
+enum { CONDITIONS_CODED_MAX = CONDITIONS_LINES_MAX + sizeof "W/-identity" - 1 };
+size_t validators_put_coded(struct leat_slice lines, enum leat_codec codec, char *ret_lines);
+
+/* What GET or HEAD gets: 200, 206 and which parts, 304, 412 or 416; with 304 the codec of the form
+ * that the client has. What is coded has no parts. */
 int conditions_status(const struct leat_http_request *request, const struct validators *validators,
-                      struct range_set *ret_set);
+                      struct range_set *ret_set, enum leat_codec *ret_codec);
 
 #endif

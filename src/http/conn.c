@@ -14,6 +14,7 @@
 
 #include "base/assert.h"
 #include "base/counters.h"
+#include "http/coding.h"
 #include "http/crowd.h"
 #include "http/lot.h"
 #include "http/record.h"
@@ -271,6 +272,8 @@ static void run_handler(void *arg)
     struct exchange *exchange = conn->exchange;
     const struct leat_http_options *options = &conn->server->options;
     options->handler(&exchange->request, &exchange->response, options->user);
+    if ((exchange->response.compress.mode | options->compress.mode) != LEAT_COMPRESS_UNSET)
+        coding_end(exchange);
 }
 
 static void on_handler_end(void *user)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "http/coding.h"
 #include "http/exchange.h"
 #include "http/parts.h"
 #include "wire/etag.h"
@@ -20,7 +21,7 @@ static void put_content_range(struct leat_http_response *response, const struct 
     static const char name[] = "Content-Range: ";
     char line[sizeof name - 1 + RANGE_TEXT_SIZE + 2];
     size_t end = sizeof name - 1;
-    static_assert(sizeof line + CONDITIONS_LINES_MAX <= RESPONSE_LINES_MAX,
+    static_assert(sizeof line + CONDITIONS_CODED_MAX + CODING_LINES_MAX <= RESPONSE_LINES_MAX,
                   "what is said of a content fits");
     memcpy(line, name, end);
     end += range_format(range, size, line + end);
@@ -73,11 +74,33 @@ static int send_content(struct leat_http_response *response, int status,
     return 0;
 }
 
+/* A 304 has no content that could be in a coding. */
+static void put_varying_lines(struct leat_http_response *response,
+                              const struct validators *validators, enum leat_codec codec)
+{
+    char lines[CONDITIONS_CODED_MAX + CODING_LINES_MAX];
+    const struct leat_slice plain = validators->lines;
+    size_t size = plain.size;
+    if (codec == LEAT_CODEC_NONE)
+        memcpy(lines, plain.data, plain.size);
+    else
+        size = validators_put_coded(plain, codec, lines);
+    const bool is_coded = response->status == 200;
+    const char *end = coding_put_lines(lines + size, is_coded ? codec : LEAT_CODEC_NONE);
+    response_put_lines(response, slice_of(lines, (size_t)(end - lines)));
+}
+
 int contents_reply(const struct leat_http_request *request, struct leat_http_response *response,
                    const struct content *content)
 {
     struct range_set set;
-    int status = conditions_status(request, &content->validators, &set);
+    struct validators validators = content->validators;
+    enum leat_codec codec;
+    const bool varies = validators.codec != LEAT_CODEC_NONE ||
+                        coding_varies(response, content->media_type, validators.size);
+    if (varies)
+        validators.codecs = coding_codecs(response);
+    int status = conditions_status(request, &validators, &set, &codec);
     const struct range *part = status == 206 && set.count == 1 ? &set.parts[0] : NULL;
     /* Without memory for the heads of parts the client gets the whole: Range is a wish. */
     if (status == 206 && !part && parts_reply(response, content, &set) != 0)
@@ -93,9 +116,12 @@ int contents_reply(const struct leat_http_request *request, struct leat_http_res
     }
     if (response->lines_end > 0) /* options.on_error has replied with a content of its own */
         return 0;
-    response_put_lines(response, content->validators.lines);
+    if (codec == LEAT_CODEC_NONE && !varies)
+        response_put_lines(response, validators.lines);
+    else
+        put_varying_lines(response, &validators, codec);
     if (part || status == 416)
-        put_content_range(response, part, content->validators.size);
+        put_content_range(response, part, validators.size);
     return 0;
 }
 

@@ -9,8 +9,8 @@
 #include "http/conditions.h"
 
 struct content {
-    struct leat_slice media_type; /* lives as long as the request */
-    struct validators validators;
+    struct leat_slice media_type;      /* lives as long as the request */
+    struct validators validators;      /* `lines` as of the plain form, whatever the codec */
     const struct leat_vector *vectors; /* as leat_http_reply_vectors takes them; copied */
     size_t count;
 };

@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "base/decimal.h"
+#include "http/coding.h"
 #include "http/decoding.h"
 #include "http/lot.h"
 #include "http/status.h"
@@ -60,6 +61,8 @@ void exchange_reset(struct exchange *exchange)
 {
     if (exchange->place)
         lot_place_destroy(exchange->place);
+    if (exchange->response.coder)
+        coding_drop(&exchange->response);
     response_release(&exchange->response);
     decoding_fini(exchange->request.decoding);
     arena_reset(&exchange->request.arena);
@@ -69,6 +72,8 @@ void exchange_reset(struct exchange *exchange)
 void exchange_fini(struct exchange *exchange)
 {
     lot_place_destroy(exchange->place);
+    if (exchange->response.coder)
+        coding_drop(&exchange->response);
     response_release(&exchange->response);
     decoding_fini(exchange->request.decoding);
     arena_fini(&exchange->request.arena);

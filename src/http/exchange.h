@@ -31,9 +31,10 @@ enum {
     EXCHANGE_ARENA_MAX = 1 << 20, /* what handlers may take of it */
     VECTORS_MAX = 1 << 16,        /* of a response */
     MEDIA_TYPE_MAX = 128,
-    RESPONSE_LINES_MAX = 256, /* of what response_put_lines puts */
+    RESPONSE_LINES_MAX = 320, /* of what response_put_lines puts */
 };
 
+struct coder;
 struct conn;
 struct decoding;
 struct fiber;
@@ -78,8 +79,10 @@ struct leat_http_response {
     struct leat_vector *vectors; /* or pieces of both, in the arena; [0] is kept for the head */
     size_t vector_count;         /* without that */
     uint64_t offset, size;
-    uint64_t left;              /* of a sized one */
-    struct leat_slice trailers; /* whole lines, in the arena */
+    uint64_t left;                        /* of a sized one */
+    struct leat_slice trailers;           /* whole lines, in the arena */
+    struct leat_compress_policy compress; /* unset: the server's */
+    struct coder *coder;                  /* codes what is written; NULL: it is written as it is */
 };
 
 struct exchange {
@@ -150,6 +153,8 @@ int response_put_field(struct leat_http_response *response, struct leat_slice na
 /* Adds whole lines that say something of the reply, one after the other: the next reply takes them
  * back. response_put_field has kept room for RESPONSE_LINES_MAX of them. */
 void response_put_lines(struct leat_http_response *response, struct leat_slice lines);
+/* They go: they say nothing of what comes now. */
+void response_take_lines_back(struct leat_http_response *response);
 
 /* "Date: Sun, 06 Nov 1994 08:49:37 GMT" with its CRLF. */
 enum { DATE_LINE_SIZE = 6 + 29 + 2 };

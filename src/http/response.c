@@ -73,8 +73,7 @@ void response_put_lines(struct leat_http_response *response, struct leat_slice l
     ASSERT(response->fields_end + LAST_FIELDS_MAX <= OUT_FIELDS_END);
 }
 
-/* The lines of the reply before go, for they say nothing of the next. */
-static void take_lines_back(struct leat_http_response *response)
+void response_take_lines_back(struct leat_http_response *response)
 {
     char *out = exchange_of_response(response)->out;
     const unsigned begin = response->lines_begin, end = response->lines_end;
@@ -130,7 +129,7 @@ void response_set(struct leat_http_response *response, int status, struct leat_s
     ASSERT(response->kind == RESPONSE_WHOLE);
     response_release(response);
     if (response->lines_end > 0)
-        take_lines_back(response);
+        response_take_lines_back(response);
     response->status = status;
     response->media_type = media_type;
     response->body = body;

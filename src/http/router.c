@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "http/coding.h"
 #include "http/exchange.h"
 
 /* ---- Building -------------------------------------------------------------------------------- */
@@ -120,7 +121,7 @@ int leat_http_route(struct leat_http_router *group, const struct leat_http_route
     if (!group)
         return -ENOMEM;
     ASSERT(route->handler != NULL);
-    ASSERT(route->deadline_ms >= 0);
+    ASSERT(route->deadline_ms >= 0 && coding_check(&route->compress) == 0);
     char *whole;
     int error = join(group, route->pattern, &whole);
     if (!error) {
@@ -313,6 +314,7 @@ void leat_http_router_handle(struct leat_http_request *request, struct leat_http
         const struct route *route = stray.answer.match->route;
         request->match = stray.answer.match;
         apply_limits(route, request);
+        response->compress = route->compress;
         group = route->group;
         first.handler = route->handler;
         first.user = route->user;

@@ -371,6 +371,7 @@ static struct route *make_route(struct routes *routes, const struct leat_http_ro
         .user = spec->user,
         .timeout_ns = timeout_from_ms(spec->deadline_ms),
         .body_size_max = spec->body_size_max,
+        .compress = spec->compress,
         .group = group,
         .match.route = route,
         .takes_rest = pattern->segments[pattern->count - 1].kind == SEGMENT_REST,

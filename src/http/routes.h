@@ -47,7 +47,8 @@ struct route {
     leat_http_handler_fn handler;
     void *user;
     int64_t timeout_ns;                   /* 0: the server's, */
-    uint64_t body_size_max;               /* likewise */
+    uint64_t body_size_max;               /* likewise, */
+    struct leat_compress_policy compress; /* likewise */
     const struct leat_http_router *group; /* whose middleware serves it */
     struct route_match match; /* of a route without parameters: the same for every request */
     bool takes_rest;          /* its last parameter does */

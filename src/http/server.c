@@ -75,6 +75,8 @@ int leat_http_server_create(const struct leat_http_options *options,
 {
     ASSERT(options->handler != NULL);
     ASSERT(loop_current != NULL);
+    if (coding_check(&options->compress) != 0)
+        return -EINVAL;
     struct leat_http_server *server = calloc(1, sizeof *server);
     if (!server)
         return -ENOMEM;
@@ -207,4 +209,18 @@ void leat_http_server_counters(const struct leat_http_server *server,
         ret_counters->statuses[index] = counter_read(&server->statuses[index]);
     for (unsigned index = 0; index < LEAT_HTTP_DURATION_BUCKETS; index++)
         ret_counters->durations[index] = counter_read(&server->durations[index]);
+}
+
+void leat_http_server_compress_counters(const struct leat_http_server *server,
+                                        struct leat_http_compress_counters *ret_counters)
+{
+    const struct coding_counters *counters = &server->coding;
+    for (unsigned codec = 0; codec < LEAT_CODECS; codec++) {
+        ret_counters->responses[codec] = counter_read(&counters->responses[codec]);
+        ret_counters->plain_bytes[codec] = counter_read(&counters->plain_bytes[codec]);
+        ret_counters->coded_bytes[codec] = counter_read(&counters->coded_bytes[codec]);
+    }
+    for (unsigned reason = 0; reason < LEAT_HTTP_LEFT_REASONS; reason++)
+        ret_counters->left[reason] = counter_read(&counters->left[reason]);
+    ret_counters->cpu_ns = counter_read(&counters->cpu_ns);
 }

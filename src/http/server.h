@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "http/coding.h"
 #include "http/crowd.h"
 #include "http/exchange.h"
 #include "leat/http.h"
@@ -49,6 +50,7 @@ struct leat_http_server {
     char date_line[DATE_LINE_SIZE];
     _Atomic uint64_t connections, connections_now, requests, bytes_received, bytes_sent;
     _Atomic uint64_t errors, timeouts, refused;
+    struct coding_counters coding;
     _Atomic uint64_t statuses[6], durations[LEAT_HTTP_DURATION_BUCKETS], durations_ns;
 };
 

@@ -10,8 +10,10 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "http/coding_parts.h"
 #include "http/conn.h"
 #include "http/passing.h"
+#include "http/server.h"
 #include "leat/error.h"
 #include "wire/http1_chunked.h"
 
@@ -45,9 +47,8 @@ static int break_response(struct leat_http_response *response, int error)
     return error;
 }
 
-/* Sends `count` pieces, at most PIECES_MAX, of `size` bytes, as a chunk if it is chunked. */
-static int send_pieces(struct leat_http_response *response, const struct leat_vector *pieces,
-                       size_t count, uint64_t size, int64_t deadline_ns)
+int writing_send_pieces(struct leat_http_response *response, const struct leat_vector *pieces,
+                        size_t count, uint64_t size, int64_t deadline_ns)
 {
     struct conn *conn = exchange_of_response(response)->conn;
     struct leat_vector list[PIECES_MAX + FRAMING];
@@ -70,6 +71,16 @@ static int send_pieces(struct leat_http_response *response, const struct leat_ve
     return error ? break_response(response, error) : 0;
 }
 
+/* Its first bytes are there. */
+static void consider_coding(struct leat_http_response *response, const struct leat_vector *vectors,
+                            size_t count)
+{
+    const bool is_sized = response->kind == RESPONSE_SIZED;
+    if ((exchange_of_response(response)->conn->server->options.compress.mode |
+         response->compress.mode) != LEAT_COMPRESS_UNSET)
+        coding_begin(response, vectors, count, is_sized ? (int64_t)response->size : -1);
+}
+
 int leat_http_send(struct leat_http_response *response, const struct leat_vector *vectors,
                    size_t count, int64_t deadline_ns)
 {
@@ -79,19 +90,23 @@ int leat_http_send(struct leat_http_response *response, const struct leat_vector
         size += vectors[index].size;
     if (response->is_broken)
         return -EPIPE;
+    if (!response->is_head_out && !response->coder && size > 0)
+        consider_coding(response, vectors, count);
+    if (response->coder)
+        return coding_write(response, vectors, count, deadline_ns);
     if (response->kind == RESPONSE_SIZED && size > response->left)
         return break_response(response, -EMSGSIZE);
     response->left -= response->kind == RESPONSE_SIZED ? size : 0;
     if (response->is_head_out && (response->is_head_only || size == 0))
         return 0;
     if (response->is_head_only)
-        return send_pieces(response, NULL, 0, 0, deadline_ns);
+        return writing_send_pieces(response, NULL, 0, 0, deadline_ns);
     do {
         const size_t batch = count < PIECES_MAX ? count : PIECES_MAX;
         uint64_t batch_size = 0;
         for (size_t index = 0; index < batch; index++)
             batch_size += vectors[index].size;
-        const int error = send_pieces(response, vectors, batch, batch_size, deadline_ns);
+        const int error = writing_send_pieces(response, vectors, batch, batch_size, deadline_ns);
         if (error)
             return error;
         vectors += batch;
@@ -105,6 +120,14 @@ int leat_http_write(struct leat_http_response *response, const void *data, size_
 {
     const struct leat_vector vector = {.data = data, .size = size};
     return leat_http_send(response, &vector, 1, deadline_ns);
+}
+
+int leat_http_flush(struct leat_http_response *response, int64_t deadline_ns)
+{
+    ASSERT(response->kind != RESPONSE_WHOLE); /* leat_http_begin comes first */
+    if (response->is_broken)
+        return -EPIPE;
+    return response->coder ? coding_flush(response, deadline_ns) : 0;
 }
 
 int leat_http_add_trailer(struct leat_http_response *response, const char *name, const char *value)
@@ -137,9 +160,29 @@ void leat_http_abort(struct leat_http_response *response)
     response->is_broken = true;
 }
 
+/* What a coder has kept for the end. Where it is all there is its size can be told. */
+static struct leat_slice last_piece(struct leat_http_response *response)
+{
+    const struct coder *coder = response->coder;
+    if (!coder)
+        return slice_of(NULL, 0);
+    if (!response->is_head_out && !response->trailers.size) {
+        response->kind = RESPONSE_SIZED;
+        response->size = coder->out_size;
+        response->left = 0;
+    }
+    return slice_of(coder->out, coder->out_size);
+}
+
+static void add(struct leat_vector *list, size_t *end, const void *data, size_t size)
+{
+    if (size > 0)
+        list[(*end)++] = (struct leat_vector){.data = data, .size = size};
+}
+
 bool writing_end(struct leat_http_response *response)
 {
-    static const char last_chunk[] = "0\r\n", end_of_trailers[] = "\r\n";
+    enum { LIST_MAX = 7 };
     struct exchange *exchange = exchange_of_response(response);
     ASSERT(response->kind != RESPONSE_WHOLE);
     if (response->kind == RESPONSE_PASSED)
@@ -151,25 +194,35 @@ bool writing_end(struct leat_http_response *response)
     exchange->vector_count = 0;
     exchange->to_send = exchange->vectors;
     const bool is_empty = !response->is_head_out;
+    const struct leat_slice piece = last_piece(response);
     if (is_empty) {
-        if (response->kind == RESPONSE_CHUNKED && !response->is_head_only &&
+        if (response->kind == RESPONSE_CHUNKED && !response->is_head_only && piece.size == 0 &&
             !response->trailers.size)
             response->kind = RESPONSE_SIZED; /* of no bytes: told plainly */
         conn_finish_head(exchange->conn);
     }
-    if (response->kind != RESPONSE_CHUNKED || response->is_head_only)
+    const bool is_chunked = response->kind == RESPONSE_CHUNKED;
+    if (response->is_head_only || (!is_chunked && piece.size == 0))
         return true;
     /* Behind the head, if that is still to go. */
-    struct leat_vector *list = arena_alloc(&exchange->request.arena, 4 * sizeof *list);
+    struct leat_vector *list =
+        arena_alloc(&exchange->request.arena, LIST_MAX * sizeof *list + HTTP1_CHUNK_HEAD_SIZE);
     if (!list)
         return false;
+    char *chunk_head = (char *)(list + LIST_MAX);
     size_t end = 0;
     if (is_empty)
         list[end++] = exchange->vectors[0];
-    list[end++] = (struct leat_vector){.data = last_chunk, .size = sizeof last_chunk - 1};
-    list[end++] =
-        (struct leat_vector){.data = response->trailers.data, .size = response->trailers.size};
-    list[end++] = (struct leat_vector){.data = end_of_trailers, .size = sizeof end_of_trailers - 1};
+    if (is_chunked && piece.size > 0)
+        add(list, &end, chunk_head, http1_chunk_head(piece.size, chunk_head));
+    add(list, &end, piece.data, piece.size);
+    if (is_chunked) {
+        add(list, &end, "\r\n", piece.size > 0 ? 2 : 0);
+        add(list, &end, "0\r\n", 3);
+        add(list, &end, response->trailers.data, response->trailers.size);
+        add(list, &end, "\r\n", 2);
+    }
+    ASSERT(end <= LIST_MAX);
     exchange->to_send = list;
     exchange->vector_count = end;
     return true;
