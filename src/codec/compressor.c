@@ -2,8 +2,8 @@
 /*
  * The sender's side of a link between nodes: frames (frame.h), each by the setting that gets it
  * there soonest. A block that is like those before goes by the decision that was made for them
- * (SAME_FRAMES): a sample takes 10 us or so, and fast links have a block every 50. What a codec does
- * not make smaller goes as it is, whatever the policy.
+ * (SAME_FRAMES): a sample takes 10 us or so, and fast links have a block every 50. What a codec
+ * does not make smaller goes as it is, whatever the policy.
  */
 #include <errno.h>
 #include <stdlib.h>
