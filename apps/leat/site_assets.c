@@ -80,6 +80,7 @@ static bool is_for_ever(const struct site_asset *asset, const struct leat_http_r
 static void reply_asset(const struct site_asset *asset, struct leat_http_request *request,
                         struct leat_http_response *response)
 {
+    static const struct leat_compress_policy as_it_is = {.mode = LEAT_COMPRESS_OFF};
     char etag[LEAT_HTTP_ETAG_MAX + 1];
     const struct form form = choose_form(asset, request);
     const struct leat_vector vector = {.data = form.data, .size = form.size};
@@ -87,6 +88,7 @@ static void reply_asset(const struct site_asset *asset, struct leat_http_request
     ASSERT(size > 0 && size < (int)sizeof etag);
     const struct leat_http_content content = {
         .media_type = asset->media_type, .etag = etag, .vectors = &vector, .count = 1};
+    (void)leat_http_set_compress(response, &as_it_is); /* it is packed as well as can be */
     if (leat_http_reply_content(request, response, &content) != 0) {
         (void)leat_http_reply_error(response, 503);
         return;
