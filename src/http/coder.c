@@ -84,16 +84,19 @@ static int send_out(struct leat_http_response *response, int64_t deadline_ns)
     return writing_send_pieces(response, &piece, 1, piece.size, deadline_ns);
 }
 
-/* Until the goal is reached; the last of what comes out stays. */
+/* Until the goal is reached. What has come out is sent when there is no room for more. */
 static int run(struct leat_http_response *response, struct leat_slice input, enum encoder_goal goal,
                int64_t deadline_ns)
 {
     struct coder *coder = response->coder;
     struct workshop *workshop = workshop_for(response);
     const struct backend_sys *sys = exchange_of_response(response)->conn->stream.loop->sys;
-    for (;;) {
+    for (bool is_full = coder->out_size == sizeof coder->out;; is_full = true) {
         struct headroom_watch watch;
         size_t size = 0;
+        const int error = is_full ? send_out(response, deadline_ns) : 0;
+        if (error)
+            return error;
         headroom_begin(sys, &watch);
         const int more = encoder_run(coder->encoder, &input, goal, coder->out + coder->out_size,
                                      sizeof coder->out - coder->out_size, &size);
@@ -101,13 +104,8 @@ static int run(struct leat_http_response *response, struct leat_slice input, enu
         coder->out_size += size;
         coder->cpu_ns += cpu_ns;
         coder->busy_ns += cpu_ns;
-        if (more < 0)
-            return break_response(response, more);
-        if (more == 0)
-            return 0;
-        const int error = send_out(response, deadline_ns);
-        if (error)
-            return error;
+        if (more <= 0)
+            return more < 0 ? break_response(response, more) : 0;
     }
 }
 

@@ -35,15 +35,11 @@ enum {
 
 /* ---- Terms ----------------------------------------------------------------------------------- */
 
-static const struct leat_http_server *server_of(const struct leat_http_response *response)
-{
-    return exchange_of_response(response)->conn->server;
-}
-
 static const struct leat_compress_policy *policy_of(const struct leat_http_response *response)
 {
-    return response->compress.mode != LEAT_COMPRESS_UNSET ? &response->compress
-                                                          : &server_of(response)->options.compress;
+    return response->compress.mode != LEAT_COMPRESS_UNSET
+               ? &response->compress
+               : &exchange_of_response(response)->conn->server->options.compress;
 }
 
 static bool is_on(const struct leat_http_response *response)
@@ -77,13 +73,30 @@ int leat_http_set_compress(struct leat_http_response *response,
     return 0;
 }
 
+static bool is_coded_type(const struct leat_http_server *server, struct leat_slice media_type)
+{
+    return mime_is_compressible(media_type) ||
+           mime_list_has(slice_from_text(server->options.compress_types), media_type);
+}
+
 bool coding_varies(const struct leat_http_response *response, struct leat_slice media_type,
                    uint64_t size)
 {
+    struct leat_http_server *server = exchange_of_response(response)->conn->server;
     if (size < CODING_SIZE_MIN || media_type.size == 0 || !is_on(response))
         return false;
-    return mime_is_compressible(media_type) ||
-           mime_list_has(slice_from_text(server_of(response)->options.compress_types), media_type);
+    if (media_type.size > CODING_TYPE_MAX)
+        return is_coded_type(server, media_type);
+    /* Servers have few types, and a look at the lists costs more than all else here. */
+    const unsigned char last = (unsigned char)media_type.data[media_type.size - 1];
+    struct coding_type *type = &server->types[(media_type.size + last) % CODING_TYPES];
+    if (type->size != media_type.size ||
+        memcmp(type->text, media_type.data, media_type.size) != 0) {
+        type->size = (unsigned char)media_type.size;
+        memcpy(type->text, media_type.data, media_type.size);
+        type->is_coded = is_coded_type(server, media_type);
+    }
+    return type->is_coded;
 }
 
 unsigned coding_codecs(const struct leat_http_response *response)
@@ -91,6 +104,8 @@ unsigned coding_codecs(const struct leat_http_response *response)
     const struct http1_head *head = &exchange_of_response(response)->request.head.head;
     const struct leat_compress_policy *policy = policy_of(response);
     struct accept_encoding accept;
+    if (head->first_line[HTTP1_FIELD_ACCEPT_ENCODING] == 0)
+        return CODEC_BIT(LEAT_CODEC_NONE);
     accept_encoding_init(&accept);
     for (unsigned line = head->first_line[HTTP1_FIELD_ACCEPT_ENCODING];
          line > 0 && line <= head->line_count; line++)
@@ -101,6 +116,8 @@ unsigned coding_codecs(const struct leat_http_response *response)
     return accept_encoding_best_of(&accept, CODEC_BIT(policy->codec));
 }
 
+static const struct leat_slice vary_line = {"Vary: Accept-Encoding\r\n", 23};
+
 char *coding_put_lines(char *at, enum leat_codec codec)
 {
     if (codec != LEAT_CODEC_NONE) {
@@ -109,7 +126,8 @@ char *coding_put_lines(char *at, enum leat_codec codec)
         memcpy(at, name.data, name.size);
         at = stpcpy(at + name.size, "\r\n");
     }
-    return stpcpy(at, "Vary: Accept-Encoding\r\n");
+    memcpy(at, vary_line.data, vary_line.size);
+    return at + vary_line.size;
 }
 
 /* ---- The fields so far ----------------------------------------------------------------------- */
@@ -181,21 +199,35 @@ static void say_coding(struct leat_http_response *response, struct said said,
                        struct leat_slice lines, enum leat_codec codec)
 {
     char text[RESPONSE_LINES_MAX];
-    size_t size = lines.size;
+    size_t size = 0;
     static_assert(CONDITIONS_CODED_MAX + 2 * CODING_LINES_MAX + 2 <= sizeof text, "they fit");
+    ASSERT(codec != LEAT_CODEC_NONE);
     if (said.tag_at > 0 && said.tag_at >= response->lines_end)
         said.tag_at -= response->lines_end - response->lines_begin;
     response_take_lines_back(response);
-    if (codec != LEAT_CODEC_NONE && said.tag_at > 0)
+    if (said.tag_at > 0)
         weaken_tag(response, said.tag_at);
-    if (codec != LEAT_CODEC_NONE && lines.size > 0)
+    if (lines.size > 0)
         size = validators_put_coded(lines, codec, text);
-    else if (lines.size > 0)
-        memcpy(text, lines.data, lines.size);
     const char *end = coding_put_lines(text + size, codec);
     if (said.has_vary) /* the last of them */
-        end -= sizeof "Vary: Accept-Encoding\r\n" - 1;
+        end -= vary_line.size;
     response_put_lines(response, slice_of(text, (size_t)(end - text)));
+}
+
+/* It is left as it is, and might not have been. */
+static void say_vary(struct leat_http_response *response, const struct said *said)
+{
+    char lines[RESPONSE_LINES_MAX];
+    const unsigned begin = response->lines_begin, size = response->lines_end - begin;
+    if (said->has_vary)
+        return;
+    if (size > 0 && response->lines_end != response->fields_end) { /* they go last, as above */
+        memcpy(lines, exchange_of_response(response)->out + begin, size);
+        response_take_lines_back(response);
+        response_put_lines(response, slice_of(lines, size));
+    }
+    response_put_lines(response, vary_line);
 }
 
 /* ---- The decision ---------------------------------------------------------------------------- */
@@ -476,24 +508,26 @@ static void begin_whole(struct leat_http_response *response, const struct coding
     char kept[RESPONSE_LINES_MAX];
     struct sample sample;
     struct choice choice;
-    enum leat_codec codec = LEAT_CODEC_NONE;
     const struct said said = look_at_fields(response);
     if (said.is_settled && !said.is_ours)
         leave(response, text->size, LEAT_HTTP_LEFT_FORBIDDEN);
     if (said.is_settled)
         return;
+    if (!decide(response, text, text->size, coding_codecs(response), &sample, &choice)) {
+        say_vary(response, &said);
+        return;
+    }
     const size_t size = response->lines_end - response->lines_begin;
     ASSERT(size <= sizeof kept);
     memcpy(kept, exchange_of_response(response)->out + response->lines_begin, size);
-    if (decide(response, text, text->size, coding_codecs(response), &sample, &choice)) {
-        const int error = code(response, text, &sample, &choice);
-        if (!error)
-            codec = choice.setting.codec;
-        else
-            leave(response, text->size,
-                  error == -LEAT_E_LIMIT ? LEAT_HTTP_LEFT_NO_GAIN : LEAT_HTTP_LEFT_BUSY);
+    const int error = code(response, text, &sample, &choice);
+    if (!error) {
+        say_coding(response, said, slice_of(kept, size), choice.setting.codec);
+        return;
     }
-    say_coding(response, said, slice_of(kept, size), codec);
+    leave(response, text->size,
+          error == -LEAT_E_LIMIT ? LEAT_HTTP_LEFT_NO_GAIN : LEAT_HTTP_LEFT_BUSY);
+    say_vary(response, &said);
 }
 
 static void code_whole(struct leat_http_response *response)
@@ -536,7 +570,6 @@ void coding_begin(struct leat_http_response *response, const struct leat_vector 
     struct coding_text first = {.vectors = vectors, .count = count};
     struct sample sample;
     struct choice choice;
-    enum leat_codec codec = LEAT_CODEC_NONE;
     for (size_t index = 0; index < count; index++)
         first.size += vectors[index].size;
     const uint64_t expected = size >= 0                 ? (uint64_t)size
@@ -550,14 +583,16 @@ void coding_begin(struct leat_http_response *response, const struct leat_vector 
         leave(response, expected, LEAT_HTTP_LEFT_FORBIDDEN);
         return;
     }
-    if (decide(response, &first, expected, coding_codecs(response), &sample, &choice)) {
-        const int error = response->is_head_only ? 0 : coder_start(response, choice.setting, size);
-        if (error)
-            leave(response, expected, LEAT_HTTP_LEFT_BUSY);
-        else
-            codec = choice.setting.codec;
-        if (!error && response->is_head_only)
-            response->kind = RESPONSE_CHUNKED;
+    if (!decide(response, &first, expected, coding_codecs(response), &sample, &choice)) {
+        say_vary(response, &said);
+        return;
     }
-    say_coding(response, said, slice_of(NULL, 0), codec);
+    if (response->is_head_only) {
+        response->kind = RESPONSE_CHUNKED;
+    } else if (coder_start(response, choice.setting, size) != 0) {
+        leave(response, expected, LEAT_HTTP_LEFT_BUSY);
+        say_vary(response, &said);
+        return;
+    }
+    say_coding(response, said, slice_of(NULL, 0), choice.setting.codec);
 }

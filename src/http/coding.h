@@ -24,6 +24,14 @@ enum {
     CODING_LINES_MAX = sizeof "Content-Encoding: identity\r\nVary: Accept-Encoding\r\n" - 1,
 };
 
+/* A media type, and whether it is one of those that are coded. */
+enum { CODING_TYPES = 16, CODING_TYPE_MAX = 46 };
+struct coding_type {
+    unsigned char size; /* 0: none yet */
+    bool is_coded;
+    char text[CODING_TYPE_MAX];
+};
+
 /* Of a server; written by its loop. */
 struct coding_counters {
     _Atomic uint64_t responses[LEAT_CODECS], plain_bytes[LEAT_CODECS], coded_bytes[LEAT_CODECS];

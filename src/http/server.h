@@ -51,6 +51,7 @@ struct leat_http_server {
     _Atomic uint64_t connections, connections_now, requests, bytes_received, bytes_sent;
     _Atomic uint64_t errors, timeouts, refused;
     struct coding_counters coding;
+    struct coding_type types[CODING_TYPES]; /* that were seen of late */
     _Atomic uint64_t statuses[6], durations[LEAT_HTTP_DURATION_BUCKETS], durations_ns;
 };
 

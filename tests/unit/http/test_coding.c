@@ -17,7 +17,7 @@
 enum { TEXT_SIZE = 300 * 1000, SMALL_SIZE = 20 * 1000, PIECE_SIZE = 7000 };
 
 static char text[TEXT_SIZE];
-static char noise[SMALL_SIZE];
+static char noise[TEXT_SIZE];
 static struct leat_compress_policy policy; /* of the response; unset: the server's */
 static int write_error;
 
@@ -117,7 +117,7 @@ static void handler(struct leat_http_request *request, struct leat_http_response
     } else if (is(request, "/film")) {
         leat_http_reply_static(response, 200, "video/mp4", text, SMALL_SIZE);
     } else if (is(request, "/noise")) {
-        leat_http_reply_static(response, 200, "text/plain", noise, SMALL_SIZE);
+        leat_http_reply_static(response, 200, "text/plain", noise, TEXT_SIZE);
     } else if (is(request, "/tiny")) {
         leat_http_reply_static(response, 200, "text/plain", text, 100);
     } else if (is(request, "/listed")) {
@@ -263,6 +263,23 @@ static void what_is_coded_decodes_to_what_was_replied(void **state)
             expect_field(&whole, "Vary", "Accept-Encoding");
             drop(&whole);
         }
+    }
+    world_fini(&world);
+}
+
+/* What comes out fills the coder's room to the last byte, more than once. */
+static void noise_is_coded_when_it_must_be(void **state)
+{
+    struct world world;
+    start(&world, LEAT_COMPRESS_OFF);
+    for (unsigned codec = LEAT_CODEC_ZSTD; codec <= LEAT_CODEC_BROTLI; codec++) {
+        struct whole whole;
+        policy = (struct leat_compress_policy){
+            .mode = LEAT_COMPRESS_FIXED, .codec = (enum leat_codec)codec, .level = 1};
+        ask_for(&world, "GET /noise HTTP/1.1", "Accept-Encoding: br, gzip, zstd\r\n", 3000, &whole);
+        assert_int_equal(whole.size, sizeof noise);
+        assert_memory_equal(whole.body, noise, sizeof noise);
+        drop(&whole);
     }
     world_fini(&world);
 }
@@ -462,6 +479,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_coded_decodes_to_what_was_replied),
+        cmocka_unit_test(noise_is_coded_when_it_must_be),
         cmocka_unit_test(what_is_flushed_is_there),
         cmocka_unit_test(auto_codes_text_and_leaves_noise),
         cmocka_unit_test(what_is_not_to_be_coded_is_not),
