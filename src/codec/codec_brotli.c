@@ -2,7 +2,7 @@
 /*
  * Brotli (RFC 7932) by libbrotli. Its encoder is made anew for each text and takes large blocks of
  * memory each time: they are kept from one text to the next here, for fresh pages would cost more
- * than a small text does. A stream's window is at most 256 KiB; that of a whole text 4 MiB.
+ * than a small text does. A stream's window is at most 512 KiB; that of a whole text 4 MiB.
  */
 #include <brotli/decode.h>
 #include <brotli/encode.h>
@@ -13,10 +13,18 @@
 #include "leat/error.h"
 
 enum {
-    STREAM_WINDOW_LOG = 18,
+    STREAM_WINDOW_LOG = 19,
     WHOLE_WINDOW_LOG = 22,
+    WHOLE_HINT_MAX = 1 << 30,
+    /* Told of more, the library takes tables of many MiB: fit for windows that a stream has not. */
+    STREAM_HINT_MAX = (1 << 20) - 1,
     BLOCK_KEPT_MIN = 16 * 1024, /* what is smaller comes from malloc, which is quick at it */
 };
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
 
 /* Stands before each block. */
 struct block {
@@ -87,17 +95,18 @@ static void store_free(void *opaque, void *address)
         store_release(store);
 }
 
-static int window_log(int64_t size, int largest)
+/* The smallest window that has all of the text (section 9.1), up to the largest. */
+static unsigned window_log(int64_t size, unsigned largest)
 {
-    int log = BROTLI_MIN_WINDOW_BITS;
+    unsigned log = BROTLI_MIN_WINDOW_BITS;
     while (log < largest && (size < 0 || size > (1 << log) - 16))
         log++;
     return log;
 }
 
-static void set(BrotliEncoderState *state, BrotliEncoderParameter parameter, size_t value)
+static void set(BrotliEncoderState *state, BrotliEncoderParameter parameter, uint32_t value)
 {
-    const BROTLI_BOOL is_set = BrotliEncoderSetParameter(state, parameter, (uint32_t)value);
+    const BROTLI_BOOL is_set = BrotliEncoderSetParameter(state, parameter, value);
     ASSERT(is_set);
 }
 
@@ -108,17 +117,16 @@ static void brotli_end(struct brotli_encoder *encoder)
     encoder->state = NULL;
 }
 
-static int brotli_begin(struct brotli_encoder *encoder, int level, int64_t size, int window_max)
+static int brotli_begin(struct brotli_encoder *encoder, int level, unsigned window, int64_t hint)
 {
-    enum { HINT_MAX = 1 << 30 };
     brotli_end(encoder);
     encoder->state = BrotliEncoderCreateInstance(store_alloc, store_free, &encoder->store);
     if (!encoder->state)
         return -ENOMEM;
-    set(encoder->state, BROTLI_PARAM_QUALITY, (size_t)level);
-    set(encoder->state, BROTLI_PARAM_LGWIN, (size_t)window_log(size, window_max));
-    if (size >= 0)
-        set(encoder->state, BROTLI_PARAM_SIZE_HINT, (size_t)(size < HINT_MAX ? size : HINT_MAX));
+    set(encoder->state, BROTLI_PARAM_QUALITY, (uint32_t)level);
+    set(encoder->state, BROTLI_PARAM_LGWIN, window);
+    if (hint >= 0)
+        set(encoder->state, BROTLI_PARAM_SIZE_HINT, (uint32_t)hint);
     return 0;
 }
 
@@ -141,16 +149,34 @@ static int brotli_encoder_open(void **ret_state)
     return 0;
 }
 
+/* What libbrotli 1.0.9 was seen to take: the text's blocks as they come, window, and the tables
+ * that find what repeats, which beyond 64 KiB of window grow with each level from 5 to 9. */
 static size_t brotli_encoder_memory(int level, int64_t size)
 {
-    return ((size_t)2 << 20);
+    enum { KIB = 1024 };
+    static const size_t large[] = {
+        [5] = 1440 * KIB, [6] = 2750 * KIB, [7] = 8700 * KIB, [8] = 16900 * KIB, [9] = 33500 * KIB};
+    const size_t log = window_log(size, STREAM_WINDOW_LOG), window = (size_t)1 << log;
+    if (level == 0)
+        return smaller(8 * window, 256 * KIB) + 16 * KIB;
+    if (level == 1)
+        return smaller(14 * window, 840 * KIB) + 16 * KIB;
+    const size_t blocks = smaller(28 * window, 640 * KIB) + 2 * window;
+    if (level <= 3)
+        return blocks + 262 * KIB;
+    if (level >= 10)
+        return blocks + 1000 * KIB + 8 * window;
+    if (level == 4 || log <= 16)
+        return blocks + (level == 9 ? 1540 : 790) * KIB;
+    return blocks + large[level];
 }
 
 static int brotli_encoder_begin(void *state, int level, int64_t size)
 {
     struct brotli_encoder *encoder = state;
     encoder->store.held_max = brotli_encoder_memory(level, size);
-    return brotli_begin(encoder, level, size, STREAM_WINDOW_LOG);
+    return brotli_begin(encoder, level, window_log(size, STREAM_WINDOW_LOG),
+                        size < STREAM_HINT_MAX ? size : STREAM_HINT_MAX);
 }
 
 static int brotli_encoder_run(void *state, struct leat_slice *input, enum encoder_goal goal,
@@ -187,7 +213,8 @@ static ssize_t brotli_encode(int level, struct leat_slice text, void *out, size_
     struct brotli_encoder *encoder = state;
     encoder->store.held_max = CODER_KEPT_MAX;
     struct coder_room room = {.data = out, .size = out_size};
-    int result = brotli_begin(encoder, level, (int64_t)text.size, WHOLE_WINDOW_LOG);
+    int result = brotli_begin(encoder, level, window_log((int64_t)text.size, WHOLE_WINDOW_LOG),
+                              (int64_t)smaller(text.size, WHOLE_HINT_MAX));
     if (result == 0)
         result = brotli_encoder_run(encoder, &text, ENCODER_END, &room);
     brotli_end(encoder);

@@ -82,7 +82,7 @@ void encoder_destroy(struct encoder *encoder)
 int encoder_run(struct encoder *encoder, struct leat_slice *input, enum encoder_goal goal,
                 void *out, size_t out_size, size_t *ret_size)
 {
-    ASSERT(encoder && out && out_size > 0);
+    ASSERT(encoder && out);
     ASSERT(encoder->is_sound);
     ASSERT(!encoder->has_ended || (goal == ENCODER_END && input->size == 0));
     /* The libraries believe what they were told of the size. */
@@ -91,8 +91,9 @@ int encoder_run(struct encoder *encoder, struct leat_slice *input, enum encoder_
         return -EINVAL;
     const size_t before = input->size;
     struct coder_room room = {.data = out, .size = out_size};
-    const int result =
-        encoder->has_ended ? 0 : encoder->coder->encoder_run(encoder->state, input, goal, &room);
+    int result = 0;
+    if (!encoder->has_ended)
+        result = out_size > 0 ? encoder->coder->encoder_run(encoder->state, input, goal, &room) : 1;
     if (encoder->rest >= 0)
         encoder->rest -= (int64_t)(before - input->size);
     encoder->is_sound = result >= 0;

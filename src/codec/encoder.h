@@ -30,11 +30,11 @@ int encoder_create(struct codec_setting setting, int64_t size, struct encoder **
 /* At any time. NULL is fine. */
 void encoder_destroy(struct encoder *encoder);
 
-/* Takes from the front of *input, puts up to `out_size` bytes (one at least) out. 0: the goal is
- * reached, and the input empty; 1: `out` is full, call again with the same goal and what is left of
- * the input; -EINVAL: the text is longer than was told, or ends too soon; -ENOMEM: then it is of no
- * more use. Never more than `out_size` / 4 + 16 KiB of input and 1 ms or so of work at a time is
- * the caller's to see to: it gives little. */
+/* Takes from the front of *input, puts up to `out_size` bytes out. 0: the goal is reached, and the
+ * input empty; 1: `out` is full, call again with the same goal and what is left of the input;
+ * -EINVAL: the text is longer than was told, or ends too soon; -ENOMEM: then it is of no more use.
+ * Never more than `out_size` / 4 + 16 KiB of input and 1 ms or so of work at a time is the caller's
+ * to see to: it gives little. */
 int encoder_run(struct encoder *encoder, struct leat_slice *input, enum encoder_goal goal,
                 void *out, size_t out_size, size_t *ret_size);
 
