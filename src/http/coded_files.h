@@ -11,7 +11,7 @@
 
 enum {
     CODED_FILES_MEMORY = 64 << 20,   /* of copies, by default */
-    CODED_FILES_SIZE_MIN = 1024,     /* of a file; smaller ones are coded each time */
+    CODED_FILES_SIZE_MIN = 512,      /* of a file; smaller ones are coded each time */
     CODED_FILES_SIZE_MAX = 16 << 20, /* of a file */
     CODED_FILES_MAX = 4096,          /* that are known */
     CODED_FILES_JOBS_MAX = 2,        /* at a time; the next is begun when it is asked for again */
