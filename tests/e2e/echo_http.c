@@ -5,6 +5,9 @@
  *
  *     /…          method, path and body of the request as they were understood, in one piece
  *     /stream     the same body piece by piece, chunked, and a trailer that says its size
+ *     /decoded    the body alone, without its content coding: 32 MiB of it at most
+ *     /decoded/N  its size, N bytes at most
+ *     /json       what is in it as JSON, decoded
  *     /unread     an answer that does not wait for the body
  *     /trailer    the values of X-T, Host and Content-Length in the request's trailer
  *     /status/NNN this status with a body, which some statuses must not have
@@ -20,6 +23,7 @@
 #include "leat/leat.h"
 
 enum { WAIT_MS = 10 * 1000, GRACE_MS = 1000, BODY_SIZE_MAX = 1 << 20, PIECE_SIZE = 4096 };
+enum { DECODED_SIZE_MAX = 32 << 20 };
 
 static bool path_is(const struct leat_http_request *request, const char *text)
 {
@@ -61,6 +65,38 @@ static void stream(struct leat_http_request *request, struct leat_http_response 
     }
     snprintf(text, sizeof text, "%llu", (unsigned long long)total);
     leat_http_add_trailer(response, "X-Size", text);
+}
+
+static void echo_decoded(struct leat_http_request *request, struct leat_http_response *response)
+{
+    struct leat_slice body;
+    leat_http_set_body_size_max(request, DECODED_SIZE_MAX);
+    if (leat_http_decode_body(request, DECODED_SIZE_MAX) == 0 &&
+        leat_http_read_all(request, DECODED_SIZE_MAX, leat_after_ms(WAIT_MS), &body) == 0)
+        leat_http_reply(response, 200, "application/octet-stream", body.data, body.size);
+}
+
+static void count_decoded(struct leat_http_request *request, struct leat_http_response *response,
+                          uint64_t size_max)
+{
+    char piece[PIECE_SIZE];
+    uint64_t total = 0;
+    ssize_t size;
+    leat_http_set_body_size_max(request, UINT64_MAX);
+    if (leat_http_decode_body(request, size_max) != 0)
+        return;
+    while ((size = leat_http_read(request, piece, sizeof piece, leat_after_ms(WAIT_MS))) > 0)
+        total += (uint64_t)size;
+    if (size == 0)
+        leat_http_reply_text(response, 200, "%llu", (unsigned long long)total);
+}
+
+static void echo_json(struct leat_http_request *request, struct leat_http_response *response)
+{
+    struct json_t *json;
+    if (leat_http_decode_body(request, BODY_SIZE_MAX) == 0 &&
+        leat_http_read_json(request, BODY_SIZE_MAX, leat_after_ms(WAIT_MS), &json) == 0)
+        leat_http_reply_json(response, 200, json);
 }
 
 static void show_trailer(struct leat_http_request *request, struct leat_http_response *response)
@@ -109,6 +145,12 @@ static void handle(struct leat_http_request *request, struct leat_http_response 
     const struct leat_slice path = leat_http_path(request);
     if (path_is(request, "/stream"))
         stream(request, response);
+    else if (path_is(request, "/decoded"))
+        echo_decoded(request, response);
+    else if (path.size > 9 && memcmp(path.data, "/decoded/", 9) == 0)
+        count_decoded(request, response, strtoull(path.data + 9, NULL, 10));
+    else if (path_is(request, "/json"))
+        echo_json(request, response);
     else if (path_is(request, "/unread"))
         leat_http_reply(response, 200, "text/plain", "unread\n", 7);
     else if (path_is(request, "/trailer"))
