@@ -205,6 +205,7 @@ struct sight {
     bool *held;
     struct leat_access_log_counters log;
     struct site_films_counters films;
+    struct leat_http_compress_counters compress; /* of all workers */
     struct live_info *channels;
     struct process_stats process;
     struct viewers_list viewers; /* of all, where they were wanted */
@@ -246,6 +247,11 @@ static int join_viewers(const struct admin *admin, struct probe *const *probes, 
     return error;
 }
 
+static bool codes_responses(const struct admin *admin)
+{
+    return admin->workers[0].settings->http.compress.mode > LEAT_COMPRESS_OFF;
+}
+
 /* All there is to see, and notes it for the dashboard's history. 0 or -ENOMEM. */
 static int look_round(struct admin *admin, struct wishes wishes, struct sight *ret_sight)
 {
@@ -260,6 +266,9 @@ static int look_round(struct admin *admin, struct wishes wishes, struct sight *r
         if (probes[index]->is_answered)
             ret_sight->views[index] = probes[index]->view;
         worker_counters(&admin->workers[index], &ret_sight->counters[index]);
+        struct leat_http_compress_counters compress;
+        worker_compress_counters(&admin->workers[index], &compress);
+        metrics_add_compress(&ret_sight->compress, &compress);
     }
     if (!error && wishes.viewers)
         error = join_viewers(admin, probes, ret_sight);
@@ -287,6 +296,7 @@ static int look_round(struct admin *admin, struct wishes wishes, struct sight *r
         .channel_count =
             admin->live ? live_list(admin->live, ret_sight->channels, LIVE_CHANNELS_MAX) : 0,
         .proxies = admin->proxies,
+        .compress = codes_responses(admin) ? &ret_sight->compress : NULL,
         .process = &ret_sight->process,
     };
     dashboard_note(admin->dashboard, &ret_sight->metrics, leat_now_ns());
@@ -478,6 +488,7 @@ static int start_serving(struct admin *admin)
         .handler = leat_http_router_handle,
         .user = admin->router,
         .connections_max = CONNECTIONS_MAX,
+        .compress = admin->workers[0].settings->http.compress,
     };
     const struct leat_listen_options listen = {
         .backlog = ADMIN_BACKLOG,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "commands.h"
+#include "compress_flags.h"
 #include "live_dvr.h"
 #include "live_rtmp.h"
 #include "loop/process.h"
@@ -65,6 +66,12 @@ static enum options_result parse(int argc, char **argv, struct serve *serve)
         {.name = "pace", .value = "auto|off|RATE|FACTORx", .kind = OPTION_CALL, .take = pace_take,
          .target = &serve->pace,
          .help = "how fast films go: bytes a second, or x their own rate (default: auto)"},
+        {.name = "compress", .value = "auto|off|CODEC[-LEVEL]", .kind = OPTION_CALL,
+         .take = compress_take_policy, .target = &service->settings.http.compress,
+         .help = "what arrives sooner so, or always that: gzip-6, zstd-3, br-5 (default: auto)"},
+        {.name = "compress-types", .value = "TYPE,...", .kind = OPTION_CALL,
+         .take = compress_take_types, .target = &service->settings.http.compress_types,
+         .help = "media types that may be worth it besides text and its like; *: all"},
         {.name = "live", .value = "on|off", .kind = OPTION_SWITCH, .target = &serve->has_live,
          .help = "channels below /live/, published from this host (default: off)"},
         {.name = "live-keys", .value = "FILE", .kind = OPTION_TEXT, .target = &serve->live_keys,
@@ -92,6 +99,7 @@ static enum options_result parse(int argc, char **argv, struct serve *serve)
         .positional_max = 1,
     };
     service_flags(service, common);
+    service->settings.http.compress.mode = LEAT_COMPRESS_AUTO;
     const enum options_result result = options_parse(&set, argc, argv);
     if (!serve->site.main.directory && serve->site.root_count == 0)
         serve->site.main.directory = ".";

@@ -168,6 +168,22 @@ static json_t *film_cache_of(const struct site_films_counters *films)
                      count_of(films->copied_bytes));
 }
 
+/* Since the start. */
+static json_t *compression_of(const struct metrics *metrics)
+{
+    uint64_t responses = 0, plain = 0, coded = 0;
+    if (!metrics->compress)
+        return json_null();
+    for (unsigned codec = LEAT_CODEC_NONE + 1; codec < LEAT_CODECS; codec++) {
+        responses += metrics->compress->responses[codec];
+        plain += metrics->compress->plain_bytes[codec];
+        coded += metrics->compress->coded_bytes[codec];
+    }
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "responses", count_of(responses), "plain_bytes",
+                     count_of(plain), "coded_bytes", count_of(coded), "cpu_s",
+                     number_of((double)metrics->compress->cpu_ns / 1e9), "copy_bytes", count_of(0));
+}
+
 /* ---- The server ------------------------------------------------------------------------------ */
 
 static json_t *workers_of(const struct dashboard *dashboard, const struct metrics *metrics)
@@ -388,16 +404,16 @@ char *dashboard_snapshot(const struct dashboard *dashboard, const struct dashboa
     ASSERT(dashboard->moment_count > 0 && metrics->count == dashboard->worker_count);
     json_t *json = json_pack(
         "{s:I, s:o, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-        "s:o, s:o}",
+        "s:o, s:o, s:o}",
         "time_ms", (json_int_t)sight->wall_ms, "uptime_s",
         number_of((double)sight->wall_ms / 1e3 - metrics->process->start_s), "version",
         leat_version(), "engine", metrics->engine, "draining", sight->is_draining, "totals",
         totals_of(dashboard, sight), "workers", workers_of(dashboard, metrics), "process",
         process_of(dashboard, metrics->process), "latency", latency_of(dashboard), "residency",
         residency_of(dashboard), "files", files_of(dashboard, metrics), "film_cache",
-        film_cache_of(metrics->films), "connections", connections_of(metrics), "errors",
-        errors_of(metrics), "channels", channels_of(sight), "upstreams",
-        upstreams_of(metrics->proxies), "titles", titles_of(sight->viewers), "viewers",
+        film_cache_of(metrics->films), "compression", compression_of(metrics), "connections",
+        connections_of(metrics), "errors", errors_of(metrics), "channels", channels_of(sight),
+        "upstreams", upstreams_of(metrics->proxies), "titles", titles_of(sight->viewers), "viewers",
         viewers_of(sight), "history", history_of(dashboard));
     char *text = json_dumps(json, (is_for_people ? JSON_INDENT(2) : JSON_COMPACT) |
                                       JSON_REAL_PRECISION(REAL_DIGITS));

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "codec/workshop.h"
 #include "fiber/fiber.h"
 #include "leat/clock.h"
 #include "net/file.h"
@@ -50,6 +51,11 @@ void worker_view_read(const struct worker *worker, struct worker_view *ret_view)
         .cpu_us = thread_cpu_us(),
     };
     viewers_read_counters(leat_now_ns(), &ret_view->viewers);
+    const struct workshop *workshop = workshop_of(worker->loop);
+    if (workshop) {
+        ret_view->encoders = workshop->active;
+        ret_view->encoder_memory = workshop->memory;
+    }
     ret_view->sent = worker->last_counters.bytes_sent;
     if (!worker->has_server)
         return;
@@ -360,6 +366,8 @@ void metrics_write(struct text *text, const struct metrics *metrics)
                     metrics->engine);
     add_http(text, metrics);
     add_workers(text, metrics);
+    if (metrics->compress)
+        metrics_write_compress(text, metrics);
     add_number(text, "leat_offload_jobs", "gauge", "Jobs in the process's pool of threads.",
                metrics->offload_depth);
     if (metrics->films)

@@ -28,8 +28,9 @@ struct worker_view {
     uint64_t conns, exchanges;
     uint64_t file_hits, file_misses, file_revalidations, file_evictions, file_entries;
     uint64_t file_fills, file_filled_bytes;
-    uint64_t sent;   /* bytes, those of responses that are not over included */
-    uint64_t cpu_us; /* of the thread, its kernel's half included */
+    uint64_t encoders, encoder_memory; /* of content codings */
+    uint64_t sent;                     /* bytes, those of responses that are not over included */
+    uint64_t cpu_us;                   /* of the thread, its kernel's half included */
     struct viewers_counters viewers;
     size_t connections[CONN_STATES];
 };
@@ -48,16 +49,23 @@ struct metrics {
     const struct site_films_counters *films;    /* likewise */
     const struct live_info *channels;           /* the live ones */
     unsigned channel_count;
-    const struct proxies *proxies; /* NULL: there are none */
+    const struct proxies *proxies;                      /* NULL: there are none */
+    const struct leat_http_compress_counters *compress; /* of all; NULL: off */
     const struct process_stats *process;
 };
 
 void metrics_write(struct text *text, const struct metrics *metrics);
+
+/* Adds what one worker's server has coded to what all have. */
+void metrics_add_compress(struct leat_http_compress_counters *sum,
+                          const struct leat_http_compress_counters *counters);
 
 /* ---- For the files that it is made of -------------------------------------------------------- */
 
 void metrics_begin_family(struct text *text, const char *name, const char *type, const char *help);
 /* What is there of proxies and their upstreams (metrics_proxy.c). */
 void metrics_write_proxies(struct text *text, const struct proxies *proxies);
+/* What was coded, and what not (metrics_compress.c). */
+void metrics_write_compress(struct text *text, const struct metrics *metrics);
 
 #endif

@@ -76,6 +76,7 @@ static void keep_counters(struct leat_http_server *server, void *user)
     struct worker *worker = user;
     pthread_mutex_lock(&worker->lock);
     leat_http_server_counters(server, &worker->last_counters);
+    leat_http_server_compress_counters(server, &worker->last_compress);
     worker->has_server = false;
     pthread_mutex_unlock(&worker->lock);
 }
@@ -201,6 +202,17 @@ void worker_counters(struct worker *worker, struct leat_http_counters *ret_count
         leat_http_server_counters(worker->server, ret_counters);
     else
         *ret_counters = worker->last_counters;
+    pthread_mutex_unlock(&worker->lock);
+}
+
+void worker_compress_counters(struct worker *worker,
+                              struct leat_http_compress_counters *ret_counters)
+{
+    pthread_mutex_lock(&worker->lock);
+    if (worker->has_server)
+        leat_http_server_compress_counters(worker->server, ret_counters);
+    else
+        *ret_counters = worker->last_compress;
     pthread_mutex_unlock(&worker->lock);
 }
 

@@ -42,7 +42,8 @@ struct worker {
     pthread_mutex_t lock; /* for other threads: the loop and the server are there as long as said */
     bool has_loop, has_server;
     struct leat_http_counters last_counters; /* of a server that has gone */
-    int64_t idle_ns, grace_ns;               /* of the stop */
+    struct leat_http_compress_counters last_compress;
+    int64_t idle_ns, grace_ns; /* of the stop */
     const char *engine;
     /* How the start went: 0, or an error and what it was about. */
     int error;
@@ -62,6 +63,8 @@ void worker_join(struct worker *worker);
 bool worker_post(struct worker *worker, struct task *task);
 /* Of its server, or the last of them when it has gone. */
 void worker_counters(struct worker *worker, struct leat_http_counters *ret_counters);
+void worker_compress_counters(struct worker *worker,
+                              struct leat_http_compress_counters *ret_counters);
 /* The name of the fiber that runs there now; NULL: none. */
 const char *worker_running(struct worker *worker);
 

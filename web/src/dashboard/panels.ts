@@ -5,7 +5,7 @@
 import { columnChart, lineChart } from './charts';
 import { h, setAttribute, setText } from '../shared/dom';
 import * as format from './format';
-import type { Snapshot, Worker } from './snapshot';
+import type { Compression, Snapshot, Worker } from './snapshot';
 
 export interface Panel {
   readonly root: HTMLElement;
@@ -154,12 +154,20 @@ export function cores(): Panel {
 
 // ---- Lists
 
+function saved(compression: Compression): Fact[] {
+  const { plain_bytes: plain, coded_bytes: coded } = compression;
+  return [
+    ['Saved by compression', `${format.bytes(plain - coded)} of ${format.bytes(plain)}`],
+    ['Compressed copies', format.bytes(compression.copy_bytes)],
+  ];
+}
+
 export function caches(): Panel {
   const list = facts(), root = card('Memory and caches', list.root);
   root.classList.add('of-films');
   return {
     root,
-    draw({ residency, files, film_cache: films }) {
+    draw({ residency, files, film_cache: films, compression }) {
       if (!films) return;
       list.draw([
         ['Sent from memory', format.percent(residency.share)],
@@ -170,6 +178,7 @@ export function caches(): Panel {
         ['Indexes being read', format.count(films.building)],
         ['Segments sent', format.count(films.segments)],
         ['Put together in memory', format.bytes(films.copied_bytes)],
+        ...(compression ? saved(compression) : []),
       ]);
     },
   };

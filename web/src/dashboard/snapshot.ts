@@ -68,6 +68,14 @@ export interface Upstream {
   reused: number;
 }
 
+export interface Compression {
+  responses: number;
+  plain_bytes: number; // of these, before
+  coded_bytes: number; // and after
+  cpu_s: number;
+  copy_bytes: number; // of files, in memory
+}
+
 export interface Snapshot {
   time_ms: number;
   uptime_s: number;
@@ -110,6 +118,7 @@ export interface Snapshot {
     segments: number;
     copied_bytes: number;
   } | null; // no films are served: leat proxy
+  compression: Compression | null; // null: nothing is compressed
   connections: Record<string, number>;
   errors: Record<string, number>;
   channels?: Channel[];
