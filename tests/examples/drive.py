@@ -9,6 +9,7 @@ the same program must then do the same on epoll.
 
 import contextlib
 import ctypes
+import gzip
 import http.client
 import http.server
 import json
@@ -24,6 +25,7 @@ import sys
 import tempfile
 import threading
 import time
+import zlib
 
 TIMEOUT_S = 20
 
@@ -401,6 +403,48 @@ def check_middleware(program):
             time.sleep(0.1)
             process.send_signal(signal.SIGTERM)
             assert process.wait(TIMEOUT_S) == -signal.SIGTERM
+
+
+def decoded(fields, body):
+    """On this host's own network nothing may well be what arrives soonest."""
+    coding = fields.get("Content-Encoding")
+    assert coding in (None, "gzip"), coding
+    return gzip.decompress(body) if coding else body
+
+
+def check_compress_log(address):
+    """Of an answer that is written line by line each line can be read when it comes."""
+    connection = http.client.HTTPConnection(*address, timeout=TIMEOUT_S)
+    connection.request("GET", "/log", headers={"Accept-Encoding": "gzip"})
+    answer = connection.getresponse()
+    decode = zlib.decompressobj(16 + zlib.MAX_WBITS).decompress
+    if not answer.headers["Content-Encoding"]:
+        decode = bytes
+    begin, text = time.monotonic(), b""
+    while b"\n" not in text:
+        text += decode(answer.read1())
+    assert time.monotonic() - begin < 3, "the first line came with others, 50 of which take 5 s"
+    text += decode(answer.read())
+    assert text.count(b"\n") == 50 and text.endswith(b"turned once more\n"), text
+
+
+def check_compress(program):
+    with running(program, "127.0.0.1:0") as (_, address):
+        _, fields, plain = ask(address, "GET", "/readings")
+        assert "Content-Encoding" not in fields and fields["Vary"] == "Accept-Encoding"
+        assert len(json.loads(plain)) == 5000
+        _, fields, body = ask(address, "GET", "/readings", Accept_Encoding="gzip")
+        assert fields["Vary"] == "Accept-Encoding" and decoded(fields, body) == plain
+
+        _, fields, body = ask(address, "GET", "/archive", Accept_Encoding="zstd, gzip")
+        assert fields["Content-Encoding"] == "zstd" and body.startswith(b"\x28\xb5\x2f\xfd")
+        assert len(body) < len(plain) / 10
+        _, fields, body = ask(address, "GET", "/archive", Accept_Encoding="gzip")
+        assert "Content-Encoding" not in fields and body == plain
+
+        _, fields, body = ask(address, "GET", "/account?name=me", Accept_Encoding="gzip, br, zstd")
+        assert "Content-Encoding" not in fields and b"name=me" in body and b"\nkey=" in body
+        check_compress_log(address)
 
 
 def check_files(program):
