@@ -23,7 +23,7 @@ enum { CODING_NAMES = sizeof codings / sizeof *codings };
 static int16_t *weight_of_name(struct accept_encoding *accept, struct leat_slice name)
 {
     for (unsigned index = 0; index < CODING_NAMES; index++)
-        if (slice_equal_nocase(name, codings[index].name))
+        if (chars_equal_lower(name, codings[index].name))
             return &accept->weights[codings[index].coding];
     return slice_equal(name, SLICE("*")) ? &accept->any : NULL;
 }
@@ -60,15 +60,14 @@ static int read_weight(struct leat_slice text)
     return read_qvalue(slice_after(text, 2));
 }
 
-static void add_element(struct accept_encoding *accept, struct leat_slice element)
+/* A coding's name and all that follows it, both without blanks around. */
+static void add_element(struct accept_encoding *accept, struct leat_slice name,
+                        struct leat_slice rest)
 {
-    const char *end = element.data + element.size;
-    const char *name_end = chars_skip(element.data, end, CHARS_TOKEN);
-    const struct leat_slice name = slice_of(element.data, (size_t)(name_end - element.data));
     int16_t *weight = weight_of_name(accept, name);
     if (!weight)
         return;
-    const int said = read_weight(chars_trim(slice_after(element, name.size)));
+    const int said = read_weight(rest);
     ASSERT(said >= ACCEPT_UNSAID && said <= ACCEPT_WEIGHT_MAX);
     if (said != ACCEPT_UNSAID && (*weight == ACCEPT_UNSAID || said < *weight))
         *weight = (int16_t)said;
@@ -81,12 +80,29 @@ void accept_encoding_init(struct accept_encoding *accept)
     accept->any = ACCEPT_UNSAID;
 }
 
+static bool is_gap(char c)
+{
+    return c == ',' || chars_is_space(c);
+}
+
 void accept_encoding_add(struct accept_encoding *accept, struct leat_slice value)
 {
-    struct leat_slice element;
-    while (chars_next_element(&value, &element))
-        if (element.size > 0)
-            add_element(accept, element);
+    if (value.size == 0)
+        return;
+    const char *at = value.data;
+    const char *const end = at + value.size;
+    for (;;) {
+        while (at < end && is_gap(*at))
+            at++;
+        if (at == end)
+            return;
+        const char *name_end = chars_skip(at, end, CHARS_TOKEN), *comma = name_end;
+        while (comma < end && *comma != ',') /* mostly none: whole elements are names */
+            comma++;
+        add_element(accept, slice_of(at, (size_t)(name_end - at)),
+                    chars_trim(slice_of(name_end, (size_t)(comma - name_end))));
+        at = comma;
+    }
 }
 
 static int weight_of(const struct accept_encoding *accept, enum accept_coding coding)
@@ -122,7 +138,7 @@ unsigned accept_encoding_best_of(const struct accept_encoding *accept, unsigned 
     }
     if (identity != 0)
         set |= 1u << ACCEPT_IDENTITY;
-    ASSERT((set & ~accept_encoding_all(accept)) == 0);
+    ASSERT((set & ~offered & ~(1u << ACCEPT_IDENTITY)) == 0);
     return set;
 }
 

@@ -105,6 +105,18 @@ static inline struct leat_slice chars_trim(struct leat_slice text)
     return text;
 }
 
+/* Is `text` in lower case `lower`? Compared from the end on, where short names of a kind differ,
+ * and at less than the price of a call. */
+static inline bool chars_equal_lower(struct leat_slice text, struct leat_slice lower)
+{
+    if (text.size != lower.size)
+        return false;
+    for (size_t at = text.size; at > 0; at--)
+        if (chars_lower(text.data[at - 1]) != lower.data[at - 1])
+            return false;
+    return true;
+}
+
 /* Takes the next element off a comma-separated list, trimmed; false at the list's end. Elements may
  * be empty (RFC 9110, section 5.6.1.2), and commas in quotes are not looked for. */
 bool chars_next_element(struct leat_slice *list, struct leat_slice *ret_element);

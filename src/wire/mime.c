@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A sorted table and a binary search: seven steps for a hundred rows. Types are those of the IANA
+ * Sorted tables and binary searches: seven steps for a hundred rows. Types are those of the IANA
  * registry where it has one, and what players expect where it has none. ".ts" is a transport stream
  * here: this is a server of films.
  */
@@ -114,63 +114,63 @@ static const struct mime mimes[] = {
 
 enum { MIME_COUNT = sizeof(mimes) / sizeof(mimes[0]) };
 
-/* What is no text/..., +json, +xml or +yaml. Formats that hold other files, or parts that are
- * compressed already (tar, PDF, TIFF, WAV), are not here. */
-static const char *const compressibles[] = {
-    "application/cbor",
-    "application/ecmascript",
-    "application/graphql",
-    "application/javascript",
-    "application/json",
-    "application/json-seq",
-    "application/jsonl",
-    "application/jwk-set",
-    "application/msgpack",
-    "application/n-quads",
-    "application/n-triples",
-    "application/ndjson",
-    "application/openmetrics-text",
-    "application/postscript",
-    "application/protobuf",
-    "application/rtf",
-    "application/sql",
-    "application/toml",
-    "application/trig",
-    "application/vnd.apple.mpegurl",
-    "application/vnd.google.protobuf",
-    "application/vnd.ms-fontobject",
-    "application/vnd.msgpack",
-    "application/wasm",
-    "application/x-font-otf",
-    "application/x-font-ttf",
-    "application/x-javascript",
-    "application/x-mpegurl",
-    "application/x-msgpack",
-    "application/x-ndjson",
-    "application/x-protobuf",
-    "application/x-sh",
-    "application/x-sql",
-    "application/x-subrip",
-    "application/x-yaml",
-    "application/xml",
-    "application/xml-dtd",
-    "application/yaml",
-    "audio/mpegurl",
-    "audio/x-mpegurl",
-    "font/collection",
-    "font/otf",
-    "font/sfnt",
-    "font/ttf",
-    "image/bmp",
-    "image/vnd.microsoft.icon",
-    "image/x-icon",
-    "image/x-ms-bmp",
-    "image/x-portable-anymap",
-    "image/x-portable-bitmap",
-    "image/x-portable-graymap",
-    "image/x-portable-pixmap",
-    "model/obj",
-    "model/stl",
+/* What is no text/..., +json, +xml or +yaml, by size and then by name. Formats that hold other
+ * files, or parts that are compressed already (tar, PDF, TIFF, WAV), are not here. */
+static const struct leat_slice compressibles[] = {
+    SLICE("font/otf"),
+    SLICE("font/ttf"),
+    SLICE("font/sfnt"),
+    SLICE("image/bmp"),
+    SLICE("model/obj"),
+    SLICE("model/stl"),
+    SLICE("image/x-icon"),
+    SLICE("audio/mpegurl"),
+    SLICE("image/x-ms-bmp"),
+    SLICE("application/rtf"),
+    SLICE("application/sql"),
+    SLICE("application/xml"),
+    SLICE("audio/x-mpegurl"),
+    SLICE("font/collection"),
+    SLICE("application/cbor"),
+    SLICE("application/json"),
+    SLICE("application/toml"),
+    SLICE("application/trig"),
+    SLICE("application/wasm"),
+    SLICE("application/x-sh"),
+    SLICE("application/yaml"),
+    SLICE("application/jsonl"),
+    SLICE("application/x-sql"),
+    SLICE("application/ndjson"),
+    SLICE("application/x-yaml"),
+    SLICE("application/graphql"),
+    SLICE("application/jwk-set"),
+    SLICE("application/msgpack"),
+    SLICE("application/n-quads"),
+    SLICE("application/xml-dtd"),
+    SLICE("application/json-seq"),
+    SLICE("application/protobuf"),
+    SLICE("application/x-ndjson"),
+    SLICE("application/x-subrip"),
+    SLICE("application/n-triples"),
+    SLICE("application/x-mpegurl"),
+    SLICE("application/x-msgpack"),
+    SLICE("application/ecmascript"),
+    SLICE("application/javascript"),
+    SLICE("application/postscript"),
+    SLICE("application/x-font-otf"),
+    SLICE("application/x-font-ttf"),
+    SLICE("application/x-protobuf"),
+    SLICE("application/vnd.msgpack"),
+    SLICE("image/x-portable-anymap"),
+    SLICE("image/x-portable-bitmap"),
+    SLICE("image/x-portable-pixmap"),
+    SLICE("application/x-javascript"),
+    SLICE("image/vnd.microsoft.icon"),
+    SLICE("image/x-portable-graymap"),
+    SLICE("application/openmetrics-text"),
+    SLICE("application/vnd.apple.mpegurl"),
+    SLICE("application/vnd.ms-fontobject"),
+    SLICE("application/vnd.google.protobuf"),
 };
 
 enum { COMPRESSIBLE_COUNT = sizeof compressibles / sizeof *compressibles };
@@ -222,52 +222,60 @@ static struct leat_slice essence_of(struct leat_slice media_type)
     return chars_trim(media_type);
 }
 
-static bool starts_with_nocase(struct leat_slice whole, struct leat_slice start)
+static bool starts_with_lower(struct leat_slice whole, struct leat_slice start)
 {
-    return whole.size >= start.size && slice_equal_nocase(slice_of(whole.data, start.size), start);
+    return whole.size >= start.size && chars_equal_lower(slice_of(whole.data, start.size), start);
 }
 
-static bool ends_with_nocase(struct leat_slice whole, struct leat_slice end)
+static bool ends_with_lower(struct leat_slice whole, struct leat_slice end)
 {
     return whole.size >= end.size &&
-           slice_equal_nocase(slice_after(whole, whole.size - end.size), end);
-}
-
-/* As strcasecmp, of a name that ends with its size, and may hold anything. */
-static int compare_nocase(struct leat_slice name, const char *row)
-{
-    const size_t row_size = strlen(row);
-    const size_t shared = name.size < row_size ? name.size : row_size;
-    const int order = strncasecmp(name.data, row, shared);
-    return order != 0 ? order : (name.size > row_size) - (name.size < row_size);
+           chars_equal_lower(slice_after(whole, whole.size - end.size), end);
 }
 
 static bool is_listed_compressible(struct leat_slice essence)
 {
-    size_t low = 0, high = COMPRESSIBLE_COUNT;
+    size_t low = 0, high = COMPRESSIBLE_COUNT; /* of the first row that is not shorter */
     while (low < high) {
         const size_t middle = low + (high - low) / 2;
-        const int order = compare_nocase(essence, compressibles[middle]);
-        if (order == 0)
-            return true;
-        if (order < 0)
-            high = middle;
-        else
+        if (compressibles[middle].size < essence.size)
             low = middle + 1;
+        else
+            high = middle;
     }
-    ASSERT(low == high);
+    for (; low < COMPRESSIBLE_COUNT && compressibles[low].size == essence.size; low++)
+        if (chars_equal_lower(essence, compressibles[low]))
+            return true;
     return false;
 }
 
+/* Formats that are made of another one. */
+static bool has_text_inside(struct leat_slice essence)
+{
+    switch (chars_lower(essence.data[essence.size - 1])) {
+    case 'n': return ends_with_lower(essence, SLICE("+json"));
+    case 'l':
+        return ends_with_lower(essence, SLICE("+xml")) || ends_with_lower(essence, SLICE("+yaml"));
+    default: return false;
+    }
+}
+
+/* Asked of every response: what is asked for most, films and texts, is told first. */
 bool mime_is_compressible(struct leat_slice media_type)
 {
+    if (starts_with_lower(media_type, SLICE("video/")))
+        return false;
     const struct leat_slice essence = essence_of(media_type);
     if (essence.size == 0)
         return false;
-    if (starts_with_nocase(essence, SLICE("text/")))
-        return !slice_equal_nocase(essence, SLICE("text/event-stream"));
-    return is_listed_compressible(essence) || ends_with_nocase(essence, SLICE("+json")) ||
-           ends_with_nocase(essence, SLICE("+xml")) || ends_with_nocase(essence, SLICE("+yaml"));
+    if (starts_with_lower(essence, SLICE("text/")))
+        return !chars_equal_lower(essence, SLICE("text/event-stream"));
+    return has_text_inside(essence) || is_listed_compressible(essence);
+}
+
+static bool starts_with_nocase(struct leat_slice whole, struct leat_slice start)
+{
+    return whole.size >= start.size && slice_equal_nocase(slice_of(whole.data, start.size), start);
 }
 
 bool mime_list_has(struct leat_slice list, struct leat_slice media_type)
@@ -294,5 +302,5 @@ const char *mime_extension(size_t index)
 
 const char *mime_compressible(size_t index)
 {
-    return index < COMPRESSIBLE_COUNT ? compressibles[index] : NULL;
+    return index < COMPRESSIBLE_COUNT ? compressibles[index].data : NULL;
 }

@@ -73,8 +73,11 @@ static void names_are_read(void **state)
 
 static void compressible_types_are_in_order(void **state)
 {
-    for (size_t row = 1; mime_compressible(row); row++)
-        assert_true(strcmp(mime_compressible(row - 1), mime_compressible(row)) < 0);
+    for (size_t row = 1; mime_compressible(row); row++) {
+        const char *before = mime_compressible(row - 1), *name = mime_compressible(row);
+        assert_true(strlen(before) < strlen(name) ||
+                    (strlen(before) == strlen(name) && strcmp(before, name) < 0));
+    }
     for (size_t row = 0; mime_compressible(row); row++) {
         char type[64];
         const struct leat_slice name = slice_from_text(mime_compressible(row));
