@@ -25,6 +25,7 @@ class Load:
     rate: float = 0  # requests a second, open loop; 0: closed loop
     one_each: bool = False  # a connection for each request
     then: list[str] = field(default_factory=list)  # more paths, in turn with the first
+    fields: list[str] = field(default_factory=list)  # of the request: "Name: value"
 
     def flags(self):
         flags = ["--connections", self.connections]
@@ -32,6 +33,7 @@ class Load:
         flags += ["--duration", f"{self.seconds:g}s"] if self.seconds else []
         flags += ["--rate", f"{self.rate:.0f}"] if self.rate > 0 else []
         flags += ["--keep-alive", "off"] if self.one_each else []
+        flags += [word for line in self.fields for word in ("--header", line)]
         return flags
 
     def limit_s(self):

@@ -7,6 +7,7 @@ only: valgrind has no io_uring. bench/instructions.json keeps the figures; --upd
 import json
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 from . import generator, laboratory, servers
@@ -17,11 +18,15 @@ TOLERANCE = 0.03
 COUNTS, COUNTS_QUICK = (2000, 12000), (500, 2500)
 
 
-def count(lab, server, requests):
-    out = lab.directory / f"callgrind-{server.name}-{requests}"
+def count(lab, server, load, directory=None, ready=None):
+    """All instructions of a server that is started, answers the load and ends; `ready(address)` is
+    called before the load, and its work is counted."""
+    out = lab.directory / f"callgrind-{server.name}-{load.requests}"
     wrapper = [lab.tool("valgrind"), "--quiet", "--tool=callgrind", f"--callgrind-out-file={out}"]
-    with lab.serve(server, lab.content(), wrapper=wrapper) as running:
-        generator.measure(lab, running.address, Load("/1k", 1, requests=requests))
+    with lab.serve(server, directory or lab.content(), wrapper=wrapper) as running:
+        if ready is not None:
+            ready(running.address)
+        generator.measure(lab, running.address, load)
         running.may_end = True
         lab.end(running.process, grace_s=20)
     totals = re.search(r"^(?:totals|summary): (\d+)", out.read_text(), re.MULTILINE)
@@ -30,15 +35,21 @@ def count(lab, server, requests):
     return int(totals.group(1))
 
 
+def each(lab, server, load, counts, **words):
+    """Instructions a request, start and end left out."""
+    first, last = (count(lab, server, replace(load, requests=requests), **words)
+                   for requests in counts)
+    return (last - first) / (counts[1] - counts[0])
+
+
 def compiler():
     version = subprocess.run(["gcc", "-dumpfullversion"], capture_output=True, text=True)
     return f"gcc {version.stdout.strip()}"
 
 
 def measure(lab, server, options):
-    first, last = COUNTS_QUICK if options.quick else COUNTS
     lab.note(f"callgrind: {server.name}")
-    figure = (count(lab, server, last) - count(lab, server, first)) / (last - first)
+    figure = each(lab, server, Load("/1k", 1), COUNTS_QUICK if options.quick else COUNTS)
     lab.note("")
     return figure
 
