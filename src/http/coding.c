@@ -30,6 +30,8 @@ enum {
     GUESS_WINDOW = 64 * 1024,
     GUESS_RATE_MIN = 2 * 1000 * 1000 / 8,
     GUESS_RATE_MAX = 1000 * 1000 * 1000 / 8,
+    /* Whoever is behind a proxy: the proxy's link, often a loopback, says nothing of theirs. */
+    REMOTE_RATE = 100 * 1000 * 1000 / 8,
     LOCAL_RATE = 2 * 1000 * 1000 * 1000, /* from memory to memory */
 };
 
@@ -240,19 +242,30 @@ static double guess_rate(int64_t rtt_ns)
                                     : guess;
 }
 
+/* Is the one at the other end of the connection there for somebody else? (RFC 9110, section 7.6.3,
+ * RFC 7239, and what is older than that) */
+static bool is_proxied(const struct leat_http_request *request)
+{
+    const struct http1_head *head = &request->head.head;
+    return head->first_line[HTTP1_FIELD_VIA] > 0 || head->first_line[HTTP1_FIELD_FORWARDED] > 0 ||
+           head->first_line[HTTP1_FIELD_X_FORWARDED_FOR] > 0;
+}
+
 /* What the kernel knows of the way to the client. */
 static struct choice_link link_of(const struct leat_http_response *response)
 {
     const struct leat_stream *stream = &exchange_of_response(response)->conn->stream;
     struct leat_delivery delivery;
-    if (leat_stream_delivery(stream, &delivery) != 0)
-        return (struct choice_link){.rate_bytes_per_s = LOCAL_RATE}; /* a unix socket */
+    if (leat_stream_delivery(stream, &delivery) != 0) /* a unix socket */
+        delivery = (struct leat_delivery){.rate_bytes_per_s = LOCAL_RATE};
     struct choice_link link = {.rate_bytes_per_s = (double)delivery.rate_bytes_per_s,
                                .rtt_ns = delivery.rtt_ns,
                                .window = delivery.window,
                                .mss = delivery.mss};
     if (delivery.rate_bytes_per_s == 0)
         link.rate_bytes_per_s = guess_rate(delivery.rtt_ns);
+    if (link.rate_bytes_per_s > REMOTE_RATE && is_proxied(&exchange_of_response(response)->request))
+        link.rate_bytes_per_s = REMOTE_RATE;
     const double pace = (double)response->pace_bytes_per_s;
     if (pace > 0 && pace < link.rate_bytes_per_s)
         link.rate_bytes_per_s = pace;

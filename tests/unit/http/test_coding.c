@@ -81,12 +81,13 @@ static void handler(struct leat_http_request *request, struct leat_http_response
                     void *user)
 {
     /* as if the client were at the end of a slow link */
-    assert_int_equal(leat_http_set_pace(response, 1000 * 1000), 0);
+    if (!is(request, "/near"))
+        assert_int_equal(leat_http_set_pace(response, 1000 * 1000), 0);
     if (policy.mode != LEAT_COMPRESS_UNSET)
         assert_int_equal(leat_http_set_compress(response, &policy), 0);
     if (is(request, "/small")) {
         leat_http_reply_static(response, 200, "text/plain", text, SMALL_SIZE);
-    } else if (is(request, "/large")) {
+    } else if (is(request, "/large") || is(request, "/near")) {
         leat_http_reply_static(response, 200, "text/plain", text, TEXT_SIZE);
     } else if (is(request, "/list")) {
         const struct leat_vector vectors[] = {{.data = text, .size = 1000},
@@ -328,6 +329,25 @@ static void auto_codes_text_and_leaves_noise(void **state)
     world_fini(&world);
 }
 
+/* A proxy beside us may be asking for somebody far away. */
+static void the_way_behind_a_proxy_is_long(void **state)
+{
+    static const char *const lines[] = {"Via: 1.1 mill\r\n", "X-Forwarded-For: 192.0.2.1\r\n",
+                                        "Forwarded: for=192.0.2.1\r\n", ""};
+    struct world world;
+    start(&world, LEAT_COMPRESS_AUTO);
+    for (size_t index = 0; index < sizeof lines / sizeof *lines; index++) {
+        char fields[128];
+        struct whole whole;
+        snprintf(fields, sizeof fields, "Accept-Encoding: gzip\r\n%s", lines[index]);
+        ask_for(&world, "GET /near HTTP/1.1", fields, 3000, &whole);
+        assert_int_equal(codec_of(&whole), lines[index][0] ? LEAT_CODEC_GZIP : LEAT_CODEC_NONE);
+        expect_text(&whole, TEXT_SIZE);
+        drop(&whole);
+    }
+    world_fini(&world);
+}
+
 static void what_is_not_to_be_coded_is_not(void **state)
 {
     static const struct {
@@ -482,6 +502,7 @@ int main(void)
         cmocka_unit_test(noise_is_coded_when_it_must_be),
         cmocka_unit_test(what_is_flushed_is_there),
         cmocka_unit_test(auto_codes_text_and_leaves_noise),
+        cmocka_unit_test(the_way_behind_a_proxy_is_long),
         cmocka_unit_test(what_is_not_to_be_coded_is_not),
         cmocka_unit_test(a_coded_form_has_a_tag_of_its_own),
         cmocka_unit_test(head_is_told_what_get_would_be),
