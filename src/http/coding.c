@@ -185,6 +185,14 @@ static struct said look_at_fields(struct leat_http_response *response)
     return said;
 }
 
+unsigned coding_codecs_of_stored(struct leat_http_response *response, struct leat_slice media_type,
+                                 uint64_t size)
+{
+    if (!coding_varies(response, media_type, size) || look_at_fields(response).is_settled)
+        return 0;
+    return coding_codecs(response);
+}
+
 /* The handler's own tag is for the plain text, byte by byte: a coded one is only as good. */
 static void weaken_tag(struct leat_http_response *response, unsigned at)
 {

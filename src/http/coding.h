@@ -46,6 +46,12 @@ bool coding_varies(const struct leat_http_response *response, struct leat_slice 
                    uint64_t size);
 /* The codecs that policy and client allow for them, LEAT_CODEC_NONE mostly among them. */
 unsigned coding_codecs(const struct leat_http_response *response);
+/* The same of what is stored coded and can be sent in place of a plain whole one; 0: nothing may. */
+unsigned coding_codecs_of_stored(struct leat_http_response *response, struct leat_slice media_type,
+                                 uint64_t size);
+/* A text has been coded, or was sent as it had been. */
+void coding_count(struct exchange *exchange, enum leat_codec codec, uint64_t plain_size,
+                  uint64_t coded_size, int64_t cpu_ns);
 /* Puts the line Content-Encoding, unless it is none, and Vary; returns where they end. */
 char *coding_put_lines(char *at, enum leat_codec codec);
 

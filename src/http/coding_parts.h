@@ -53,8 +53,4 @@ void coder_learns(struct coder *coder, unsigned setting, const struct sample *sa
  * broken. */
 int coder_finish(struct leat_http_response *response);
 
-/* A text has been coded. */
-void coding_count(struct exchange *exchange, enum leat_codec codec, uint64_t plain_size,
-                  uint64_t coded_size, int64_t cpu_ns);
-
 #endif

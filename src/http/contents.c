@@ -98,7 +98,7 @@ int contents_reply(const struct leat_http_request *request, struct leat_http_res
     enum leat_codec codec;
     const bool varies = validators.codec != LEAT_CODEC_NONE ||
                         coding_varies(response, content->media_type, validators.size);
-    if (varies)
+    if (varies && validators.codecs == 0)
         validators.codecs = coding_codecs(response);
     int status = conditions_status(request, &validators, &set, &codec);
     const struct range *part = status == 206 && set.count == 1 ? &set.parts[0] : NULL;

@@ -13,8 +13,12 @@
 
 #include "base/assert.h"
 #include "fiber/fiber.h"
+#include "http/coded_files.h"
+#include "http/coding.h"
+#include "http/conn.h"
 #include "http/contents.h"
 #include "http/exchange.h"
+#include "http/server.h"
 #include "leat/error.h"
 #include "net/file.h"
 #include "wire/mime.h"
@@ -46,21 +50,50 @@ static struct leat_slice lines_of(struct leat_file *file)
     return slice_of(file->memo, size);
 }
 
-static void reply_with(const struct leat_http_request *request, struct leat_http_response *response,
-                       struct leat_file *file, struct leat_slice media_type)
+/* A file as it was coded before, in place of the plain one. */
+struct stored_form {
+    struct leat_file *file; /* held; NULL: there is none for this client */
+    enum leat_codec codec;
+    unsigned codecs; /* that the client may get; 0: nobody has asked */
+};
+
+/* What is wanted in parts is plain. */
+static void find_form(const struct leat_http_request *request, struct leat_http_response *response,
+                      struct leat_root *root, const char *path, struct leat_file *file,
+                      struct leat_slice media_type, struct stored_form *ret_form)
 {
-    const struct leat_vector vector = {.file = file, .size = file->info.size};
+    struct leat_http_coded_files *coded =
+        exchange_of_response(response)->conn->server->options.coded_files;
+    *ret_form = (struct stored_form){0};
+    if (!coded || request->head.head.first_line[HTTP1_FIELD_RANGE] > 0)
+        return;
+    ret_form->codecs = coding_codecs_of_stored(response, media_type, file->info.size);
+    if (ret_form->codecs & ~CODEC_BIT(LEAT_CODEC_NONE))
+        (void)coded_files_find(coded, root, path, file, ret_form->codecs, &ret_form->file,
+                               &ret_form->codec);
+}
+
+static void reply_with(const struct leat_http_request *request, struct leat_http_response *response,
+                       struct leat_file *file, struct leat_slice media_type,
+                       const struct stored_form *form)
+{
+    const struct leat_vector vector = {.file = form->file ? form->file : file,
+                                       .size = (form->file ? form->file : file)->info.size};
     const struct content content = {
         .media_type = media_type,
         .validators = {.lines = lines_of(file),
                        .has_mtime = true,
                        .mtime_s = file->info.mtime_ns / LEAT_NS_PER_S,
-                       .size = file->info.size},
+                       .size = vector.size,
+                       .codecs = form->codecs,
+                       .codec = form->codec},
         .vectors = &vector,
         .count = 1,
     };
     const int error = contents_reply(request, response, &content);
     ASSERT(error == 0); /* a single vector takes no memory */
+    if (form->file && response->status == 200)
+        coding_count(exchange_of_response(response), form->codec, file->info.size, vector.size, 0);
 }
 
 int leat_http_status_of_file(int error)
@@ -94,8 +127,13 @@ int leat_http_reply_file(struct leat_http_request *request, struct leat_http_res
     if (error)
         return leat_http_reply_error(response, leat_http_status_of_file(error));
     const bool is_directory = file->info.is_directory;
-    if (!is_directory)
-        reply_with(request, response, file, mime_from_name(slice_from_text(path)));
+    if (!is_directory) {
+        const struct leat_slice media_type = mime_from_name(slice_from_text(path));
+        struct stored_form form;
+        find_form(request, response, root, path, file, media_type, &form);
+        reply_with(request, response, file, media_type, &form);
+        leat_file_unref(form.file);
+    }
     leat_file_unref(file);
     return is_directory ? -EISDIR : 0;
 }
