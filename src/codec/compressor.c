@@ -65,8 +65,10 @@ void leat_compressor_destroy(struct leat_compressor *compressor)
 
 void leat_compressor_set_rate(struct leat_compressor *compressor, uint64_t rate_bytes_per_s)
 {
-    compressor->rate_bytes_per_s = (double)rate_bytes_per_s;
-    compressor->same_left = 0;
+    const double rate = (double)rate_bytes_per_s, last = compressor->rate_bytes_per_s;
+    if (rate < last * 0.75 || rate > last * 1.25)
+        compressor->same_left = 0;
+    compressor->rate_bytes_per_s = rate;
 }
 
 void leat_compressor_counters(const struct leat_compressor *compressor,

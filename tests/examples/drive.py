@@ -812,6 +812,53 @@ def check_book(program):
     assert missing.returncode == 1 and missing.stderr.count("\n") == 1, missing
 
 
+def ship(program, address, data, policy):
+    done = subprocess.run([program, "%s:%d" % address, policy], input=data, capture_output=True,
+                          timeout=TIMEOUT_S, check=False)
+    assert done.returncode == 0, done
+    return dict(line.split(": ") for line in done.stdout.decode().splitlines())
+
+
+def eventually_holds(path, data):
+    def holds():
+        with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+            return file.read() == data
+        return False
+    eventually(holds, f"{path} has not what was sent")
+
+
+def check_ship(program):
+    text = b" ".join(b"the leat leads water to mill %d" % (number * number % 1013)
+                     for number in range(50_000))
+    noise = random.randbytes(1_000_000)
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/load"
+        with running(program, "--listen", "127.0.0.1:0", path) as (_, address):
+            for data in (text, noise, text + noise + text, b"", b"x"):
+                for policy in ("auto", "off", "zstd-3", "gzip-1", "br-4", "lz4-0", "zstd"):
+                    said = ship(program, address, data, policy)
+                    eventually_holds(path, data)
+                    if data == text and policy == "zstd-3":
+                        plain, sent = map(int, said["zstd"].split(" bytes in "))
+                        assert plain == len(text) and sent < plain / 4, said
+                    if policy == "off" or data == noise:
+                        assert set(said) == {"none"}, said
+            # what is no frame, what promises too much, what ends too early: nothing is taken
+            ship(program, address, b"kept", "auto")
+            eventually_holds(path, b"kept")
+            for wrong in (b"GET / HTTP/1.1\r\n\r\n      ", b"\x1e\xa7\1\1\0\0\0\1" + bytes(12),
+                          b"\x1e\xa7\1\0\4\0\0\0\4\0\0\0" + bytes(12), b"\x1e\xa7"):
+                with connect(address) as connection:
+                    connection.sendall(wrong)
+                    with contextlib.suppress(OSError):  # it may have hung up already
+                        connection.shutdown(socket.SHUT_WR)
+                        assert receive_all(connection) == b""
+            eventually_holds(path, b"kept")
+    for words in ((), ("nowhere",), ("127.0.0.1:1", "gzip-99"), ("--listen", "127.0.0.1:1")):
+        wrong = subprocess.run([program, *words], capture_output=True, text=True, check=False)
+        assert wrong.returncode == 2 and wrong.stderr.count("\n") == 1, wrong
+
+
 def main():
     name, program = sys.argv[-2:]
     globals()[f"check_{name}"](program)
