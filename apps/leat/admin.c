@@ -206,6 +206,7 @@ struct sight {
     struct leat_access_log_counters log;
     struct site_films_counters films;
     struct leat_http_compress_counters compress; /* of all workers */
+    struct leat_http_coded_files_counters coded_files;
     struct live_info *channels;
     struct process_stats process;
     struct viewers_list viewers; /* of all, where they were wanted */
@@ -283,6 +284,8 @@ static int look_round(struct admin *admin, struct wishes wishes, struct sight *r
         leat_access_log_counters(admin->log, &ret_sight->log);
     if (admin->films)
         site_films_read_counters(admin->films, &ret_sight->films);
+    if (admin->coded_files)
+        leat_http_coded_files_counters(admin->coded_files, &ret_sight->coded_files);
     ret_sight->metrics = (struct metrics){
         .views = ret_sight->views,
         .counters = ret_sight->counters,
@@ -297,6 +300,7 @@ static int look_round(struct admin *admin, struct wishes wishes, struct sight *r
             admin->live ? live_list(admin->live, ret_sight->channels, LIVE_CHANNELS_MAX) : 0,
         .proxies = admin->proxies,
         .compress = codes_responses(admin) ? &ret_sight->compress : NULL,
+        .coded_files = admin->coded_files ? &ret_sight->coded_files : NULL,
         .process = &ret_sight->process,
     };
     dashboard_note(admin->dashboard, &ret_sight->metrics, leat_now_ns());

@@ -29,10 +29,11 @@ struct admin {
     const struct socket_group *socket; /* it listens on a duplicate */
     struct worker *workers;
     unsigned worker_count;
-    struct leat_access_log *log;   /* NULL: none */
-    struct site_films *films;      /* NULL: there are none */
-    struct live_hub *live;         /* NULL: there are no channels */
-    const struct proxies *proxies; /* NULL: there are none */
+    struct leat_access_log *log;                     /* NULL: none */
+    struct site_films *films;                        /* NULL: there are none */
+    const struct leat_http_coded_files *coded_files; /* likewise */
+    struct live_hub *live;                           /* NULL: there are no channels */
+    const struct proxies *proxies;                   /* NULL: there are none */
     struct process_files files;
 
     /* admin's own */

@@ -7,6 +7,7 @@
 
 #include "commands.h"
 #include "compress_flags.h"
+#include "leat/coded_files.h"
 #include "live_dvr.h"
 #include "live_rtmp.h"
 #include "loop/process.h"
@@ -22,6 +23,8 @@ struct serve {
     struct service service;
     struct site site;
     struct pace_policy pace;
+    struct leat_http_coded_files_options coded_options;
+    struct leat_http_coded_files *coded_files; /* NULL: nothing is coded */
     bool has_live;
     const char *live_keys; /* NULL: none are asked for */
     struct live_dvr dvr;
@@ -72,6 +75,12 @@ static enum options_result parse(int argc, char **argv, struct serve *serve)
         {.name = "compress-types", .value = "TYPE,...", .kind = OPTION_CALL,
          .take = compress_take_types, .target = &service->settings.http.compress_types,
          .help = "media types that may be worth it besides text and its like; *: all"},
+        {.name = "compress-cache", .value = "SIZE", .kind = OPTION_CALL,
+         .take = compress_take_cache, .target = &serve->coded_options.memory_size,
+         .help = "memory of compressed copies of files, in all (default: 64m)"},
+        {.name = "compress-beside", .value = "on|off", .kind = OPTION_SWITCH,
+         .target = &serve->coded_options.beside,
+         .help = "keep them also as files: FILE.br, FILE.zst, FILE.gz (default: off)"},
         {.name = "live", .value = "on|off", .kind = OPTION_SWITCH, .target = &serve->has_live,
          .help = "channels below /live/, published from this host (default: off)"},
         {.name = "live-keys", .value = "FILE", .kind = OPTION_TEXT, .target = &serve->live_keys,
@@ -125,6 +134,8 @@ static int enter_sandbox(struct serve *serve)
         options.readable[options.readable_count++] = site->main.directory;
     for (unsigned index = 0; index < site->root_count; index++)
         options.readable[options.readable_count++] = site->roots[index].directory;
+    for (size_t index = 0; serve->coded_options.beside && index < options.readable_count; index++)
+        options.kept[options.kept_count++] = options.readable[index];
     if (serve->dvr.directory)
         options.kept[options.kept_count++] = serve->dvr.directory;
     if (serve->dvr.keep)
@@ -160,6 +171,16 @@ static int open_films(struct serve *serve)
     const int error = site_films_create(&serve->pace, builds, &serve->site.films);
     if (error)
         fprintf(stderr, "leat serve: the cache of films: %s\n", leat_error_text(error));
+    return error;
+}
+
+static int open_coded_files(struct serve *serve)
+{
+    if (serve->service.settings.http.compress.mode == LEAT_COMPRESS_OFF)
+        return 0;
+    const int error = leat_http_coded_files_create(&serve->coded_options, &serve->coded_files);
+    if (error)
+        fprintf(stderr, "leat serve: the cache of compressed files: %s\n", leat_error_text(error));
     return error;
 }
 
@@ -251,12 +272,14 @@ static int start_threads(struct serve *serve)
     struct worker_settings *settings = &service->settings;
     settings->http.handler = site_handle;
     settings->http.user = &serve->site;
+    settings->http.coded_files = serve->coded_files;
     settings->on_begin = on_worker_begin;
     settings->on_end = on_worker_end;
     settings->user = serve;
     service->on_leave = on_leave;
     service->on_leave_user = serve;
     service->admin.films = serve->site.films;
+    service->admin.coded_files = serve->coded_files;
     service->admin.proxies = &serve->site.proxies;
     service->admin.live = serve->site.live ? serve->site.live->hub : NULL;
     if (service_start_workers(service) != 0)
@@ -272,7 +295,8 @@ static int start(struct serve *serve)
 {
     if (open_proxies(serve) != 0 || open_sockets(serve) != 0 || open_live(serve) != 0 ||
         give_up_privileges(serve) != 0 || open_site(serve) != 0 || open_films(serve) != 0 ||
-        open_dvr(serve) != 0 || service_open_log(&serve->service) != 0)
+        open_coded_files(serve) != 0 || open_dvr(serve) != 0 ||
+        service_open_log(&serve->service) != 0)
         return -1;
     return start_threads(serve);
 }
@@ -290,6 +314,7 @@ static int run(struct serve *serve)
     const int status = service_run(&serve->service, what);
     if (status == EXIT_SUCCESS) { /* else a loop that has failed may have films of it */
         site_films_destroy(serve->site.films);
+        leat_http_coded_files_destroy(serve->coded_files);
         site_live_destroy(serve->site.live);
         live_dvr_close(&serve->dvr);
         proxies_close(&serve->site.proxies);

@@ -5,13 +5,17 @@
 #include "compress_flags.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "base/slice.h"
 #include "leat/compress.h"
+#include "quantity.h"
 #include "wire/chars.h"
+
+static const uint64_t cache_size_min = UINT64_C(1) << 20, cache_size_max = UINT64_C(1) << 40;
 
 int compress_take_policy(const char *text, void *target, char *ret_error, size_t ret_error_size)
 {
@@ -57,5 +61,19 @@ int compress_take_types(const char *text, void *target, char *ret_error, size_t 
         return -1;
     }
     *(const char **)target = text;
+    return 0;
+}
+
+int compress_take_cache(const char *text, void *target, char *ret_error, size_t ret_error_size)
+{
+    uint64_t size;
+    ASSERT(text && target);
+    if (quantity_take_size(text, &size, ret_error, ret_error_size) != 0 || size < cache_size_min ||
+        size > cache_size_max) {
+        snprintf(ret_error, ret_error_size,
+                 "--compress-cache takes a size from 1m to 1024g, such as 256m, not '%s'", text);
+        return -1;
+    }
+    *(uint64_t *)target = size;
     return 0;
 }

@@ -12,5 +12,7 @@
 int compress_take_policy(const char *text, void *policy, char *ret_error, size_t ret_error_size);
 /* --compress-types TYPE,...; to a const char *. */
 int compress_take_types(const char *text, void *types, char *ret_error, size_t ret_error_size);
+/* --compress-cache SIZE; to a uint64_t, in bytes. */
+int compress_take_cache(const char *text, void *size, char *ret_error, size_t ret_error_size);
 
 #endif

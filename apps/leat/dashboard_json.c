@@ -179,9 +179,11 @@ static json_t *compression_of(const struct metrics *metrics)
         plain += metrics->compress->plain_bytes[codec];
         coded += metrics->compress->coded_bytes[codec];
     }
+    const uint64_t copies = metrics->coded_files ? metrics->coded_files->bytes : 0;
     return json_pack("{s:o, s:o, s:o, s:o, s:o}", "responses", count_of(responses), "plain_bytes",
                      count_of(plain), "coded_bytes", count_of(coded), "cpu_s",
-                     number_of((double)metrics->compress->cpu_ns / 1e9), "copy_bytes", count_of(0));
+                     number_of((double)metrics->compress->cpu_ns / 1e9), "copy_bytes",
+                     count_of(copies));
 }
 
 /* ---- The server ------------------------------------------------------------------------------ */

@@ -49,8 +49,9 @@ struct metrics {
     const struct site_films_counters *films;    /* likewise */
     const struct live_info *channels;           /* the live ones */
     unsigned channel_count;
-    const struct proxies *proxies;                      /* NULL: there are none */
-    const struct leat_http_compress_counters *compress; /* of all; NULL: off */
+    const struct proxies *proxies;                            /* NULL: there are none */
+    const struct leat_http_compress_counters *compress;       /* of all; NULL: off */
+    const struct leat_http_coded_files_counters *coded_files; /* NULL: there are none */
     const struct process_stats *process;
 };
 

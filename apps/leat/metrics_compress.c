@@ -5,6 +5,8 @@
  */
 #include "metrics.h"
 
+#include <string.h>
+
 #include "base/assert.h"
 #include "codec/codec.h"
 
@@ -59,6 +61,45 @@ static void add_cpu(struct text *text, const char *name, const char *help, uint6
     text_add_format(text, "%s %.6f\n", name, (double)cpu_ns / 1e9);
 }
 
+static const struct files_family {
+    const char *name, *type, *help;
+    size_t offset; /* of a uint64_t in struct leat_http_coded_files_counters */
+} families[] = {
+    {"leat_compress_files", "gauge", "Files of which it is known how they code.",
+     offsetof(struct leat_http_coded_files_counters, files)},
+    {"leat_compress_copies", "gauge", "Coded copies of files in memory.",
+     offsetof(struct leat_http_coded_files_counters, copies)},
+    {"leat_compress_copy_bytes", "gauge", "Memory of these.",
+     offsetof(struct leat_http_coded_files_counters, bytes)},
+    {"leat_compress_jobs", "gauge", "Files that are being coded, whole.",
+     offsetof(struct leat_http_coded_files_counters, jobs)},
+    {"leat_compress_copies_made_total", "counter", "Coded copies of files made.",
+     offsetof(struct leat_http_coded_files_counters, made)},
+    {"leat_compress_copies_beside_total", "counter", "Those written beside their file.",
+     offsetof(struct leat_http_coded_files_counters, beside)},
+    {"leat_compress_copies_useless_total", "counter", "Files that do not become smaller.",
+     offsetof(struct leat_http_coded_files_counters, useless)},
+    {"leat_compress_copies_failed_total", "counter",
+     "Copies that could not be made or written: no memory, no room, no permission, a file that "
+     "changed meanwhile.",
+     offsetof(struct leat_http_coded_files_counters, failures)},
+    {"leat_compress_copies_evicted_total", "counter", "Copies that had to make room.",
+     offsetof(struct leat_http_coded_files_counters, evictions)},
+};
+
+static void add_files(struct text *text, const struct leat_http_coded_files_counters *counters)
+{
+    for (size_t index = 0; index < sizeof families / sizeof *families; index++) {
+        const struct files_family *family = &families[index];
+        uint64_t value;
+        memcpy(&value, (const char *)counters + family->offset, sizeof value);
+        metrics_begin_family(text, family->name, family->type, family->help);
+        text_add_format(text, "%s %llu\n", family->name, (unsigned long long)value);
+    }
+    add_cpu(text, "leat_compress_copies_cpu_seconds_total", "CPU time of making copies of files.",
+            counters->cpu_ns);
+}
+
 static void add_encoders(struct text *text, const struct metrics *metrics)
 {
     static const char encoders[] = "leat_compress_encoders",
@@ -83,4 +124,6 @@ void metrics_write_compress(struct text *text, const struct metrics *metrics)
     add_cpu(text, "leat_compress_cpu_seconds_total", "CPU time of coding responses.",
             metrics->compress->cpu_ns);
     add_encoders(text, metrics);
+    if (metrics->coded_files)
+        add_files(text, metrics->coded_files);
 }

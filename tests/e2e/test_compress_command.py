@@ -4,10 +4,12 @@ counts agree with what was sent."""
 
 import gzip
 import json
+import os
 import re
 
 import pytest
 
+from conftest import await_true
 from peer import Peer
 from test_admin import scrape, scrape_until, total
 
@@ -43,6 +45,8 @@ def coding(answer):
     (["--compress", "gzip-13"], "--compress 'gzip-13': the levels of gzip are 1 to 12"),
     (["--compress", "lz4"], "--compress 'lz4': no client of HTTP knows that"),
     (["--compress-types", "text"], "--compress-types takes media types"),
+    (["--compress-cache", "1k"], "--compress-cache takes a size from 1m to 1024g"),
+    (["--compress-beside", "yes"], "--compress-beside takes on, off"),
 ])
 def test_wrong_flags_are_told_in_one_line(leat, flags, said):
     result = leat("serve", *flags)
@@ -95,6 +99,35 @@ def test_metrics_count_what_was_sent(watched):
     with Peer(admin) as peer:
         shown = json.loads(peer.get("/snapshot.json").body)["compression"]
     assert (shown["responses"], shown["plain_bytes"], shown["coded_bytes"]) == (1, len(TEXT), sent)
+
+
+def test_metrics_count_copies_of_files(watched, texts):
+    server, admin = watched("--compress", "gzip")
+    os.utime(texts / "wheel.txt", (0, 0))  # what has just changed may change again: no copy yet
+    server.get("/wheel.txt", fields=GZIP)
+    made = scrape_until(admin, lambda seen: seen["leat_compress_copies_made_total"] >= 1)
+    assert made["leat_compress_copies"] == 1 and made["leat_compress_copy_bytes"] > 0
+    assert made["leat_compress_copies_cpu_seconds_total"] > 0
+    assert made["leat_compress_copies_failed_total"] == 0
+    cpu_s = made["leat_compress_cpu_seconds_total"]
+    answer = server.get("/wheel.txt", fields=GZIP)
+    assert coding(answer) == "gzip" and gzip.decompress(answer.body) == TEXT
+    after = scrape_until(admin, lambda seen: total(seen, "leat_http_requests_total") >= 2)
+    assert total(after, "leat_compress_responses_total", coding="gzip") >= 1
+    assert after["leat_compress_cpu_seconds_total"] == cpu_s, "it was coded anew"
+    assert not (texts / "wheel.txt.gz").exists()
+
+
+@pytest.mark.parametrize("sandbox", ["auto", "off"])
+def test_copies_are_kept_beside_their_files(serve, texts, sandbox):
+    beside = texts / "wheel.txt.gz"
+    os.utime(texts / "wheel.txt", (1e9, 1e9))
+    server = serve(texts, "--compress", "gzip", "--compress-beside", "on", "--sandbox", sandbox)
+    server.get("/wheel.txt", fields=GZIP)
+    await_true(beside.exists)
+    assert gzip.decompress(beside.read_bytes()) == TEXT
+    assert server.get("/wheel.txt", fields=GZIP).body == beside.read_bytes()
+    assert server.get("/wheel.txt.gz").body == beside.read_bytes()
 
 
 def test_what_is_off_has_no_metrics(watched):

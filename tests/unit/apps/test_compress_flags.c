@@ -74,12 +74,30 @@ static void types(void **state)
     }
 }
 
+static void sizes(void **state)
+{
+    static const char *const wrong[] = {"", "0", "1023k", "off", "1025g", "-1m", "64mb"};
+    uint64_t size = 7;
+    char error[256] = "";
+    assert_int_equal(compress_take_cache("1m", &size, error, sizeof error), 0);
+    assert_int_equal(size, 1 << 20);
+    assert_int_equal(compress_take_cache("1024g", &size, error, sizeof error), 0);
+    assert_int_equal(size, UINT64_C(1) << 40);
+    for (size_t index = 0; index < COUNT_OF(wrong); index++) {
+        size = 7;
+        assert_int_equal(compress_take_cache(wrong[index], &size, error, sizeof error), -1);
+        assert_int_equal(size, 7);
+        assert_non_null(strstr(error, "--compress-cache takes a size from 1m to 1024g"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(policies),
         cmocka_unit_test(wrong_policies),
         cmocka_unit_test(types),
+        cmocka_unit_test(sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
