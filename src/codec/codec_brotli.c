@@ -268,7 +268,9 @@ static int brotli_decoder_run(void *state, struct leat_slice *input, struct code
     room->used = room->size - left;
     switch (result) {
     case BROTLI_DECODER_RESULT_SUCCESS: return 2;
-    case BROTLI_DECODER_RESULT_NEEDS_MORE_INPUT: return 0;
+    /* It may have kept back what did not fit. */
+    case BROTLI_DECODER_RESULT_NEEDS_MORE_INPUT:
+        return BrotliDecoderHasMoreOutput(decoder->state) ? 1 : 0;
     case BROTLI_DECODER_RESULT_NEEDS_MORE_OUTPUT: return 1;
     default: return brotli_error(BrotliDecoderGetErrorCode(decoder->state));
     }

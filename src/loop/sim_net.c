@@ -208,8 +208,10 @@ static void flow_measure(const struct sim *sim, struct sim_flow *flow, uint64_t 
     if (count == 0 || took_ns <= 0)
         return;
     const uint64_t rate = count * LEAT_NS_PER_S / (uint64_t)took_ns;
-    if (!was_all || rate > flow->delivery_bytes_per_s)
+    if (!was_all || rate > flow->delivery_bytes_per_s) {
         flow->delivery_bytes_per_s = rate;
+        flow->is_delivery_limited = was_all;
+    }
 }
 
 static void flow_arrive(struct sim *sim, void *target, uint64_t generation)

@@ -239,7 +239,7 @@ static void look_at_flow(const struct sim *sim, const struct sim_flow *out,
         .tcpi_min_rtt = rtt_us > 0 ? rtt_us : 1,
         .tcpi_snd_cwnd = window > 0 ? (uint32_t)window : 1,
         .tcpi_delivery_rate = out->delivery_bytes_per_s,
-        .tcpi_delivery_rate_app_limited = out->arrived == out->written,
+        .tcpi_delivery_rate_app_limited = out->is_delivery_limited,
         .tcpi_bytes_acked = out->arrived,
         .tcpi_bytes_sent = out->written,
     };

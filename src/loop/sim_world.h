@@ -100,6 +100,7 @@ struct sim_flow {
     int64_t held_until_ns;
     uint64_t rate_bytes_per_s;          /* of the link; 0: latency alone sets it */
     uint64_t delivery_bytes_per_s;      /* as a kernel measures it; 0: not yet */
+    bool is_delivery_limited;           /* that was of what little there was to send */
     uint64_t train;                     /* of the link: bytes that move now, at most */
     int64_t moving_since_ns;            /* when what is moving began to */
     uint64_t generation;                /* of the scheduled arrival; an older one is void */

@@ -8,7 +8,7 @@
 extern const struct scenario scenario_ops, scenario_timers, scenario_fibers, scenario_echo,
     scenario_relay, scenario_gather, scenario_disk, scenario_http, scenario_upload,
     scenario_handover, scenario_lots, scenario_datagrams, scenario_dial, scenario_feed,
-    scenario_pool, scenario_fetch, scenario_proxy;
+    scenario_pool, scenario_fetch, scenario_proxy, scenario_compress;
 
 const struct scenario *const scenarios[] = {
     &scenario_ops,
@@ -28,5 +28,6 @@ const struct scenario *const scenarios[] = {
     &scenario_pool,
     &scenario_fetch,
     &scenario_proxy,
+    &scenario_compress,
     NULL,
 };
