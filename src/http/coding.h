@@ -46,7 +46,7 @@ bool coding_varies(const struct leat_http_response *response, struct leat_slice 
                    uint64_t size);
 /* The codecs that policy and client allow for them, LEAT_CODEC_NONE mostly among them. */
 unsigned coding_codecs(const struct leat_http_response *response);
-/* The same of what is stored coded and can be sent in place of a plain whole one; 0: nothing may. */
+/* The same of what is stored coded, to be sent in place of a plain whole one; 0: nothing may be. */
 unsigned coding_codecs_of_stored(struct leat_http_response *response, struct leat_slice media_type,
                                  uint64_t size);
 /* A text has been coded, or was sent as it had been. */
