@@ -121,7 +121,8 @@ static void check_choice(const struct reader *reader, const struct loan *loan)
         loan->size < CLEAR_SIZE_MIN || loan->text != LOAN_WORDS)
         return;
     const bool is_slow = reader->rate > 0 && reader->rate <= SLOW_RATE_MAX &&
-                         reader->answered > 0 && reader->depth == 1;
+                         reader->answered > 0 && reader->depth == 1 &&
+                         loan->way < LOAN_SIZED; /* a first piece may say little */
     if (policy->mode == LEAT_COMPRESS_FIXED || is_slow)
         CHECK(library->run, is_coded);
 }
