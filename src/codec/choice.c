@@ -18,8 +18,10 @@ enum {
 
 static const double RATE_UNKNOWN = 12.5e6; /* bytes/s: 100 Mb/s, where neither error is dear */
 static const double SEND_NS_A_BYTE = 0.3;  /* CPU time, the packets' way through the kernel */
-static const double NOISE_RATIO = 0.97;    /* what no setting makes smaller than that is noise */
 static const double GAIN_LEAST = 0.03;     /* of the plain time: less is not worth the trouble */
+static const double RATIO_MOST = 0.97;     /* of a coded text: nor is more */
+/* Noise: LZ4 finds nothing in it, and Huffman codes would save a twentieth at best. */
+static const float NOISE_LZ4_RATIO = 0.99f, NOISE_ENTROPY = 7.6f;
 
 const char *choice_reason_name(enum choice_reason reason)
 {
@@ -31,14 +33,18 @@ const char *choice_reason_name(enum choice_reason reason)
     return names[reason];
 }
 
+static double rate_of(const struct choice_link *link)
+{
+    return link->rate_bytes_per_s > 0 ? link->rate_bytes_per_s : RATE_UNKNOWN;
+}
+
 /* The window opens by as much as was sent in each round trip (RFC 5681, section 3.1), until it is
  * as large as the way is long; from then on the rate counts. */
 double choice_send_ns(const struct choice_link *link, double size)
 {
-    const double rate = link->rate_bytes_per_s > 0 ? link->rate_bytes_per_s : RATE_UNKNOWN;
-    const double on_way = rate * (double)link->rtt_ns / 1e9;
+    const double rate = rate_of(link), on_way = rate * (double)link->rtt_ns / 1e9;
     double window = (double)link->window, ns = 0;
-    ASSERT(size >= 0);
+    ASSERT(size >= 0 && link->rtt_ns >= 0);
     while (window > 0 && window < on_way && size > window) {
         ns += (double)link->rtt_ns;
         size -= window;
@@ -63,9 +69,8 @@ static double coded_ns(const struct choice_link *link, double slowdown, double s
     const double coded = size * forecast->ratio;
     const double tail = (size < TAIL_SIZE ? size : TAIL_SIZE) * forecast->ratio;
     const double core_ns = (forecast->cpu_ns + coded * SEND_NS_A_BYTE) * slowdown;
-    return larger(
-        core_ns + tail / (link->rate_bytes_per_s > 0 ? link->rate_bytes_per_s : RATE_UNKNOWN) * 1e9,
-        forecast->first_ns * slowdown + choice_send_ns(link, coded));
+    return larger(core_ns + tail / rate_of(link) * 1e9,
+                  forecast->first_ns * slowdown + choice_send_ns(link, coded));
 }
 
 static double packets(const struct choice_link *link, double size)
@@ -74,16 +79,42 @@ static double packets(const struct choice_link *link, double size)
     return (double)(((uint64_t)size + mss - 1) / mss);
 }
 
-/* What is left as it is: why. */
-static enum choice_reason reason_against(const struct sample *sample,
-                                         const struct choice_link *link, double ratio_least)
+/* Why the best of what there is, in bytes, is not good enough. */
+static enum choice_reason reason_against(const struct choice_link *link, double size,
+                                         double ratio_least)
 {
-    const double size = (double)sample->size;
-    if (sample->is_compressed)
-        return CHOICE_COMPRESSED;
-    if (ratio_least > NOISE_RATIO)
+    if (ratio_least > RATIO_MOST)
         return CHOICE_NOISE;
     return packets(link, size * ratio_least) >= packets(link, size) ? CHOICE_SMALL : CHOICE_NO_GAIN;
+}
+
+/* Of the settings the one with the least time: false when it is not less than the plain one. */
+static bool choose(const struct model *model, const struct sample *sample,
+                   const struct choice_link *link, double slowdown, unsigned codecs,
+                   struct choice *choice, double *ret_ratio_least)
+{
+    const double size = (double)sample->size;
+    double least_ns = (double)choice->plain_ns * (1 - GAIN_LEAST);
+    *ret_ratio_least = 1;
+    for (unsigned index = 1; index < model_setting_count(); index++) {
+        const struct codec_setting setting = model_setting(index);
+        struct model_forecast forecast;
+        if ((codecs & CODEC_BIT(setting.codec)) == 0)
+            continue;
+        model_forecast(model, index, sample, &forecast);
+        if (forecast.ratio < *ret_ratio_least)
+            *ret_ratio_least = forecast.ratio;
+        const double time_ns = coded_ns(link, slowdown, size, &forecast);
+        if (time_ns >= least_ns || forecast.ratio > RATIO_MOST)
+            continue;
+        least_ns = time_ns;
+        choice->index = index;
+        choice->setting = setting;
+        choice->ratio = forecast.ratio;
+        choice->time_ns = (int64_t)time_ns;
+        choice->cpu_ns = (int64_t)forecast.cpu_ns;
+    }
+    return choice->index > 0;
 }
 
 void choice_make(const struct model *model, const struct sample *sample,
@@ -91,30 +122,16 @@ void choice_make(const struct model *model, const struct sample *sample,
                  struct choice *ret_choice)
 {
     const double size = (double)sample->size;
-    const double as_it_is_ns = plain_ns(link, slowdown, size);
-    double ratio_least = 1, least_ns = as_it_is_ns * (1 - GAIN_LEAST);
+    const int64_t as_it_is_ns = (int64_t)plain_ns(link, slowdown, size);
+    double ratio_least;
     ASSERT(slowdown >= 1);
-    *ret_choice = (struct choice){
-        .ratio = 1, .time_ns = (int64_t)as_it_is_ns, .plain_ns = (int64_t)as_it_is_ns};
-    for (unsigned index = 1; index < model_setting_count() && !sample->is_compressed; index++) {
-        const struct codec_setting setting = model_setting(index);
-        struct model_forecast forecast;
-        if ((codecs & CODEC_BIT(setting.codec)) == 0)
-            continue;
-        model_forecast(model, index, sample, &forecast);
-        if (forecast.ratio < ratio_least)
-            ratio_least = forecast.ratio;
-        const double time_ns = coded_ns(link, slowdown, size, &forecast);
-        if (time_ns >= least_ns || forecast.ratio > NOISE_RATIO)
-            continue;
-        least_ns = time_ns;
-        *ret_choice = (struct choice){.index = index,
-                                      .setting = setting,
-                                      .ratio = forecast.ratio,
-                                      .time_ns = (int64_t)time_ns,
-                                      .plain_ns = (int64_t)as_it_is_ns,
-                                      .cpu_ns = (int64_t)forecast.cpu_ns};
-    }
-    ret_choice->reason =
-        ret_choice->index > 0 ? CHOICE_CODED : reason_against(sample, link, ratio_least);
+    *ret_choice = (struct choice){.ratio = 1, .time_ns = as_it_is_ns, .plain_ns = as_it_is_ns};
+    if (sample->is_compressed)
+        ret_choice->reason = CHOICE_COMPRESSED;
+    else if (sample->lz4_ratio >= NOISE_LZ4_RATIO && sample->entropy >= NOISE_ENTROPY)
+        ret_choice->reason = CHOICE_NOISE;
+    else if (choose(model, sample, link, slowdown, codecs, ret_choice, &ratio_least))
+        ret_choice->reason = CHOICE_CODED;
+    else
+        ret_choice->reason = reason_against(link, size, ratio_least);
 }

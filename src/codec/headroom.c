@@ -31,7 +31,7 @@ void headroom_begin(const struct backend_sys *sys, struct headroom_watch *ret_wa
     ret_watch->cpu_ns = sys->thread_cpu_ns(sys);
 }
 
-/* What is left of something after that time: 1 / (1 + x), which has no surprises, in place of e^-x. */
+/* What is left after that time: 1 / (1 + x) in place of e^-x, for it has no surprises. */
 static double fade(double age_ns)
 {
     return age_ns <= 0 ? 1 : 1 / (1 + age_ns / MEMORY_NS);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See model.h. The logarithms of ratio and of time a byte are sums of eight terms made of three
- * figures: how large the text is, how much of the sample LZ4 has left, and its entropy. (Logarithms,
- * because an error of a tenth is as bad for a small figure as for a large one.) The weights of the
- * terms, setting by setting, are in model_table.h.
+ * See model.h. The logarithms of ratio and of time a byte are sums of terms made of three figures:
+ * how large the text is, how much of the sample LZ4 has left, and its entropy. (Logarithms, because
+ * an error of a tenth is as bad for a small figure as for a large one.) The weights of the terms,
+ * setting by setting, are in model_table.h.
  */
 #include "codec/model.h"
 
@@ -16,14 +16,15 @@ enum {
     TABLE_SIZE = sizeof model_table / sizeof *model_table,
     SIZE_LEAST = 1024, /* of the texts that the table was fitted to */
     SIZE_MOST = 1024 * 1024,
-    BLOCK_SIZE = 32 * 1024,        /* a stream's first block */
-    GZIP_WHOLE_SIZE = 1024 * 1024, /* up to here libdeflate takes gzip's texts as a whole */
 };
 static_assert(sizeof model_table / sizeof *model_table <= MODEL_SETTINGS_MAX, "as the header says");
 
 static const float RATIO_MAX = 1.02f; /* no codec makes more of a text */
-static const double LEARN_SHARE = 1.0 / 32, LEARN_CPU_MIN_NS = 20e3;
-static const double RATIO_BOUND = 0.2, SPEED_BOUND = 2; /* of what is learned: e^0.2, e^2 */
+/* What one text teaches: little, for the next may be of another kind; and what all together can. */
+static const double LEARN_SHARE = 1.0 / 32;
+static const double RATIO_LEAST = 0.8, RATIO_MOST = 1.25, SPEED_LEAST = 0.1, SPEED_MOST = 10;
+static const double LEARN_CPU_MIN_NS = 20e3; /* less is mostly the clocks' own */
+static const double LEARN_RATIO_MAX = 0.8;   /* the logarithm of more is mostly error */
 
 unsigned model_setting_count(void)
 {
@@ -38,7 +39,7 @@ struct codec_setting model_setting(unsigned index)
 
 void model_init(struct model *model)
 {
-    *model = (struct model){0};
+    *model = (struct model){.ratio = 1, .speed = 1};
 }
 
 static void terms_of(const struct sample *sample, float ret_terms[MODEL_TERMS])
@@ -67,10 +68,11 @@ static void forecast(const struct model *model, unsigned setting, const float te
                      uint64_t size, struct model_forecast *ret_forecast)
 {
     const struct model_row *row = &model_table[setting];
-    const float ratio = expf(sum_of(row->ratio, terms) + model->ratio);
-    const double cpu_ns = (double)size * expf(sum_of(row->cpu, terms) + model->speed);
-    const uint64_t first =
-        row->setting.codec == LEAT_CODEC_GZIP && size <= GZIP_WHOLE_SIZE ? size : BLOCK_SIZE;
+    const float ratio = expf(sum_of(row->ratio, terms) * model->ratio);
+    const double cpu_ns = (double)size * expf(sum_of(row->cpu, terms)) * model->speed;
+    const uint64_t first = row->setting.codec == LEAT_CODEC_GZIP && size <= MODEL_GZIP_WHOLE_SIZE
+                               ? size
+                               : MODEL_BLOCK_SIZE;
     ret_forecast->ratio = ratio < RATIO_MAX ? ratio : RATIO_MAX;
     ret_forecast->cpu_ns = cpu_ns;
     ret_forecast->first_ns = size <= first ? cpu_ns : cpu_ns * (double)first / (double)size;
@@ -89,11 +91,11 @@ void model_forecast(const struct model *model, unsigned setting, const struct sa
     forecast(model, setting, terms, sample->size, ret_forecast);
 }
 
-static float learn(float known, double seen, double told, double bound)
+static float learn(float known, double factor, double least, double most)
 {
-    double now = known + log(seen / told) * LEARN_SHARE;
-    now = now < -bound ? -bound : now > bound ? bound : now;
-    return (float)now;
+    const double seen = factor < least ? least : factor > most ? most : factor;
+    const double now = known * (1 + (seen - 1) * LEARN_SHARE);
+    return (float)(now < least ? least : now > most ? most : now);
 }
 
 void model_learn(struct model *model, unsigned setting, const struct sample *sample,
@@ -102,9 +104,10 @@ void model_learn(struct model *model, unsigned setting, const struct sample *sam
     struct model_forecast told;
     ASSERT(setting > 0 && setting < TABLE_SIZE);
     model_forecast(model, setting, sample, &told);
-    if (coded_size > 0 && sample->size > 0)
+    if (coded_size > 0 && coded_size < sample->size && told.ratio < LEARN_RATIO_MAX)
         model->ratio =
-            learn(model->ratio, (double)coded_size / (double)sample->size, told.ratio, RATIO_BOUND);
+            learn(model->ratio, log((double)coded_size / (double)sample->size) / log(told.ratio),
+                  RATIO_LEAST, RATIO_MOST);
     if ((double)cpu_ns >= LEARN_CPU_MIN_NS)
-        model->speed = learn(model->speed, (double)cpu_ns, told.cpu_ns, SPEED_BOUND);
+        model->speed = learn(model->speed, (double)cpu_ns / told.cpu_ns, SPEED_LEAST, SPEED_MOST);
 }

@@ -10,14 +10,21 @@
 #include "codec/sample.h"
 
 /* The settings that are chosen from; the first is none. */
-enum { MODEL_SETTINGS_MAX = 24 };
+enum {
+    MODEL_SETTINGS_MAX = 24,
+    /* How texts are coded is part of what it takes: a stream's first block, which is flushed, and
+     * the gzip texts that libdeflate takes as a whole. */
+    MODEL_BLOCK_SIZE = 32 * 1024,
+    MODEL_GZIP_WHOLE_SIZE = 1024 * 1024,
+};
 unsigned model_setting_count(void);
 struct codec_setting model_setting(unsigned index);
 
 /* One factor for all settings: what is learned of the one that was chosen is mostly true of the
  * others, and a choice among them must not depend on which of them was tried last. */
 struct model {
-    float ratio, speed; /* logarithms of what was seen to what was told, smoothed; 0 at first */
+    float ratio; /* what was seen to what was told, of the ratio's logarithm: noise stays noise */
+    float speed; /* and of the time; both smoothed, 1 at first */
 };
 
 struct model_forecast {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * See sample.h. Three figures, each of which sees what the others do not: the entropy, what a
- * Huffman code can gain; the core set, noise with a few favourite bytes; LZ4, what repeats
- * itself. They are what the model's table (model.c) was fitted to: a change here asks for a new fit.
+ * Huffman code can gain; the core set, noise with a few favourite bytes; LZ4, what repeats itself.
+ * They are what the model's table (model.c) was fitted to: a change here asks for a new fit.
  */
 #include "codec/sample.h"
 

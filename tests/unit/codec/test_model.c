@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Forecasts: sane for whatever sample there may be, and what is learned is learned within bounds.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "codec/model.h"
+
+static const struct sample text_sample = {
+    .size = 100000, .core_set = 0.1f, .entropy = 4.8f, .lz4_ratio = 0.5f};
+
+static void test_settings_are_valid_and_differ(void **state)
+{
+    (void)state;
+    assert_in_range(model_setting_count(), 2, MODEL_SETTINGS_MAX);
+    assert_int_equal(model_setting(0).codec, LEAT_CODEC_NONE);
+    unsigned seen = 0;
+    for (unsigned index = 1; index < model_setting_count(); index++) {
+        const struct codec_setting setting = model_setting(index);
+        assert_true(codec_setting_is_valid(setting));
+        assert_true(setting.codec != LEAT_CODEC_NONE);
+        seen |= CODEC_BIT(setting.codec);
+        for (unsigned other = 1; other < index; other++)
+            assert_false(model_setting(other).codec == setting.codec &&
+                         model_setting(other).level == setting.level);
+    }
+    assert_int_equal(seen, CODEC_SET_ALL & ~CODEC_BIT(LEAT_CODEC_NONE));
+}
+
+static void test_forecasts_are_sane(void **state)
+{
+    (void)state;
+    static const uint64_t sizes[] = {1, 100, 1024, 32768, 32769, 1 << 20, UINT64_C(1) << 40};
+    struct model model;
+    struct model_forecast forecast;
+    model_init(&model);
+    for (unsigned setting = 1; setting < model_setting_count(); setting++)
+        for (unsigned size = 0; size < sizeof sizes / sizeof *sizes; size++)
+            for (float lz4_ratio = 0; lz4_ratio <= 1; lz4_ratio += 0.125f)
+                for (float entropy = 0; entropy <= 8; entropy += 1) {
+                    const struct sample sample = {
+                        .size = sizes[size], .entropy = entropy, .lz4_ratio = lz4_ratio};
+                    model_forecast(&model, setting, &sample, &forecast);
+                    assert_true(forecast.ratio > 0 && forecast.ratio < 1.1);
+                    assert_true(isfinite(forecast.cpu_ns) && forecast.cpu_ns > 0);
+                    assert_true(forecast.first_ns > 0 && forecast.first_ns <= forecast.cpu_ns);
+                }
+    model_forecast(&model, 0, &text_sample, &forecast);
+    assert_true(forecast.ratio == 1 && forecast.cpu_ns == 0);
+}
+
+/* More work, fewer bytes: of usual texts each codec's highest level is below its lowest. */
+static void test_higher_levels_take_more_and_leave_less(void **state)
+{
+    (void)state;
+    struct model model;
+    struct model_forecast low, high;
+    model_init(&model);
+    for (unsigned index = 2; index < model_setting_count(); index++) {
+        unsigned first = index;
+        while (first > 1 && model_setting(first - 1).codec == model_setting(index).codec)
+            first--;
+        if (first == index)
+            continue;
+        model_forecast(&model, first, &text_sample, &low);
+        model_forecast(&model, index, &text_sample, &high);
+        assert_true(high.ratio < low.ratio * 1.02 && high.cpu_ns > low.cpu_ns * 0.9);
+    }
+}
+
+static void test_a_slower_machine_is_learned_and_noise_is_not_gain(void **state)
+{
+    (void)state;
+    const struct sample noise = {
+        .size = 100000, .core_set = 0.85f, .entropy = 7.98f, .lz4_ratio = 1};
+    struct model model;
+    struct model_forecast first, forecast;
+    model_init(&model);
+    model_forecast(&model, 1, &text_sample, &first);
+    for (unsigned text = 0; text < 200; text++)
+        model_learn(&model, 1, &text_sample, (uint64_t)(first.ratio * 100000 * 0.8),
+                    (int64_t)(first.cpu_ns * 3));
+    model_forecast(&model, 1, &text_sample, &forecast);
+    assert_float_equal(forecast.cpu_ns / first.cpu_ns, 3, 0.1);
+    assert_float_equal(forecast.ratio / first.ratio, 0.8, 0.02);
+    struct model_forecast of_noise;
+    model_forecast(&model, 1, &noise, &of_noise);
+    assert_true(of_noise.ratio > 0.9);
+    /* and nothing is learned that cannot be */
+    for (unsigned text = 0; text < 1000; text++)
+        model_learn(&model, 2, &text_sample, 1, INT64_MAX / 2);
+    model_forecast(&model, 1, &text_sample, &forecast);
+    assert_in_range(forecast.cpu_ns / first.cpu_ns, 9, 11);
+    assert_true(forecast.ratio > first.ratio * first.ratio);
+    for (unsigned text = 0; text < 1000; text++)
+        model_learn(&model, 2, &text_sample, 200000, 0);
+    model_forecast(&model, 1, &text_sample, &forecast);
+    assert_in_range(forecast.cpu_ns / first.cpu_ns, 9, 11);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_settings_are_valid_and_differ),
+        cmocka_unit_test(test_forecasts_are_sane),
+        cmocka_unit_test(test_higher_levels_take_more_and_leave_less),
+        cmocka_unit_test(test_a_slower_machine_is_learned_and_noise_is_not_gain),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
