@@ -15,6 +15,7 @@
 #include "http/conditions.h"
 #include "http/conn.h"
 #include "http/server.h"
+#include "http/way.h"
 #include "leat/error.h"
 #include "wire/accept_encoding.h"
 #include "wire/mime.h"
@@ -25,14 +26,7 @@ static_assert((int)ACCEPT_IDENTITY == LEAT_CODEC_NONE && (int)ACCEPT_ZSTD == LEA
 
 enum {
     SIZE_GUESS = 64 * 1024, /* of what is written piece by piece */
-    /* The rate of a link that has carried nothing yet is guessed from its round trip, as if so much
-     * were on its way in one, and within these bounds. */
-    GUESS_WINDOW = 64 * 1024,
-    GUESS_RATE_MIN = 2 * 1000 * 1000 / 8,
-    GUESS_RATE_MAX = 1000 * 1000 * 1000 / 8,
-    /* Whoever is behind a proxy: the proxy's link, often a loopback, says nothing of theirs. */
-    REMOTE_RATE = 100 * 1000 * 1000 / 8,
-    LOCAL_RATE = 2 * 1000 * 1000 * 1000, /* from memory to memory */
+    SHORT_NS = 64 * 1000,   /* what takes no longer can not gain what looking at it costs */
 };
 
 /* ---- Terms ----------------------------------------------------------------------------------- */
@@ -242,44 +236,6 @@ static void say_vary(struct leat_http_response *response, const struct said *sai
 
 /* ---- The decision ---------------------------------------------------------------------------- */
 
-static double guess_rate(int64_t rtt_ns)
-{
-    const double guess = rtt_ns > 0 ? GUESS_WINDOW * 1e9 / (double)rtt_ns : GUESS_RATE_MIN;
-    return guess < GUESS_RATE_MIN   ? GUESS_RATE_MIN
-           : guess > GUESS_RATE_MAX ? GUESS_RATE_MAX
-                                    : guess;
-}
-
-/* Is the one at the other end of the connection there for somebody else? (RFC 9110, section 7.6.3,
- * RFC 7239, and what is older than that) */
-static bool is_proxied(const struct leat_http_request *request)
-{
-    const struct http1_head *head = &request->head.head;
-    return head->first_line[HTTP1_FIELD_VIA] > 0 || head->first_line[HTTP1_FIELD_FORWARDED] > 0 ||
-           head->first_line[HTTP1_FIELD_X_FORWARDED_FOR] > 0;
-}
-
-/* What the kernel knows of the way to the client. */
-static struct choice_link link_of(const struct leat_http_response *response)
-{
-    const struct leat_stream *stream = &exchange_of_response(response)->conn->stream;
-    struct leat_delivery delivery;
-    if (leat_stream_delivery(stream, &delivery) != 0) /* a unix socket */
-        delivery = (struct leat_delivery){.rate_bytes_per_s = LOCAL_RATE};
-    struct choice_link link = {.rate_bytes_per_s = (double)delivery.rate_bytes_per_s,
-                               .rtt_ns = delivery.rtt_ns,
-                               .window = delivery.window,
-                               .mss = delivery.mss};
-    if (delivery.rate_bytes_per_s == 0)
-        link.rate_bytes_per_s = guess_rate(delivery.rtt_ns);
-    if (link.rate_bytes_per_s > REMOTE_RATE && is_proxied(&exchange_of_response(response)->request))
-        link.rate_bytes_per_s = REMOTE_RATE;
-    const double pace = (double)response->pace_bytes_per_s;
-    if (pace > 0 && pace < link.rate_bytes_per_s)
-        link.rate_bytes_per_s = pace;
-    return link;
-}
-
 int coding_read(const struct coding_text *text, uint64_t offset, size_t size, char *buffer,
                 const char **ret_data)
 {
@@ -385,18 +341,23 @@ static bool decide(struct leat_http_response *response, const struct coding_text
                                       .reason = CHOICE_CODED};
         return true;
     }
+    const struct choice_link link = way_of(response);
+    const bool may_leave = (codecs & CODEC_BIT(LEAT_CODEC_NONE)) != 0;
+    if (may_leave && choice_send_ns(&link, (double)size) < SHORT_NS) {
+        leave(response, size, LEAT_HTTP_LEFT_NO_GAIN);
+        return false;
+    }
     struct workshop *workshop = workshop_of(conn->stream.loop);
     if (!workshop || take_sample(text, size, ret_sample) != 0) {
         leave(response, size, LEAT_HTTP_LEFT_BUSY);
         return false;
     }
-    const struct choice_link link = link_of(response);
     const double slowdown =
         headroom_slowdown(&workshop->headroom, conn->stream.loop->sys, workshop->active);
     choice_make(&workshop->model, ret_sample, &link, slowdown, codecs, ret_choice);
     if (ret_choice->reason == CHOICE_CODED)
         return true;
-    if ((codecs & CODEC_BIT(LEAT_CODEC_NONE)) == 0) { /* whatever it takes (section 12.5.3) */
+    if (!may_leave) { /* whatever it takes (section 12.5.3) */
         ret_choice->index = 0;
         ret_choice->setting = cheapest_of(codecs);
         return true;

@@ -37,6 +37,7 @@
 #include "http/exchange.h"
 #include "http/intake.h"
 #include "http/keep.h"
+#include "http/way.h"
 #include "net/stream.h"
 
 struct leat_http_server;
@@ -93,6 +94,7 @@ struct conn {
     struct keep *keep;         /* NULL: nothing */
     struct intake intake;
     struct crowd_entry *crowd; /* those of its address; NULL: not counted */
+    struct way way;
     /* SENDING: acknowledged by the peer's kernel when that was last looked at; LINGERING: when it
      * ends at the latest; PARKED: what is left of the request. */
     union {
