@@ -26,6 +26,7 @@ static_assert((int)ACCEPT_IDENTITY == LEAT_CODEC_NONE && (int)ACCEPT_ZSTD == LEA
 
 enum {
     SIZE_GUESS = 64 * 1024, /* of what is written piece by piece */
+    SAMPLE_LEAST = 256,     /* bytes of a first piece */
     SHORT_NS = 64 * 1000,   /* what takes no longer can not gain what looking at it costs */
 };
 
@@ -269,6 +270,11 @@ __attribute__((noinline)) static int take_sample(const struct coding_text *text,
                                                  struct sample *ret_sample)
 {
     char buffer[SAMPLE_SIZE_MAX];
+    if (text->size < SAMPLE_LEAST) { /* the bracket of a list says nothing of what comes: text */
+        *ret_sample =
+            (struct sample){.size = size, .core_set = 0.15F, .entropy = 4.8F, .lz4_ratio = 0.45F};
+        return 0;
+    }
     struct sample_range ranges[SAMPLE_PIECES_MAX];
     struct leat_slice pieces[SAMPLE_PIECES_MAX];
     const unsigned count = sample_ranges(text->size, ranges);

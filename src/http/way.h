@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The way to a client: how fast it takes what it is sent. A connection remembers what the kernel has
- * measured on it, for a measurement alone says little: where there was too little to send the way
- * may take more, and answers that are acknowledged in lumps make it look faster than it is.
+ * The way to a client: how fast it takes what it is sent. A connection remembers what the kernel
+ * has measured on it, for a measurement alone says little: where there was too little to send the
+ * way may take more, and answers that are acknowledged in lumps make it look faster than it is.
  */
 #ifndef HTTP_WAY_H
 #define HTTP_WAY_H

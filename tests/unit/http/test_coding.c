@@ -65,6 +65,14 @@ static void write_slowly(struct leat_http_response *response)
     assert_int_equal(leat_http_write(response, text + 2000, 2000, LEAT_FOREVER), 0);
 }
 
+/* The first piece says nothing of the others. */
+static void write_list(struct leat_http_response *response)
+{
+    leat_http_begin(response, 200, "application/json", -1);
+    assert_int_equal(leat_http_write(response, text, 1, LEAT_FOREVER), 0);
+    assert_int_equal(leat_http_write(response, text + 1, TEXT_SIZE - 1, LEAT_FOREVER), 0);
+}
+
 static void reply_tagged(struct leat_http_request *request, struct leat_http_response *response)
 {
     const struct leat_vector vector = {.data = text, .size = SMALL_SIZE};
@@ -101,6 +109,8 @@ static void handler(struct leat_http_request *request, struct leat_http_response
         write_pieces(response, TEXT_SIZE + 1);
     } else if (is(request, "/long")) {
         write_pieces(response, TEXT_SIZE - 1);
+    } else if (is(request, "/begun-small")) {
+        write_list(response);
     } else if (is(request, "/slow")) {
         write_slowly(response);
     } else if (is(request, "/tagged")) {
@@ -313,6 +323,10 @@ static void auto_codes_text_and_leaves_noise(void **state)
     ask_for(&world, "GET /large HTTP/1.1", "Accept-Encoding: gzip, br;q=0.9\r\n", 3000, &whole);
     expect_text(&whole, TEXT_SIZE);
     assert_int_equal(codec_of(&whole), LEAT_CODEC_GZIP); /* it likes that best */
+    drop(&whole);
+    ask_for(&world, "GET /begun-small HTTP/1.1", "Accept-Encoding: br\r\n", 3000, &whole);
+    expect_text(&whole, TEXT_SIZE);
+    assert_int_equal(codec_of(&whole), LEAT_CODEC_BROTLI);
     drop(&whole);
     ask_for(&world, "GET /noise HTTP/1.1", "Accept-Encoding: gzip, br, zstd\r\n", 3000, &whole);
     assert_int_equal(codec_of(&whole), LEAT_CODEC_NONE);

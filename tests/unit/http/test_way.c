@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is believed of the way to a client, after what the kernel told. The responses that it decides
- * about are test_coding.c's.
+ * What is believed of the way to a client, after what the kernel told. The responses that it
+ * decides about are test_coding.c's.
  */
 #include <setjmp.h>
 #include <stdarg.h>
