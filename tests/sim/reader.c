@@ -187,6 +187,7 @@ static void check_head(struct reader *reader, struct loan *loan,
         CHECK(run, has_coding_in_vary(response));
         CHECK(run, !http1_value(head, HTTP1_FIELD_ACCEPT_RANGES).data);
         CHECK(run, !library->is_full || !head->is_chunked || loan->is_head);
+        CHECK(run, !loan->is_head || !head->has_content_length); /* nobody has coded it */
     } else if (!loan->is_coded_already && !reader->is_part && !is_known) {
         CHECK(run, !head->has_content_length || head->content_length == loan->size);
     }
