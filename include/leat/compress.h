@@ -84,7 +84,7 @@ int leat_compressor_create(const struct leat_compress_policy *policy,
                            struct leat_compressor **ret_compressor);
 /* NULL is fine. */
 void leat_compressor_destroy(struct leat_compressor *compressor);
-/* What the link takes; 0, as it is at first: unknown, then what the network is known to take. */
+/* What the link takes; 0, as it is at first: unknown, then a gigabit a second is assumed. */
 void leat_compressor_set_rate(struct leat_compressor *compressor, uint64_t rate_bytes_per_s);
 
 /* Makes a frame of a block: its size, never more than that of the block and the head. It computes

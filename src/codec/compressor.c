@@ -1,20 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sender's side of a link between nodes: frames (frame.h), each by the setting that gets it
- * there soonest. A block that is like those before goes by the decision that was made for them
- * (SAME_FRAMES): a sample takes 10 us or so, and fast links have a block every 50. What a codec
- * does not make smaller goes as it is, whatever the policy.
+ * The sender's side of a link between nodes: frames (frame.h). Its blocks follow each other, one
+ * being sent while the next is coded, so the best setting is the one whose slower half, the core's
+ * or the link's, is done first; http's single texts are weighed by choice.h. A block that is like
+ * those before goes by the decision that was made for them (SAME_FRAMES): a sample takes 10 us or
+ * so, and fast links have a block every 50. What a codec does not make smaller goes as it is,
+ * whatever the policy.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
-#include "codec/choice.h"
 #include "codec/frame.h"
 #include "codec/workshop.h"
 #include "leat/error.h"
 
 enum { SAME_FRAMES = 8 }; /* of about the same size may go by one decision */
+
+static const double RATE_UNKNOWN = 125e6; /* bytes/s: a gigabit */
+static const double RATIO_MOST = 0.97;    /* what gets no smaller than that is left alone */
+/* Of the faster half: between settings that are as good the cheaper one, and who waits for a single
+ * block waits for both. */
+static const double FASTER_WEIGHT = 0.1;
+static const double COPY_NS_A_BYTE = 0.3; /* what a block costs that is left as it is */
 
 struct leat_compressor {
     struct workshop *workshop; /* of its loop: knows how busy the core is */
@@ -22,8 +30,9 @@ struct leat_compressor {
     struct model model; /* of this link's bytes */
     struct leat_compress_policy policy;
     double rate_bytes_per_s;
-    struct choice choice;
-    struct sample sample; /* that the choice was made by */
+    unsigned setting;     /* of the model's: the last decision */
+    double ratio;         /* that was expected of it */
+    struct sample sample; /* that it was made by */
     unsigned same_left;   /* blocks that may still go by it */
     struct leat_compressor_counters counters;
 };
@@ -79,6 +88,21 @@ void leat_compressor_counters(const struct leat_compressor *compressor,
 
 /* ---- The decision ---------------------------------------------------------------------------- */
 
+static bool may_be(const struct leat_compressor *compressor, struct codec_setting setting)
+{
+    const enum leat_codec only = compressor->policy.codec;
+    return only == LEAT_CODEC_NONE || only == setting.codec;
+}
+
+static double time_ns(const struct leat_compressor *compressor, double coded_size, double core_ns)
+{
+    const double rate =
+        compressor->rate_bytes_per_s > 0 ? compressor->rate_bytes_per_s : RATE_UNKNOWN;
+    const double link_ns = coded_size / rate * 1e9;
+    return link_ns > core_ns ? link_ns + core_ns * FASTER_WEIGHT
+                             : core_ns + link_ns * FASTER_WEIGHT;
+}
+
 static void decide(struct leat_compressor *compressor, struct leat_slice block)
 {
     struct sample_range ranges[SAMPLE_PIECES_MAX];
@@ -87,14 +111,24 @@ static void decide(struct leat_compressor *compressor, struct leat_slice block)
     for (unsigned index = 0; index < count; index++)
         pieces[index] = slice_of(block.data + ranges[index].offset, ranges[index].size);
     sample_take(block.size, pieces, count, &compressor->sample);
-    const struct choice_link link = {.rate_bytes_per_s = compressor->rate_bytes_per_s};
-    const enum leat_codec only = compressor->policy.codec;
-    const unsigned codecs =
-        only == LEAT_CODEC_NONE ? CODEC_SET_ALL : CODEC_BIT(only) | CODEC_BIT(LEAT_CODEC_NONE);
     const double slowdown = headroom_slowdown(&compressor->workshop->headroom, compressor->sys,
                                               compressor->workshop->active);
-    choice_make(&compressor->model, &compressor->sample, &link, slowdown, codecs,
-                &compressor->choice);
+    const double size = (double)block.size;
+    double least_ns = time_ns(compressor, size, COPY_NS_A_BYTE * size * slowdown);
+    compressor->setting = 0;
+    compressor->ratio = 1;
+    for (unsigned index = 1; index < model_setting_count(); index++) {
+        struct model_forecast forecast;
+        if (!may_be(compressor, model_setting(index)) || compressor->sample.is_compressed)
+            continue;
+        model_forecast(&compressor->model, index, &compressor->sample, &forecast);
+        const double ns = time_ns(compressor, size * forecast.ratio, forecast.cpu_ns * slowdown);
+        if (ns >= least_ns || forecast.ratio > RATIO_MOST)
+            continue;
+        least_ns = ns;
+        compressor->setting = index;
+        compressor->ratio = forecast.ratio;
+    }
 }
 
 static bool is_like_the_last(const struct leat_compressor *compressor, size_t size)
@@ -116,7 +150,7 @@ static struct codec_setting setting_for(struct leat_compressor *compressor, stru
         decide(compressor, block);
         compressor->same_left = SAME_FRAMES - 1;
     }
-    return compressor->choice.setting;
+    return model_setting(compressor->setting);
 }
 
 /* ---- Frames ---------------------------------------------------------------------------------- */
@@ -126,10 +160,10 @@ static void learn(struct leat_compressor *compressor, size_t plain_size, size_t 
                   int64_t cpu_ns)
 {
     const double ratio = (double)coded_size / (double)plain_size;
-    const double told = compressor->choice.ratio;
+    const double told = compressor->ratio;
     struct sample sample = compressor->sample;
     sample.size = plain_size;
-    model_learn(&compressor->model, compressor->choice.index, &sample, coded_size, cpu_ns);
+    model_learn(&compressor->model, compressor->setting, &sample, coded_size, cpu_ns);
     if (ratio > told * 1.25 || ratio < told * 0.8)
         compressor->same_left = 0;
 }
