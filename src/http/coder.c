@@ -125,6 +125,7 @@ static int put_block(struct leat_http_response *response, struct leat_slice bloc
     if (error || coder->busy_ns < TURN_NS)
         return error;
     coder->busy_ns = 0;
+    loop_end_turn(exchange_of_response(response)->conn->stream.loop);
     error = leat_yield();
     return error ? break_response(response, error) : 0;
 }

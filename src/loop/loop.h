@@ -115,6 +115,13 @@ static inline void loop_end_work(struct leat_loop *loop)
     atomic_store_explicit(&loop->busy_since_ns, 0, memory_order_relaxed);
 }
 
+/* All that is in line waits until the loop has looked at the kernel: for a task that took long, and
+ * goes on at once where nobody else is in line. */
+static inline void loop_end_turn(struct leat_loop *loop)
+{
+    loop->task_budget = 0;
+}
+
 /* Runs the task soon: in this turn while its budget lasts, else in the next. */
 static inline void loop_defer(struct leat_loop *loop, struct task *task)
 {

@@ -2,6 +2,7 @@
 """Content codings, as clients see them: what they decode is what was there; who gets which; and
 validators, ranges and caches are told the truth."""
 
+import contextlib
 import gzip
 import hashlib
 import json
@@ -9,7 +10,9 @@ import os
 import pathlib
 import random
 import shutil
+import socket
 import subprocess
+import threading
 import time
 import zlib
 
@@ -18,6 +21,7 @@ import pytest
 import film_maker
 from conftest import FILM, ROOT, await_true
 from feed_tools import Network, why_no_network
+from peer import Peer
 from players import browser as browsers
 from test_interop import need, run
 from test_live import await_channel, clip, put
@@ -457,12 +461,30 @@ def test_live_playlists_are_coded(serve, folder, clip):
 # ---- Validators, ranges, HEAD -----------------------------------------------------------------
 
 
-@pytest.fixture(name="tags")
-def server_and_tags(start):
-    """A server, the tag of the plain text, and of its coded form."""
-    server = start("--compress", "gzip-6")
-    plain, coded = get(server, "/guide.md"), get(server, "/guide.md", "Accept-Encoding: gzip")
-    return server, plain.get("ETag"), coded.get("ETag")
+class Forms:
+    """A text that a server has plain and in one coding, and the tags of the two."""
+
+    def __init__(self, server, name, text, coding):
+        self.server, self.target, self.text, self.coding = server, f"/{name}", text, coding
+        self.line = f"Accept-Encoding: {coding}, identity;q=0"
+        self.plain = get(server, self.target).get("ETag")
+        self.coded = self.get(self.line).get("ETag")
+
+    def get(self, *fields, **options):
+        return get(self.server, self.target, *fields, **options)
+
+    def await_copy(self):
+        """Until it comes from a copy that was made in advance, whose size is known."""
+        await_true(lambda: self.get(self.line).get("Content-Length"))
+
+
+@pytest.fixture(name="forms", params=["made at once", "stored"])
+def forms_of_a_text(request, start, texts):
+    if request.param == "made at once":
+        return Forms(start("--compress", "gzip-6"), "guide.md", texts["guide.md"], "gzip")
+    forms = Forms(start("--compress", "auto"), "wheel.svg", texts["wheel.svg"], "br")
+    forms.await_copy()
+    return forms
 
 
 def test_a_coding_has_a_tag_of_its_own(start):
@@ -476,51 +498,47 @@ def test_a_coding_has_a_tag_of_its_own(start):
         assert coded.get("Last-Modified") == plain.get("Last-Modified")
 
 
-def test_who_has_a_form_it_may_get_is_told_so(tags):
-    server, plain, coded = tags
-    gzip_too = "Accept-Encoding: gzip"
+def test_who_has_a_form_it_may_get_is_told_so(forms):
+    plain, coded = forms.plain, forms.coded
+    assert coded == f'W/{plain[:-1]}-{forms.coding}"'
     for told, answered in ((plain, plain), (f"W/{plain}", plain), (coded, coded),
                            (coded.removeprefix("W/"), coded), (f'"x", {coded}', coded)):
-        answer = get(server, "/guide.md", gzip_too, f"If-None-Match: {told}")
+        answer = forms.get(forms.line, f"If-None-Match: {told}")
         assert answer.status == 304 and answer.get("ETag") == answered, told
         assert varies(answer) and coding_of(answer) is None and answer.body == b""
-    for told in (coded.replace("-gzip", "-br"), coded.replace("-gzip", "-none"), '"x"'):
-        answer = get(server, "/guide.md", gzip_too, f"If-None-Match: {told}")
-        assert answer.status == 200 and coding_of(answer) == "gzip", told
+    for told in (coded.replace(f"-{forms.coding}", "-zstd"), coded[:-1] + 'x"', '"x"'):
+        answer = forms.get(forms.line, f"If-None-Match: {told}")
+        assert answer.status == 200 and coding_of(answer) == forms.coding, told
 
 
-def test_who_has_a_form_it_may_not_get_gets_another(tags, texts):
-    server, plain, coded = tags
-    answer = get(server, "/guide.md", f"If-None-Match: {coded}")
-    assert answer.status == 200 and answer.body == texts["guide.md"]
-    assert get(server, "/guide.md", f"If-None-Match: {plain}").status == 304
+def test_who_has_a_form_it_may_not_get_gets_another(forms):
+    answer = forms.get(f"If-None-Match: {forms.coded}")
+    assert answer.status == 200 and answer.body == forms.text
+    assert forms.get(f"If-None-Match: {forms.plain}").status == 304
 
 
-def test_other_conditions_are_of_the_plain_text(tags):
-    server, plain, coded = tags
-    line = "Accept-Encoding: gzip"
-    date = get(server, "/guide.md", line).get("Last-Modified")
-    assert get(server, "/guide.md", line, f"If-Match: {plain}").status == 200
+def test_other_conditions_are_of_the_plain_text(forms):
+    date = forms.get(forms.line).get("Last-Modified")
+    assert forms.get(forms.line, f"If-Match: {forms.plain}").status == 200
     # A weak tag matches nothing here (section 13.1.1).
-    assert get(server, "/guide.md", line, f"If-Match: {coded}").status == 412
-    unchanged = get(server, "/guide.md", line, f"If-Modified-Since: {date}")
+    assert forms.get(forms.line, f"If-Match: {forms.coded}").status == 412
+    unchanged = forms.get(forms.line, f"If-Modified-Since: {date}")
     assert unchanged.status == 304 and varies(unchanged)
-    assert get(server, "/guide.md", line, f"If-Unmodified-Since: {date}").status == 200
+    assert forms.get(forms.line, f"If-Unmodified-Since: {date}").status == 200
 
 
-def test_ranges_are_of_the_plain_text(tags, texts):
-    server, plain, coded = tags
-    wish, line = "Range: bytes=100-1199", "Accept-Encoding: gzip"
-    for condition in ([], [f"If-Range: {plain}"]):
-        part = get(server, "/guide.md", line, wish, *condition)
-        assert part.status == 206 and part.body == texts["guide.md"][100:1200]
-        assert coding_of(part) is None and part.get("ETag") == plain and varies(part)
-    for condition in (coded, coded.removeprefix("W/")):
-        whole = get(server, "/guide.md", line, wish, f"If-Range: {condition}")
-        assert whole.status == 200 and decode(coding_of(whole), whole.body) == texts["guide.md"]
-    beyond = get(server, "/guide.md", line, "Range: bytes=99999999-")
+def test_ranges_are_of_the_plain_text(forms):
+    wish = "Range: bytes=100-1199"
+    for condition in ([], [f"If-Range: {forms.plain}"]):
+        part = forms.get(forms.line, wish, *condition)
+        assert part.status == 206 and part.body == forms.text[100:1200]
+        assert coding_of(part) is None and part.get("ETag") == forms.plain and varies(part)
+    for condition in (forms.coded, forms.coded.removeprefix("W/")):
+        whole = forms.get(forms.line, wish, f"If-Range: {condition}")
+        assert whole.status == 200 and decode(coding_of(whole), whole.body) == forms.text
+    beyond = forms.get(forms.line, "Range: bytes=99999999-")
     assert beyond.status == 416 and coding_of(beyond) is None
-    several = get(server, "/guide.md", line, "Range: bytes=0-9,5000-5009")
+    several = forms.get(forms.line, "Range: bytes=0-9,5000-5009")
     assert several.status == 206 and coding_of(several) is None
 
 
@@ -571,6 +589,24 @@ def test_pipelined_answers_come_whole_and_in_order(start, texts, setting):
                 assert decode(coding_of(answer), answer.body) == texts[name], (name, line)
 
 
+def test_others_are_answered_meanwhile(start, texts):
+    """A long text is coded block by block, also for who takes it at once."""
+    server = start("--compress", "br-5")
+    answers = []
+    with server.connect() as quick, server.connect() as greedy:
+        quick.get("/page.html")
+        greedy.ask("/sources.txt", fields=ALL)
+        reader = threading.Thread(target=lambda: answers.append(read_answer(greedy)))
+        reader.start()
+        count = 0
+        while reader.is_alive():
+            assert quick.get("/page.html").status == 200
+            count += 1
+        reader.join()
+    assert coding_of(answers[0]) == "br" and len(answers[0].body) < len(texts["sources.txt"]) / 3
+    assert count > 20, f"{count} of them"
+
+
 def test_http_1_0_gets_no_chunks(start, texts):
     server = start("--compress", "gzip-6")
     for name, text in texts.items():
@@ -595,6 +631,70 @@ def test_a_proxy_passes_codings_as_they_are(start, proxy, texts):
                     f"If-None-Match: {answer.get('ETag')}")
         assert again.status == 304
         assert get(before, f"/{name}").body == text
+
+
+NGINX = """
+user root; daemon off; worker_processes 1; pid {work}/pid; error_log {work}/log;
+events {{ }}
+http {{
+    access_log off; client_body_temp_path {work}/1; proxy_temp_path {work}/2;
+    fastcgi_temp_path {work}/3; uwsgi_temp_path {work}/4; scgi_temp_path {work}/5;
+    proxy_cache_path {work}/cache keys_zone=all:1m;
+    server {{
+        listen {port};
+        location / {{
+            proxy_pass {url}; proxy_http_version 1.1; proxy_cache all; proxy_cache_valid 200 1s;
+            proxy_cache_revalidate on; add_header X-Cache $upstream_cache_status always;
+        }}
+    }}
+}}
+"""
+
+
+class Cache:
+    """nginx before a server; it keeps what it has seen for a second, and then asks again."""
+
+    def __init__(self, url, work):
+        with socket.socket() as found:
+            found.bind(("127.0.0.1", 0))
+            self.address = found.getsockname()
+        work.mkdir()
+        (work / "conf").write_text(NGINX.format(work=work, port=self.address[1], url=url))
+        self.process = subprocess.Popen(["nginx", "-p", work, "-c", work / "conf"],
+                                        stderr=subprocess.DEVNULL)
+        await_true(self.is_there)
+
+    def is_there(self):
+        with contextlib.suppress(ConnectionError):
+            self.connect().socket.close()
+            return True
+        return False
+
+    def connect(self):
+        return Peer(self.address)
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def test_a_cache_gives_everybody_what_he_takes(start, texts, tmp_path):
+    """By Vary and the tags: each client its own form, and an old one is asked for again by its
+    tag."""
+    need("nginx")
+    cache = Cache(start("--compress", "auto").url, tmp_path / "nginx")
+    lines = {None: None, "gzip": "gzip, identity;q=0", "br": "br, identity;q=0"}
+    try:
+        for name in ("guide.md", "sources.txt"):
+            for state in ("MISS", "HIT", "REVALIDATED"):
+                if state == "REVALIDATED":
+                    time.sleep(2.1)  # it counts whole seconds
+                for coding, line in lines.items():
+                    answer = get(cache, f"/{name}", *accept(line))
+                    assert coding_of(answer) == coding and answer.get("X-Cache") == state
+                    assert decode(coding, answer.body) == texts[name]
+    finally:
+        cache.close()
 
 
 # ---- A slow link ------------------------------------------------------------------------------
