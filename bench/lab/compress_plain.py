@@ -5,7 +5,8 @@ without --before against the same program with compression off. Instructions a r
 (lab/instructions.py), CPU time a request by paired rounds over 64 connections.
 
 It does not apply to who takes no coding, and to types that are not text; to 1 KiB of text it does:
-that is told, for a look at it is not free, and has no verdict."""
+that is told, for a look at it is not free, and has no verdict. Of files there are no instructions,
+for valgrind does not know openat2."""
 from . import compress_sides, generator, instructions, laboratory, paired, servers
 from .generator import Load
 
@@ -14,6 +15,7 @@ AUTO, OFF, PICTURE = " --compress auto", " --compress off", " --type image/png"
 INSTRUCTIONS_TARGET, CPU_TARGET = 1.03, 1.0
 CONNECTIONS, SECONDS, SECONDS_QUICK = 64, 0.8, 0.1
 ACCEPTED = [compress_sides.ACCEPTED]
+BOTH, CPU, NOTHING = "both", "CPU time", "nothing"
 
 
 class Side:
@@ -39,7 +41,7 @@ def is_given(options):
 
 
 def sides_of(options):
-    """{what: [(side now, side before or with compression off)]}"""
+    """{what: (side now, side before or with compression off, what is judged)}"""
     now = options.build.resolve()
     then = options.before.resolve() if is_given(options) else now
     off = "" if is_given(options) else OFF
@@ -53,14 +55,14 @@ def sides_of(options):
 
     return {
         "1 KiB from memory, no coding taken":
-            (hello("now", now, AUTO), hello("before", then, off), True),
+            (hello("now", now, AUTO), hello("before", then, off), BOTH),
         "1 KiB of a picture, codings taken":
             (hello("now", now, AUTO + PICTURE, ACCEPTED),
-             hello("before", then, off + PICTURE, ACCEPTED), True),
+             hello("before", then, off + PICTURE, ACCEPTED), BOTH),
         "1 KiB file, no coding taken":
-            (serve("now", now, AUTO), serve("before", then, off), True),
+            (serve("now", now, AUTO), serve("before", then, off), CPU),
         "1 KiB of text, codings taken":
-            (hello("now", now, AUTO, ACCEPTED), hello("before", then, off, ACCEPTED), False)}
+            (hello("now", now, AUTO, ACCEPTED), hello("before", then, off, ACCEPTED), NOTHING)}
 
 
 def measure(lab, side, engine, seconds):
@@ -72,33 +74,43 @@ def measure(lab, side, engine, seconds):
     return figures | cost | {"cpu_us_per_request": cost["cpu_us"] / figures["requests"]}
 
 
-def compare(lab, options, what, now, before, is_judged):
+def compare_instructions(lab, options, what, now, before, is_judged):
     counts = instructions.COUNTS_QUICK if options.quick else instructions.COUNTS
     figures = {side.name: instructions.each(lab, side.server("epoll"),
                                             Load(side.path, 1, fields=side.fields), counts)
                for side in (now, before)}
     change = figures["now"] / figures["before"]
-    lab.say(f"{what}: {figures['now']:.0f} instructions a request, {figures['before']:.0f} before, "
+    met = change <= INSTRUCTIONS_TARGET if is_judged else None
+    lab.say(f"    {figures['now']:.0f} instructions a request, {figures['before']:.0f} before, "
             f"x {change:.3f}" + (f"; target <= {INSTRUCTIONS_TARGET}: "
-                                 + ("met" if change <= INSTRUCTIONS_TARGET else "NOT MET")
-                                 if is_judged else ""))
-    results = [{"title": f"{what}, instructions", "figures": figures,
-                "met": change <= INSTRUCTIONS_TARGET if is_judged else None}]
+                                 + ("met" if met else "NOT MET") if is_judged else ""))
+    return {"title": f"{what}, instructions", "figures": figures, "met": met}
+
+
+def compare_cpu(lab, options, what, now, before, engine):
     seconds = SECONDS_QUICK if options.quick else SECONDS
-    for engine in servers.engines(options) if is_judged else []:
-        rounds = paired.interleave(lab, [(side.name, side) for side in (now, before)],
-                                   lambda side: measure(lab, side, engine, seconds),
-                                   options.rounds)
-        result = paired.verdict(paired.ratios(rounds, "now", "before", "cpu_us_per_request"),
-                                at_most=CPU_TARGET)
-        paired.tell(lab, f"CPU us/request to before, engine {engine}", result)
-        results.append({"title": f"{what}, CPU time, {engine}", "rounds": rounds, "ratio": result,
-                        "met": result["met"]})
+    rounds = paired.interleave(lab, [(side.name, side) for side in (now, before)],
+                               lambda side: measure(lab, side, engine, seconds), options.rounds)
+    result = paired.verdict(paired.ratios(rounds, "now", "before", "cpu_us_per_request"),
+                            at_most=CPU_TARGET)
+    paired.tell(lab, f"CPU us/request to before, engine {engine}", result)
+    return {"title": f"{what}, CPU time, {engine}", "rounds": rounds, "ratio": result,
+            "met": result["met"]}
+
+
+def compare(lab, options, what, now, before, judged):
+    lab.say(what)
+    results = []
+    if judged != CPU:
+        results.append(compare_instructions(lab, options, what, now, before, judged == BOTH))
+    if judged != NOTHING:
+        results += [compare_cpu(lab, options, what, now, before, engine)
+                    for engine in servers.engines(options)]
     return results
 
 
 def run(lab, options):
     if not is_given(options):
         lab.say("    no --before DIR: against this build with compression off")
-    return [result for what, (now, before, is_judged) in sides_of(options).items()
-            for result in compare(lab, options, what, now, before, is_judged)]
+    return [result for what, (now, before, judged) in sides_of(options).items()
+            for result in compare(lab, options, what, now, before, judged)]

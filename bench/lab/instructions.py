@@ -18,15 +18,14 @@ TOLERANCE = 0.03
 COUNTS, COUNTS_QUICK = (2000, 12000), (500, 2500)
 
 
-def count(lab, server, load, directory=None, ready=None):
-    """All instructions of a server that is started, answers the load and ends; `ready(address)` is
-    called before the load, and its work is counted."""
+def count(lab, server, load):
+    """All instructions of a server that is started, answers the load and ends."""
     out = lab.directory / f"callgrind-{server.name}-{load.requests}"
     wrapper = [lab.tool("valgrind"), "--quiet", "--tool=callgrind", f"--callgrind-out-file={out}"]
-    with lab.serve(server, directory or lab.content(), wrapper=wrapper) as running:
-        if ready is not None:
-            ready(running.address)
-        generator.measure(lab, running.address, load)
+    with lab.serve(server, lab.content(), wrapper=wrapper) as running:
+        figures = generator.measure(lab, running.address, load)
+        if figures["errors"]:
+            raise laboratory.Fault(f"{server.name}: {figures['errors']} errors under callgrind")
         running.may_end = True
         lab.end(running.process, grace_s=20)
     totals = re.search(r"^(?:totals|summary): (\d+)", out.read_text(), re.MULTILINE)
@@ -35,10 +34,9 @@ def count(lab, server, load, directory=None, ready=None):
     return int(totals.group(1))
 
 
-def each(lab, server, load, counts, **words):
+def each(lab, server, load, counts):
     """Instructions a request, start and end left out."""
-    first, last = (count(lab, server, replace(load, requests=requests), **words)
-                   for requests in counts)
+    first, last = (count(lab, server, replace(load, requests=requests)) for requests in counts)
     return (last - first) / (counts[1] - counts[0])
 
 
