@@ -92,8 +92,11 @@ static void reply_with(const struct leat_http_request *request, struct leat_http
     };
     const int error = contents_reply(request, response, &content);
     ASSERT(error == 0); /* a single vector takes no memory */
-    if (form->file && response->status == 200)
+    if (!form->file)
+        return;
+    if (response->status == 200)
         coding_count(exchange_of_response(response), form->codec, file->info.size, vector.size, 0);
+    response->compress.mode = LEAT_COMPRESS_OFF; /* it is, and need not be looked at again */
 }
 
 int leat_http_status_of_file(int error)
