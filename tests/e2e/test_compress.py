@@ -546,12 +546,14 @@ def test_ranges_are_of_the_plain_text(forms):
 def test_head_has_the_fields_of_get(start, name):
     server = start("--compress", "gzip-6")
     for _ in range(2):
-        whole = get(server, f"/{name}", "Accept-Encoding: gzip")
-        head = get(server, f"/{name}", "Accept-Encoding: gzip", method="HEAD")
+        # A copy that is made meanwhile has another size.
+        whole, head, again = (get(server, f"/{name}", "Accept-Encoding: gzip", method=method)
+                              for method in ("GET", "HEAD", "GET"))
         for field in ("Content-Encoding", "ETag", "Vary", "Content-Type", "Last-Modified",
                       "Accept-Ranges"):
             assert head.get(field) == whole.get(field), field
-        assert head.get("Content-Length") in (None, whole.get("Content-Length"))
+        assert head.get("Content-Length") in (None, whole.get("Content-Length"),
+                                              again.get("Content-Length"))
         assert head.status == 200 and coding_of(head) == "gzip"
 
 
@@ -686,12 +688,12 @@ def test_a_cache_gives_everybody_what_he_takes(start, texts, tmp_path):
     lines = {None: None, "gzip": "gzip, identity;q=0", "br": "br, identity;q=0"}
     try:
         for name in ("guide.md", "sources.txt"):
-            for state in ("MISS", "HIT", "REVALIDATED"):
-                if state == "REVALIDATED":
+            for states in (("MISS",), ("HIT", "REVALIDATED"), ("REVALIDATED",)):
+                if len(states) == 1 and states[0] != "MISS":
                     time.sleep(2.1)  # it counts whole seconds
                 for coding, line in lines.items():
                     answer = get(cache, f"/{name}", *accept(line))
-                    assert coding_of(answer) == coding and answer.get("X-Cache") == state
+                    assert coding_of(answer) == coding and answer.get("X-Cache") in states
                     assert decode(coding, answer.body) == texts[name]
     finally:
         cache.close()
