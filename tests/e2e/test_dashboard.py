@@ -245,6 +245,7 @@ def test_the_page_shows_it_and_says_when_it_cannot(page):
     assert {row[0] for row in titles} == {"river", HOSTILE}
     assert not driver.find_elements("css selector", "main img, main script")
     assert driver.title == "2 watching – leat"
+    assert "Saved by compression" in driver.find_element("tag name", "main").text
 
     driver.execute_script("document.querySelectorAll('tbody tr').forEach(row => row.mark = 1)")
     assert sort_by(driver, "Buffer") == "descending"
