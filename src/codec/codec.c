@@ -5,7 +5,7 @@
 #include "codec/codec.h"
 
 #include "base/assert.h"
-#include "codec/coder.h"
+#include "codec/codec_ops.h"
 #include "codec/decoder.h"
 #include "leat/error.h"
 
@@ -49,7 +49,7 @@ bool codec_setting_is_valid(struct codec_setting setting)
 
 size_t codec_bound(enum leat_codec codec, size_t size)
 {
-    return coder_of(codec)->bound(size);
+    return codec_ops_of(codec)->bound(size);
 }
 
 ssize_t codec_encode(struct codec_setting setting, const void *data, size_t size, void *out,
@@ -57,7 +57,7 @@ ssize_t codec_encode(struct codec_setting setting, const void *data, size_t size
 {
     ASSERT(codec_setting_is_valid(setting));
     ASSERT(data || size == 0);
-    return coder_of(setting.codec)->encode(setting.level, slice_of(data, size), out, out_size);
+    return codec_ops_of(setting.codec)->encode(setting.level, slice_of(data, size), out, out_size);
 }
 
 /* Is there more than the room had place for? */
@@ -89,10 +89,10 @@ ssize_t codec_decode(enum leat_codec codec, const void *data, size_t size, void 
                      size_t out_size)
 {
     ASSERT(data || size == 0);
-    const struct coder *coder = coder_of(codec);
+    const struct codec_ops *ops = codec_ops_of(codec);
     const struct leat_slice input = slice_of(data, size);
-    if (coder->decode) {
-        const ssize_t quick = coder->decode(input, out, out_size);
+    if (ops->decode) {
+        const ssize_t quick = ops->decode(input, out, out_size);
         if (quick != -LEAT_E_MALFORMED)
             return quick;
     }

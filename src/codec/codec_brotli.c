@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "codec/coder.h"
+#include "codec/codec_ops.h"
 #include "leat/error.h"
 
 enum {
@@ -180,13 +180,13 @@ static int brotli_encoder_begin(void *state, int level, int64_t size)
 }
 
 static int brotli_encoder_run(void *state, struct leat_slice *input, enum encoder_goal goal,
-                              struct coder_room *room)
+                              struct codec_room *room)
 {
     static const BrotliEncoderOperation operations[] = {[ENCODER_GO_ON] = BROTLI_OPERATION_PROCESS,
                                                         [ENCODER_FLUSH] = BROTLI_OPERATION_FLUSH,
                                                         [ENCODER_END] = BROTLI_OPERATION_FINISH};
     struct brotli_encoder *encoder = state;
-    size_t left = coder_room_left(room), in_left = input->size;
+    size_t left = codec_room_left(room), in_left = input->size;
     const uint8_t *in = (const uint8_t *)input->data;
     uint8_t *out = room->data + room->used;
     const BROTLI_BOOL is_done = BrotliEncoderCompressStream(encoder->state, operations[goal],
@@ -207,18 +207,18 @@ static size_t brotli_bound(size_t size)
 
 static ssize_t brotli_encode(int level, struct leat_slice text, void *out, size_t out_size)
 {
-    void *state = coder_kept_take(CODER_KEPT_BROTLI_ENCODER);
+    void *state = codec_kept_take(CODEC_KEPT_BROTLI_ENCODER);
     if (!state && brotli_encoder_open(&state) != 0)
         return -ENOMEM;
     struct brotli_encoder *encoder = state;
-    encoder->store.held_max = CODER_KEPT_MAX;
-    struct coder_room room = {.data = out, .size = out_size};
+    encoder->store.held_max = CODEC_KEPT_MAX;
+    struct codec_room room = {.data = out, .size = out_size};
     int result = brotli_begin(encoder, level, window_log((int64_t)text.size, WHOLE_WINDOW_LOG),
                               (int64_t)smaller(text.size, WHOLE_HINT_MAX));
     if (result == 0)
         result = brotli_encoder_run(encoder, &text, ENCODER_END, &room);
     brotli_end(encoder);
-    coder_kept_give(CODER_KEPT_BROTLI_ENCODER, encoder, brotli_encoder_close);
+    codec_kept_give(CODEC_KEPT_BROTLI_ENCODER, encoder, brotli_encoder_close);
     if (result < 0)
         return result;
     return result == 0 ? (ssize_t)room.used : -LEAT_E_LIMIT;
@@ -256,10 +256,10 @@ static int brotli_error(BrotliDecoderErrorCode code)
     return -LEAT_E_MALFORMED;
 }
 
-static int brotli_decoder_run(void *state, struct leat_slice *input, struct coder_room *room)
+static int brotli_decoder_run(void *state, struct leat_slice *input, struct codec_room *room)
 {
     struct brotli_decoder *decoder = state;
-    size_t left = coder_room_left(room), in_left = input->size;
+    size_t left = codec_room_left(room), in_left = input->size;
     const uint8_t *in = (const uint8_t *)input->data;
     uint8_t *out = room->data + room->used;
     const BrotliDecoderResult result =
@@ -284,7 +284,7 @@ static void brotli_decoder_close(void *state)
     free(decoder);
 }
 
-const struct coder coder_brotli = {
+const struct codec_ops codec_ops_brotli = {
     .bound = brotli_bound,
     .encode = brotli_encode,
     .encoder_memory = brotli_encoder_memory,

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <zlib.h>
 
-#include "codec/coder.h"
+#include "codec/codec_ops.h"
 #include "leat/error.h"
 
 enum {
@@ -36,7 +36,7 @@ static void close_whole(void *item)
 
 static struct whole *open_whole(int level)
 {
-    struct whole *whole = coder_kept_take(CODER_KEPT_GZIP_ENCODER);
+    struct whole *whole = codec_kept_take(CODEC_KEPT_GZIP_ENCODER);
     if (whole && whole->level == level)
         return whole;
     if (whole)
@@ -65,7 +65,7 @@ static ssize_t gzip_encode(int level, struct leat_slice text, void *out, size_t 
     const size_t size =
         libdeflate_gzip_compress(whole->compressor, text.data, text.size, out, out_size);
     if (level <= KEPT_LEVEL_MAX)
-        coder_kept_give(CODER_KEPT_GZIP_ENCODER, whole, close_whole);
+        codec_kept_give(CODEC_KEPT_GZIP_ENCODER, whole, close_whole);
     else
         close_whole(whole);
     return size > 0 ? (ssize_t)size : -LEAT_E_LIMIT;
@@ -78,7 +78,7 @@ static void close_decompressor(void *item)
 
 static ssize_t gzip_decode(struct leat_slice coded, void *out, size_t out_size)
 {
-    struct libdeflate_decompressor *decompressor = coder_kept_take(CODER_KEPT_GZIP_DECODER);
+    struct libdeflate_decompressor *decompressor = codec_kept_take(CODEC_KEPT_GZIP_DECODER);
     if (!decompressor)
         decompressor = libdeflate_alloc_decompressor();
     if (!decompressor)
@@ -86,7 +86,7 @@ static ssize_t gzip_decode(struct leat_slice coded, void *out, size_t out_size)
     size_t taken, size;
     const enum libdeflate_result result = libdeflate_gzip_decompress_ex(
         decompressor, coded.data, coded.size, out, out_size, &taken, &size);
-    coder_kept_give(CODER_KEPT_GZIP_DECODER, decompressor, close_decompressor);
+    codec_kept_give(CODEC_KEPT_GZIP_DECODER, decompressor, close_decompressor);
     if (result != LIBDEFLATE_SUCCESS || taken != coded.size)
         return -LEAT_E_MALFORMED; /* perhaps: zlib will tell */
     return (ssize_t)size;
@@ -95,7 +95,7 @@ static ssize_t gzip_decode(struct leat_slice coded, void *out, size_t out_size)
 struct gzip_encoder {
     z_stream stream;
     bool is_reached; /* what the goal takes is in the stash */
-    struct coder_stash stash;
+    struct codec_stash stash;
     uint8_t small[ROOM_MIN];
 };
 
@@ -129,7 +129,7 @@ static int gzip_encoder_begin(void *state, int level, int64_t size)
     ASSERT(deflateReset(&encoder->stream) == Z_OK);
     ASSERT(deflateParams(&encoder->stream, stream_level, Z_DEFAULT_STRATEGY) == Z_OK);
     encoder->is_reached = false;
-    encoder->stash = (struct coder_stash){.data = encoder->small};
+    encoder->stash = (struct codec_stash){.data = encoder->small};
     return 0;
 }
 
@@ -159,15 +159,15 @@ static void deflate_some(struct gzip_encoder *encoder, struct leat_slice *input,
 }
 
 static int gzip_encoder_run(void *state, struct leat_slice *input, enum encoder_goal goal,
-                            struct coder_room *room)
+                            struct codec_room *room)
 {
     struct gzip_encoder *encoder = state;
     for (;;) {
-        if (!coder_stash_give(&encoder->stash, room))
+        if (!codec_stash_give(&encoder->stash, room))
             return 1;
         if (encoder->is_reached && input->size == 0)
             break;
-        const size_t left = coder_room_left(room);
+        const size_t left = codec_room_left(room);
         if (left == 0)
             return 1;
         size_t size;
@@ -176,7 +176,7 @@ static int gzip_encoder_run(void *state, struct leat_slice *input, enum encoder_
             room->used += size;
         } else {
             deflate_some(encoder, input, goal, encoder->small, ROOM_MIN, &size);
-            encoder->stash = (struct coder_stash){.data = encoder->small, .size = size};
+            encoder->stash = (struct codec_stash){.data = encoder->small, .size = size};
         }
     }
     encoder->is_reached = false;
@@ -211,10 +211,10 @@ static int gzip_decoder_begin(void *state)
     return 0;
 }
 
-static int gzip_decoder_run(void *state, struct leat_slice *input, struct coder_room *room)
+static int gzip_decoder_run(void *state, struct leat_slice *input, struct codec_room *room)
 {
     z_stream *stream = state;
-    const unsigned taken = clamped(input->size), left = clamped(coder_room_left(room));
+    const unsigned taken = clamped(input->size), left = clamped(codec_room_left(room));
     stream->next_in = (Bytef *)(uintptr_t)input->data;
     stream->avail_in = taken;
     stream->next_out = room->data + room->used;
@@ -244,7 +244,7 @@ static bool gzip_is_next(uint8_t byte)
     return byte == 0x1f;
 }
 
-const struct coder coder_gzip = {
+const struct codec_ops codec_ops_gzip = {
     .bound = gzip_bound,
     .encode = gzip_encode,
     .decode = gzip_decode,

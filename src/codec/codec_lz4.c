@@ -8,7 +8,7 @@
 #include <lz4frame.h>
 #include <stdlib.h>
 
-#include "codec/coder.h"
+#include "codec/codec_ops.h"
 #include "leat/error.h"
 
 enum { PIECE_SIZE = 32 * 1024 };
@@ -27,7 +27,7 @@ struct lz4_encoder {
     LZ4F_cctx *context;
     LZ4F_preferences_t preferences;
     bool has_begun, is_reached;
-    struct coder_stash stash;
+    struct codec_stash stash;
     size_t room_size; /* of `bytes` */
     uint8_t bytes[];
 };
@@ -66,7 +66,7 @@ static int lz4_encoder_begin(void *state, int level, int64_t size)
     struct lz4_encoder *encoder = state;
     encoder->preferences = preferences(level, size);
     encoder->has_begun = encoder->is_reached = false;
-    encoder->stash = (struct coder_stash){.data = encoder->bytes};
+    encoder->stash = (struct codec_stash){.data = encoder->bytes};
     return 0;
 }
 
@@ -92,15 +92,15 @@ static size_t lz4_step(struct lz4_encoder *encoder, struct leat_slice *input,
 }
 
 static int lz4_encoder_run(void *state, struct leat_slice *input, enum encoder_goal goal,
-                           struct coder_room *room)
+                           struct codec_room *room)
 {
     struct lz4_encoder *encoder = state;
     for (;;) {
-        if (!coder_stash_give(&encoder->stash, room))
+        if (!codec_stash_give(&encoder->stash, room))
             return 1;
         if (encoder->is_reached && input->size == 0)
             break;
-        const size_t left = coder_room_left(room);
+        const size_t left = codec_room_left(room);
         const bool is_direct = left >= encoder->room_size;
         const size_t size =
             lz4_step(encoder, input, goal, is_direct ? room->data + room->used : encoder->bytes,
@@ -110,7 +110,7 @@ static int lz4_encoder_run(void *state, struct leat_slice *input, enum encoder_g
         if (is_direct)
             room->used += size;
         else
-            encoder->stash = (struct coder_stash){.data = encoder->bytes, .size = size};
+            encoder->stash = (struct codec_stash){.data = encoder->bytes, .size = size};
     }
     encoder->is_reached = false;
     return 0;
@@ -131,14 +131,14 @@ static size_t lz4_bound(size_t size)
 
 static ssize_t lz4_encode(int level, struct leat_slice text, void *out, size_t out_size)
 {
-    void *state = coder_kept_take(CODER_KEPT_LZ4_ENCODER);
+    void *state = codec_kept_take(CODEC_KEPT_LZ4_ENCODER);
     if (!state && lz4_encoder_open(&state) != 0)
         return -ENOMEM;
-    struct coder_room room = {.data = out, .size = out_size};
+    struct codec_room room = {.data = out, .size = out_size};
     int result = lz4_encoder_begin(state, level, (int64_t)text.size);
     if (result == 0)
         result = lz4_encoder_run(state, &text, ENCODER_END, &room);
-    coder_kept_give(CODER_KEPT_LZ4_ENCODER, state, lz4_encoder_close);
+    codec_kept_give(CODEC_KEPT_LZ4_ENCODER, state, lz4_encoder_close);
     if (result < 0)
         return result;
     return result == 0 ? (ssize_t)room.used : -LEAT_E_LIMIT;
@@ -152,7 +152,7 @@ static void close_dctx(void *context)
 /* Of frames whose blocks are small: the library takes memory for whole blocks. */
 static ssize_t lz4_decode(struct leat_slice coded, void *out, size_t out_size)
 {
-    LZ4F_dctx *context = coder_kept_take(CODER_KEPT_LZ4_DECODER);
+    LZ4F_dctx *context = codec_kept_take(CODEC_KEPT_LZ4_DECODER);
     if (!context && LZ4F_isError(LZ4F_createDecompressionContext(&context, LZ4F_VERSION)))
         return -ENOMEM;
     LZ4F_resetDecompressionContext(context);
@@ -167,7 +167,7 @@ static ssize_t lz4_decode(struct leat_slice coded, void *out, size_t out_size)
     } else {
         wanted = 1;
     }
-    coder_kept_give(CODER_KEPT_LZ4_DECODER, context, close_dctx);
+    codec_kept_give(CODEC_KEPT_LZ4_DECODER, context, close_dctx);
     return wanted == 0 && head == coded.size ? (ssize_t)size : -LEAT_E_MALFORMED;
 }
 
@@ -192,11 +192,11 @@ static int lz4_error(size_t result)
     return strcmp(name, "ERROR_allocation_failed") == 0 ? -ENOMEM : -LEAT_E_MALFORMED;
 }
 
-static int lz4_decoder_run(void *state, struct leat_slice *input, struct coder_room *room)
+static int lz4_decoder_run(void *state, struct leat_slice *input, struct codec_room *room)
 {
     size_t wanted;
     do {
-        size_t taken = input->size, size = coder_room_left(room);
+        size_t taken = input->size, size = codec_room_left(room);
         wanted = LZ4F_decompress(state, room->data + room->used, &size, input->data, &taken, NULL);
         if (LZ4F_isError(wanted))
             return lz4_error(wanted);
@@ -204,10 +204,10 @@ static int lz4_decoder_run(void *state, struct leat_slice *input, struct coder_r
         room->used += size;
         if (taken == 0 && size == 0)
             break;
-    } while (wanted > 0 && coder_room_left(room) > 0);
+    } while (wanted > 0 && codec_room_left(room) > 0);
     if (wanted == 0)
         return 2;
-    return coder_room_left(room) == 0;
+    return codec_room_left(room) == 0;
 }
 
 /* Frames begin with 0x184D2204, those to be skipped with 0x184D2A5?, least byte first. */
@@ -216,7 +216,7 @@ static bool lz4_is_next(uint8_t byte)
     return byte == 0x04 || (byte & 0xf0) == 0x50;
 }
 
-const struct coder coder_lz4 = {
+const struct codec_ops codec_ops_lz4 = {
     .bound = lz4_bound,
     .encode = lz4_encode,
     .decode = lz4_decode,

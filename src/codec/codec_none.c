@@ -2,7 +2,7 @@
 /*
  * No coding: bytes as they are. It has no end of its own; a text is over when its bytes are.
  */
-#include "codec/coder.h"
+#include "codec/codec_ops.h"
 
 #include "leat/error.h"
 
@@ -48,9 +48,9 @@ static int none_decoder_begin(void *state)
     return 0;
 }
 
-static int none_decoder_run(void *state, struct leat_slice *input, struct coder_room *room)
+static int none_decoder_run(void *state, struct leat_slice *input, struct codec_room *room)
 {
-    const size_t left = coder_room_left(room);
+    const size_t left = codec_room_left(room);
     const size_t size = input->size < left ? input->size : left;
     if (size > 0)
         memcpy(room->data + room->used, input->data, size);
@@ -60,7 +60,7 @@ static int none_decoder_run(void *state, struct leat_slice *input, struct coder_
 }
 
 static int none_encoder_run(void *state, struct leat_slice *input, enum encoder_goal goal,
-                            struct coder_room *room)
+                            struct codec_room *room)
 {
     return none_decoder_run(state, input, room);
 }
@@ -69,7 +69,7 @@ static void none_close(void *state)
 {
 }
 
-const struct coder coder_none = {
+const struct codec_ops codec_ops_none = {
     .bound = none_bound,
     .encode = none_encode,
     .decode = none_copy,

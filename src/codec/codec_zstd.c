@@ -8,7 +8,7 @@
 #include <zstd.h>
 #include <zstd_errors.h>
 
-#include "codec/coder.h"
+#include "codec/codec_ops.h"
 #include "codec/decoder.h"
 #include "leat/error.h"
 
@@ -34,14 +34,14 @@ static void close_cctx(void *context)
 
 static ssize_t zstd_encode(int level, struct leat_slice text, void *out, size_t out_size)
 {
-    ZSTD_CCtx *context = coder_kept_take(CODER_KEPT_ZSTD_ENCODER);
+    ZSTD_CCtx *context = codec_kept_take(CODEC_KEPT_ZSTD_ENCODER);
     if (!context)
         context = ZSTD_createCCtx();
     if (!context)
         return -ENOMEM;
     const size_t size = ZSTD_compressCCtx(context, out, out_size, text.data, text.size, level);
-    if (ZSTD_sizeof_CCtx(context) <= CODER_KEPT_MAX)
-        coder_kept_give(CODER_KEPT_ZSTD_ENCODER, context, close_cctx);
+    if (ZSTD_sizeof_CCtx(context) <= CODEC_KEPT_MAX)
+        codec_kept_give(CODEC_KEPT_ZSTD_ENCODER, context, close_cctx);
     else
         close_cctx(context);
     if (!ZSTD_isError(size))
@@ -60,13 +60,13 @@ static void close_dctx(void *context)
 /* Needs no window: `out` is one. */
 static ssize_t zstd_decode(struct leat_slice coded, void *out, size_t out_size)
 {
-    ZSTD_DCtx *context = coder_kept_take(CODER_KEPT_ZSTD_DECODER);
+    ZSTD_DCtx *context = codec_kept_take(CODEC_KEPT_ZSTD_DECODER);
     if (!context)
         context = ZSTD_createDCtx();
     if (!context)
         return -ENOMEM;
     const size_t size = ZSTD_decompressDCtx(context, out, out_size, coded.data, coded.size);
-    coder_kept_give(CODER_KEPT_ZSTD_DECODER, context, close_dctx);
+    codec_kept_give(CODEC_KEPT_ZSTD_DECODER, context, close_dctx);
     return ZSTD_isError(size) || coded.size == 0 ? -LEAT_E_MALFORMED : (ssize_t)size;
 }
 
@@ -132,7 +132,7 @@ static int zstd_encoder_begin(void *state, int level, int64_t size)
 }
 
 static int zstd_encoder_run(void *state, struct leat_slice *input, enum encoder_goal goal,
-                            struct coder_room *room)
+                            struct codec_room *room)
 {
     static const ZSTD_EndDirective ends[] = {[ENCODER_GO_ON] = ZSTD_e_continue,
                                              [ENCODER_FLUSH] = ZSTD_e_flush,
@@ -177,7 +177,7 @@ static int zstd_decoder_begin(void *state)
     return 0;
 }
 
-static int zstd_decoder_run(void *state, struct leat_slice *input, struct coder_room *room)
+static int zstd_decoder_run(void *state, struct leat_slice *input, struct codec_room *room)
 {
     ZSTD_inBuffer in = {.src = input->data, .size = input->size};
     ZSTD_outBuffer out = {.dst = room->data, .size = room->size, .pos = room->used};
@@ -201,7 +201,7 @@ static bool zstd_is_next(uint8_t byte)
     return byte == 0x28 || (byte & 0xf0) == 0x50;
 }
 
-const struct coder coder_zstd = {
+const struct codec_ops codec_ops_zstd = {
     .bound = zstd_bound,
     .encode = zstd_encode,
     .decode = zstd_decode,

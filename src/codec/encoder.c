@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "codec/coder.h"
+#include "codec/codec_ops.h"
 #include "codec/encoder_parts.h"
 #include "codec/workshop.h"
 #include "leat/error.h"
@@ -16,13 +16,14 @@ size_t encoder_memory(struct codec_setting setting, int64_t size)
 {
     ASSERT(codec_setting_is_valid(setting));
     ASSERT(size >= -1);
-    return sizeof(struct encoder) + coder_of(setting.codec)->encoder_memory(setting.level, size);
+    return sizeof(struct encoder) +
+           codec_ops_of(setting.codec)->encoder_memory(setting.level, size);
 }
 
 void encoder_close(struct encoder *encoder)
 {
     if (encoder->state)
-        encoder->coder->encoder_close(encoder->state);
+        encoder->ops->encoder_close(encoder->state);
     free(encoder);
 }
 
@@ -32,8 +33,8 @@ static struct encoder *encoder_open(struct codec_setting setting)
     if (!encoder)
         return NULL;
     encoder->codec = setting.codec;
-    encoder->coder = coder_of(setting.codec);
-    if (encoder->coder->encoder_open(&encoder->state) != 0) {
+    encoder->ops = codec_ops_of(setting.codec);
+    if (encoder->ops->encoder_open(&encoder->state) != 0) {
         free(encoder);
         return NULL;
     }
@@ -61,7 +62,7 @@ int encoder_create(struct codec_setting setting, int64_t size, struct encoder **
     workshop->active++;
     encoder->rest = size;
     encoder->has_ended = false;
-    const int error = encoder->coder->encoder_begin(encoder->state, setting.level, size);
+    const int error = encoder->ops->encoder_begin(encoder->state, setting.level, size);
     encoder->is_sound = error == 0;
     if (error == 0)
         *ret_encoder = encoder;
@@ -90,10 +91,10 @@ int encoder_run(struct encoder *encoder, struct leat_slice *input, enum encoder_
                                (goal == ENCODER_END && input->size < (uint64_t)encoder->rest)))
         return -EINVAL;
     const size_t before = input->size;
-    struct coder_room room = {.data = out, .size = out_size};
+    struct codec_room room = {.data = out, .size = out_size};
     int result = 0;
     if (!encoder->has_ended)
-        result = out_size > 0 ? encoder->coder->encoder_run(encoder->state, input, goal, &room) : 1;
+        result = out_size > 0 ? encoder->ops->encoder_run(encoder->state, input, goal, &room) : 1;
     if (encoder->rest >= 0)
         encoder->rest -= (int64_t)(before - input->size);
     encoder->is_sound = result >= 0;

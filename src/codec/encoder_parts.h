@@ -6,14 +6,14 @@
 #ifndef CODEC_ENCODER_PARTS_H
 #define CODEC_ENCODER_PARTS_H
 
-#include "codec/coder.h"
+#include "codec/codec_ops.h"
 
 struct workshop;
 
 struct encoder {
     struct workshop *workshop;
     struct encoder *next; /* of those that wait */
-    const struct coder *coder;
+    const struct codec_ops *ops;
     enum leat_codec codec;
     size_t memory; /* that it counts for */
     void *state;

@@ -3,7 +3,7 @@
  * The codecs' tables by number, and what a thread keeps of them from one whole text to the next.
  * What is kept is in thread-local memory; a key of pthread closes it when the thread ends.
  */
-#include "codec/coder.h"
+#include "codec/codec_ops.h"
 
 #include <pthread.h>
 
@@ -15,13 +15,13 @@ struct kept {
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
 static bool has_key;
-static _Thread_local struct kept kept[CODER_KEPT_SLOTS];
+static _Thread_local struct kept kept[CODEC_KEPT_SLOTS];
 static _Thread_local bool is_watched; /* the key will close what is kept */
 
 static void close_all(void *all)
 {
     struct kept *items = all;
-    for (unsigned slot = 0; slot < CODER_KEPT_SLOTS; slot++) {
+    for (unsigned slot = 0; slot < CODEC_KEPT_SLOTS; slot++) {
         if (items[slot].item)
             items[slot].close(items[slot].item);
         items[slot].item = NULL;
@@ -43,17 +43,17 @@ static bool watch(void)
     return is_watched;
 }
 
-void *coder_kept_take(unsigned slot)
+void *codec_kept_take(unsigned slot)
 {
-    ASSERT(slot < CODER_KEPT_SLOTS);
+    ASSERT(slot < CODEC_KEPT_SLOTS);
     void *item = kept[slot].item;
     kept[slot].item = NULL;
     return item;
 }
 
-void coder_kept_give(unsigned slot, void *item, void (*close)(void *item))
+void codec_kept_give(unsigned slot, void *item, void (*close)(void *item))
 {
-    ASSERT(slot < CODER_KEPT_SLOTS);
+    ASSERT(slot < CODEC_KEPT_SLOTS);
     ASSERT(item && !kept[slot].item);
     if (watch())
         kept[slot] = (struct kept){.item = item, .close = close};
@@ -61,13 +61,13 @@ void coder_kept_give(unsigned slot, void *item, void (*close)(void *item))
         close(item);
 }
 
-const struct coder *coder_of(enum leat_codec codec)
+const struct codec_ops *codec_ops_of(enum leat_codec codec)
 {
-    static const struct coder *const coders[LEAT_CODECS] = {
-        [LEAT_CODEC_NONE] = &coder_none, [LEAT_CODEC_ZSTD] = &coder_zstd,
-        [LEAT_CODEC_GZIP] = &coder_gzip, [LEAT_CODEC_BROTLI] = &coder_brotli,
-        [LEAT_CODEC_LZ4] = &coder_lz4,
+    static const struct codec_ops *const all[LEAT_CODECS] = {
+        [LEAT_CODEC_NONE] = &codec_ops_none, [LEAT_CODEC_ZSTD] = &codec_ops_zstd,
+        [LEAT_CODEC_GZIP] = &codec_ops_gzip, [LEAT_CODEC_BROTLI] = &codec_ops_brotli,
+        [LEAT_CODEC_LZ4] = &codec_ops_lz4,
     };
     ASSERT((unsigned)codec < LEAT_CODECS);
-    return coders[codec];
+    return all[codec];
 }
