@@ -117,9 +117,9 @@ static int measure_text(size_t size)
         pieces[index] = slice_of(text + ranges[index].offset, ranges[index].size);
     sample_take(size, pieces, count, &sample);
     printf("{\"size\": %zu, \"is_compressed\": %s, \"core_set\": %.4f, \"entropy\": %.4f, "
-           "\"lz4_ratio\": %.4f, \"coded\": [",
+           "\"lz4_ratio\": %.4f, \"lz4_later\": %.4f, \"coded\": [",
            size, sample.is_compressed ? "true" : "false", (double)sample.core_set,
-           (double)sample.entropy, (double)sample.lz4_ratio);
+           (double)sample.entropy, (double)sample.lz4_ratio, (double)sample.lz4_later);
     for (unsigned index = 0; index < setting_count && !error; index++) {
         printf("%s", index > 0 ? ", " : "");
         error = measure(settings[index], size);

@@ -121,7 +121,9 @@ def terms(row):
     size = math.log2(min(max(row["size"], 1 << 10), 1 << 20)) - 16
     left = math.log(max(row["lz4_ratio"], 0.01))
     entropy = row["entropy"] / 8
-    return [1, size, left, entropy, size * left, left * left, size * size, size * entropy]
+    later = math.log(max(row["lz4_later"], 0.01)) - left
+    return [1, size, left, entropy, size * left, left * left, size * size, size * entropy,
+            later, size * later]
 
 
 def solve(matrix, values):
@@ -272,10 +274,12 @@ def main():
     options = parser.parse_args()
     if options.rows and options.rows.exists():
         rows = json.loads(options.rows.read_text(encoding="utf-8"))
-        texts = [(row["kind"], row["path"], row["size"]) for row in rows]
-        kept = [index for index, text in enumerate(texts) if text[0] != "noise"]
-        for index, now in zip(kept, ask(options.build, [texts[i] for i in kept], [])):
-            rows[index]["choices"] = now["choices"]
+        with tempfile.TemporaryDirectory() as folder:
+            noise = {path.name: path for path in noise_files(pathlib.Path(folder))}
+            texts = [(row["kind"], noise.get(pathlib.Path(row["path"]).name, row["path"]),
+                      row["size"]) for row in rows]
+            for row, now in zip(rows, ask(options.build, texts, []), strict=True):
+                row.update({key: value for key, value in now.items() if key != "coded"})
     else:
         rows = measure_all(options.build, options.data, options.quick)
         if options.rows:

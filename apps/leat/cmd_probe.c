@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * leat probe: says what films are made of, how they will stream, or why they cannot. It reads their
- * indexes alone, through the same library as the server, and so says the same.
+ * indexes alone, through the same library as the server, and so says the same. With --compress it
+ * says of any file how it would be compressed.
  */
 #include "commands.h"
 
@@ -15,6 +16,7 @@
 #include "leat/error.h"
 #include "options.h"
 #include "probe.h"
+#include "probe_compress.h"
 
 enum { EXIT_REFUSED = 1 };
 
@@ -97,9 +99,17 @@ static int probe_file(const char *path, bool is_json)
     return status;
 }
 
+static int probe_one(const char *path, bool is_json, bool is_compress)
+{
+    if (!is_compress)
+        return probe_file(path, is_json);
+    const int error = probe_compress(path, stdout);
+    return error ? complain(path, error) : 0;
+}
+
 static void print_help(void)
 {
-    puts("usage: leat probe [--json] FILE...\n"
+    puts("usage: leat probe [--json | --compress] FILE...\n"
          "\n"
          "Says of each film whether it streams as HLS and DASH or why it cannot, what it is made "
          "of, "
@@ -108,13 +118,14 @@ static void print_help(void)
          "not\n"
          "its media. The exit status is 1 when a file cannot be streamed.\n"
          "\n"
-         "  --json   for machines: an object a file, each on a line\n"
-         "  --help   this text");
+         "  --json      for machines: an object a file, each on a line\n"
+         "  --compress  of any file: how leat serve would compress it, why, and what comes of it\n"
+         "  --help      this text");
 }
 
 int cmd_probe(int argc, char **argv)
 {
-    bool is_json = false, is_flag_possible = true;
+    bool is_json = false, is_compress = false, is_flag_possible = true;
     int file_count = 0;
     for (int i = 1; i < argc; i++) {
         if (!is_flag_possible || argv[i][0] != '-') {
@@ -123,24 +134,31 @@ int cmd_probe(int argc, char **argv)
             is_flag_possible = false;
         } else if (strcmp(argv[i], "--json") == 0) {
             is_json = true;
+        } else if (strcmp(argv[i], "--compress") == 0) {
+            is_compress = true;
         } else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             print_help();
             return 0;
         } else {
             char line[256];
-            snprintf(line, sizeof line, "unknown argument '%s'; there are --json and --help",
-                     argv[i]);
+            snprintf(line, sizeof line,
+                     "unknown argument '%s'; there are --json, --compress and --help", argv[i]);
             options_complain("leat probe", line);
             return EXIT_WRONG_USE;
         }
     }
     if (file_count == 0) {
-        options_complain("leat probe", "which film? leat probe FILE...");
+        options_complain("leat probe", is_compress ? "which file? leat probe --compress FILE..."
+                                                   : "which film? leat probe FILE...");
+        return EXIT_WRONG_USE;
+    }
+    if (is_json && is_compress) {
+        options_complain("leat probe", "--json is for films, and not for --compress");
         return EXIT_WRONG_USE;
     }
     int status = 0;
     for (int i = 1; i <= file_count; i++) {
-        const int its_status = probe_file(argv[i], is_json);
+        const int its_status = probe_one(argv[i], is_json, is_compress);
         status = its_status > status ? its_status : status;
     }
     return status;

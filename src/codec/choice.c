@@ -73,6 +73,17 @@ static double coded_ns(const struct choice_link *link, double slowdown, double s
                   forecast->first_ns * slowdown + choice_send_ns(link, coded));
 }
 
+double choice_deliver_ns(const struct model *model, const struct sample *sample,
+                         const struct choice_link *link, double slowdown, unsigned setting)
+{
+    const double size = (double)sample->size;
+    struct model_forecast forecast;
+    if (setting == 0)
+        return plain_ns(link, slowdown, size);
+    model_forecast(model, setting, sample, &forecast);
+    return coded_ns(link, slowdown, size, &forecast);
+}
+
 static double packets(const struct choice_link *link, double size)
 {
     const unsigned mss = link->mss > 0 ? link->mss : MSS;

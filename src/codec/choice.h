@@ -42,6 +42,9 @@ struct choice {
 void choice_make(const struct model *model, const struct sample *sample,
                  const struct choice_link *link, double slowdown, unsigned codecs,
                  struct choice *ret_choice);
+/* What choice_make compares: the time to deliver it by this setting, 0: as it is. */
+double choice_deliver_ns(const struct model *model, const struct sample *sample,
+                         const struct choice_link *link, double slowdown, unsigned setting);
 /* Time to send so many bytes over the link, from the first to the last. */
 double choice_send_ns(const struct choice_link *link, double size);
 

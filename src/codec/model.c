@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * See model.h. The logarithms of ratio and of time a byte are sums of terms made of three figures:
- * how large the text is, how much of the sample LZ4 has left, and its entropy. (Logarithms, because
- * an error of a tenth is as bad for a small figure as for a large one.) The weights of the terms,
- * setting by setting, are in model_table.h.
+ * how large the text is, how much of the sample LZ4 has left (and how much less of its later half:
+ * what repeats itself over far distances), and its entropy. Logarithms, because an error of a tenth
+ * is as bad for a small figure as for a large one. The weights of the terms, setting by setting,
+ * are in model_table.h.
  */
 #include "codec/model.h"
 
@@ -50,8 +51,10 @@ static void terms_of(const struct sample *sample, float ret_terms[MODEL_TERMS])
     const float size = log2f(bytes) - 16;
     const float left = logf(sample->lz4_ratio > 0.01f ? sample->lz4_ratio : 0.01f);
     const float entropy = sample->entropy / 8;
+    const float later = logf(sample->lz4_later > 0.01f ? sample->lz4_later : 0.01f) - left;
     const float terms[MODEL_TERMS] = {1,           size,        left,        entropy,
-                                      size * left, left * left, size * size, size * entropy};
+                                      size * left, left * left, size * size, size * entropy,
+                                      later,       size * later};
     for (unsigned index = 0; index < MODEL_TERMS; index++)
         ret_terms[index] = terms[index];
 }

@@ -15,25 +15,26 @@
 enum {
     BYTE_VALUES = 256,
     CORE_PERCENT = 90,
-    LZ4_FAST = 1,               /* its usual speed: the tables are small enough to stay in cache */
-    LZ4_STATE_SIZE_MAX = 16416, /* LZ4_sizeofState(), which is no constant expression */
+    LZ4_FAST = 1, /* its usual speed: the tables are small enough to stay in cache */
 };
 
 unsigned sample_ranges(uint64_t size, struct sample_range ret_ranges[SAMPLE_PIECES_MAX])
 {
-    static_assert(SAMPLE_PIECES_MAX == 2, "the start, for its magic, and the middle");
-    if (size == 0)
-        return 0;
-    if (size <= SAMPLE_PIECE_SIZE) {
-        ret_ranges[0] = (struct sample_range){0, (size_t)size};
-        return 1;
+    unsigned count = 0;
+    if (size <= SAMPLE_SIZE_MAX) {
+        for (uint64_t offset = 0; offset < size; count++) {
+            const uint64_t left = size - offset;
+            const size_t piece = left < SAMPLE_PIECE_SIZE ? (size_t)left : SAMPLE_PIECE_SIZE;
+            ret_ranges[count] = (struct sample_range){offset, piece};
+            offset += piece;
+        }
+        return count;
     }
-    /* The start is often unlike the rest (a licence, a heading), so another piece is looked at. */
-    const uint64_t left = size - SAMPLE_PIECE_SIZE;
-    const size_t second = left < SAMPLE_PIECE_SIZE ? (size_t)left : SAMPLE_PIECE_SIZE;
-    ret_ranges[0] = (struct sample_range){0, SAMPLE_PIECE_SIZE};
-    ret_ranges[1] = (struct sample_range){SAMPLE_PIECE_SIZE + (left - second) / 2, second};
-    return 2;
+    /* The start is often unlike the rest (a licence, a heading), and has the magic. */
+    const uint64_t step = (size - SAMPLE_PIECE_SIZE) / (SAMPLE_PIECES_MAX - 1);
+    for (; count < SAMPLE_PIECES_MAX; count++)
+        ret_ranges[count] = (struct sample_range){count * step, SAMPLE_PIECE_SIZE};
+    return count;
 }
 
 /* Four tables, for a byte that comes often would else wait for itself. */
@@ -95,18 +96,40 @@ static float core_set_of(const uint32_t counts[BYTE_VALUES], size_t size)
     return (float)core / BYTE_VALUES;
 }
 
-/* Each piece by itself, as if it were all there is. */
-static float lz4_ratio_of(const struct leat_slice *pieces, unsigned count, size_t size)
+/* One after another: those before are there to refer to, as they are for a codec with a window. */
+static void take_lz4(struct sample *sample, const struct leat_slice *pieces, unsigned count)
 {
     /* The state is too large for a fiber's stack, and what is coded is not looked at. */
-    static _Thread_local _Alignas(8) char state[LZ4_STATE_SIZE_MAX];
+    static _Thread_local LZ4_stream_t state;
     static _Thread_local char coded[LZ4_COMPRESSBOUND(SAMPLE_PIECE_SIZE)];
-    size_t coded_size = 0;
-    ASSERT((size_t)LZ4_sizeofState() <= sizeof state);
-    for (unsigned index = 0; index < count; index++)
-        coded_size += (size_t)LZ4_compress_fast_extState(
-            state, pieces[index].data, coded, (int)pieces[index].size, sizeof coded, LZ4_FAST);
-    return coded_size < size ? (float)coded_size / (float)size : 1;
+    size_t plain_size[2] = {0}, coded_size[2] = {0}; /* of the earlier half, and the later one */
+    LZ4_initStream(&state, sizeof state);
+    for (unsigned index = 0; index < count; index++) {
+        const unsigned half = index >= (count + 1) / 2;
+        plain_size[half] += pieces[index].size;
+        coded_size[half] += (size_t)LZ4_compress_fast_continue(
+            &state, pieces[index].data, coded, (int)pieces[index].size, sizeof coded, LZ4_FAST);
+    }
+    const float all =
+        (float)(coded_size[0] + coded_size[1]) / (float)(plain_size[0] + plain_size[1]);
+    const float later = plain_size[1] > 0 ? (float)coded_size[1] / (float)plain_size[1] : all;
+    sample->lz4_ratio = all < 1 ? all : 1;
+    sample->lz4_later = later < 1 ? later : 1;
+}
+
+/* The first piece of what is written piece by piece may be a bracket. The less there is, the more
+ * it is taken for what its kind usually is; but what looks like noise is believed. */
+static void make_up_for_little(struct sample *sample, size_t sampled)
+{
+    static const float usual_entropy = 5, usual_lz4_ratio = 0.5f, noise_entropy = 6.5f;
+    const size_t wanted =
+        sample->size < SAMPLE_PIECE_SIZE ? (size_t)sample->size : SAMPLE_PIECE_SIZE;
+    if (sampled >= wanted || sample->entropy > noise_entropy)
+        return;
+    const float seen = (float)sampled / (float)wanted;
+    sample->entropy = seen * sample->entropy + (1 - seen) * usual_entropy;
+    sample->lz4_ratio = seen * sample->lz4_ratio + (1 - seen) * usual_lz4_ratio;
+    sample->lz4_later = sample->lz4_ratio;
 }
 
 void sample_take(uint64_t size, const struct leat_slice *pieces, unsigned count,
@@ -115,7 +138,7 @@ void sample_take(uint64_t size, const struct leat_slice *pieces, unsigned count,
     ASSERT(count <= SAMPLE_PIECES_MAX);
     uint32_t tables[4][BYTE_VALUES] = {0};
     size_t sampled = 0;
-    *ret_sample = (struct sample){.size = size, .lz4_ratio = 1};
+    *ret_sample = (struct sample){.size = size, .lz4_ratio = 1, .lz4_later = 1};
     for (unsigned index = 0; index < count; index++) {
         ASSERT(pieces[index].size <= SAMPLE_PIECE_SIZE);
         sampled += pieces[index].size;
@@ -128,5 +151,6 @@ void sample_take(uint64_t size, const struct leat_slice *pieces, unsigned count,
     ret_sample->is_compressed = magic_is_compressed(pieces[0]);
     ret_sample->entropy = entropy_of(tables[0], sampled);
     ret_sample->core_set = core_set_of(tables[0], sampled);
-    ret_sample->lz4_ratio = lz4_ratio_of(pieces, count, sampled);
+    take_lz4(ret_sample, pieces, count);
+    make_up_for_little(ret_sample, sampled);
 }

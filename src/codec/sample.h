@@ -2,7 +2,8 @@
 /*
  * A look at some of a text's bytes: is it worth coding, and how well will it code? Magic numbers
  * tell what is compressed already; a count of its bytes (a core set and the entropy, as btrfs has
- * it) what is noise; LZ4 on the pieces how much it repeats itself. 10 us or so, whatever the size.
+ * it) what is noise; LZ4 on the pieces, from all over the text, how much it repeats itself. 10 us
+ * or so, whatever the size.
  */
 #ifndef CODEC_SAMPLE_H
 #define CODEC_SAMPLE_H
@@ -10,8 +11,8 @@
 #include "codec/codec.h"
 
 enum {
-    SAMPLE_PIECE_SIZE = 4 * 1024,
-    SAMPLE_PIECES_MAX = 2,
+    SAMPLE_PIECE_SIZE = 2 * 1024,
+    SAMPLE_PIECES_MAX = 4,
     SAMPLE_SIZE_MAX = SAMPLE_PIECES_MAX * SAMPLE_PIECE_SIZE,
 };
 
@@ -28,9 +29,11 @@ struct sample {
     float core_set;     /* share of the 256 byte values that make up 90 % of it */
     float entropy;      /* bits a byte, of order 0 */
     float lz4_ratio;    /* coded to plain, of the pieces; 1: LZ4 finds nothing */
+    float lz4_later;    /* of the later half of them, which have the earlier ones to refer to */
 };
 
-/* `pieces` are the bytes of sample_ranges, in their order. */
+/* `pieces` are the bytes of sample_ranges, in their order; of a text that is still to come, its
+ * first bytes, as far as they are there. */
 void sample_take(uint64_t size, const struct leat_slice *pieces, unsigned count,
                  struct sample *ret_sample);
 

@@ -13,7 +13,7 @@
 #include "codec/model.h"
 
 static const struct sample text_sample = {
-    .size = 100000, .core_set = 0.1f, .entropy = 4.8f, .lz4_ratio = 0.5f};
+    .size = 100000, .core_set = 0.1f, .entropy = 4.8f, .lz4_ratio = 0.5f, .lz4_later = 0.5f};
 
 static void test_settings_are_valid_and_differ(void **state)
 {
@@ -44,8 +44,10 @@ static void test_forecasts_are_sane(void **state)
         for (unsigned size = 0; size < sizeof sizes / sizeof *sizes; size++)
             for (float lz4_ratio = 0; lz4_ratio <= 1; lz4_ratio += 0.125f)
                 for (float entropy = 0; entropy <= 8; entropy += 1) {
-                    const struct sample sample = {
-                        .size = sizes[size], .entropy = entropy, .lz4_ratio = lz4_ratio};
+                    const struct sample sample = {.size = sizes[size],
+                                                  .entropy = entropy,
+                                                  .lz4_ratio = lz4_ratio,
+                                                  .lz4_later = lz4_ratio / 2};
                     model_forecast(&model, setting, &sample, &forecast);
                     assert_true(forecast.ratio > 0 && forecast.ratio < 1.1);
                     assert_true(isfinite(forecast.cpu_ns) && forecast.cpu_ns > 0);
@@ -78,7 +80,7 @@ static void test_a_slower_machine_is_learned_and_noise_is_not_gain(void **state)
 {
     (void)state;
     const struct sample noise = {
-        .size = 100000, .core_set = 0.85f, .entropy = 7.98f, .lz4_ratio = 1};
+        .size = 100000, .core_set = 0.85f, .entropy = 7.98f, .lz4_ratio = 1, .lz4_later = 1};
     struct model model;
     struct model_forecast first, forecast;
     model_init(&model);

@@ -34,8 +34,8 @@ static void test_ranges_lie_in_the_text(void **state)
         assert_true(end <= size);
         assert_int_equal(sampled, size < SAMPLE_SIZE_MAX ? size : SAMPLE_SIZE_MAX);
     }
-    assert_int_equal(sample_ranges(UINT64_MAX, ranges), 2);
-    assert_true(ranges[1].offset > UINT64_MAX / 4 && ranges[1].offset < UINT64_MAX / 4 * 3);
+    assert_int_equal(sample_ranges(UINT64_MAX, ranges), SAMPLE_PIECES_MAX);
+    assert_true(ranges[SAMPLE_PIECES_MAX - 1].offset > UINT64_MAX / 10 * 9);
 }
 
 static struct sample sample_of(const void *text, size_t size)
@@ -106,6 +106,31 @@ static void test_small_texts(void **state)
     }
 }
 
+/* Of a text of 64 KiB, of which so far there is little. */
+static void test_a_beginning_says_little(void **state)
+{
+    (void)state;
+    static const char list[] = "[{\"id\":1,\"name\":\"film\"},";
+    struct leat_slice piece = slice_of(list, 1);
+    struct sample sample;
+    sample_take(65536, &piece, 1, &sample);
+    assert_in_range(sample.lz4_ratio * 100, 45, 55);
+    assert_in_range(sample.entropy * 10, 45, 55);
+    piece.size = sizeof list - 1;
+    sample_take(65536, &piece, 1, &sample);
+    assert_in_range(sample.lz4_ratio * 100, 45, 55);
+    sample_take(sizeof list - 1, &piece, 1, &sample); /* that is all of it */
+    assert_true(sample.lz4_ratio > 0.9f);
+    uint64_t noise[64];
+    struct random random;
+    random_init(&random, 1);
+    for (size_t index = 0; index < sizeof noise / sizeof *noise; index++)
+        noise[index] = random_next(&random);
+    piece = slice_of(noise, sizeof noise);
+    sample_take(65536, &piece, 1, &sample);
+    assert_true(sample.lz4_ratio > 0.99f && sample.entropy > 7);
+}
+
 static void test_magic_numbers(void **state)
 {
     static const struct {
@@ -137,6 +162,7 @@ int main(void)
         cmocka_unit_test(test_figures_of_plain_cases),
         cmocka_unit_test(test_noise_is_told_from_text),
         cmocka_unit_test(test_small_texts),
+        cmocka_unit_test(test_a_beginning_says_little),
         cmocka_unit_test(test_magic_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
