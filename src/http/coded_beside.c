@@ -33,10 +33,14 @@ struct leat_slice coded_suffix(enum leat_codec codec)
 
 bool coded_is_current(const struct leat_file_info *info, int64_t beside_mtime_ns)
 {
-    if (beside_mtime_ns >= info->mtime_ns)
-        return true;
-    return beside_mtime_ns % LEAT_NS_PER_S == 0 &&
-           beside_mtime_ns / LEAT_NS_PER_S == info->mtime_ns / LEAT_NS_PER_S;
+    return beside_mtime_ns > info->mtime_ns || coded_is_of_same_time(info, beside_mtime_ns);
+}
+
+bool coded_is_of_same_time(const struct leat_file_info *info, int64_t beside_mtime_ns)
+{
+    return beside_mtime_ns == info->mtime_ns ||
+           (beside_mtime_ns % LEAT_NS_PER_S == 0 &&
+            beside_mtime_ns / LEAT_NS_PER_S == info->mtime_ns / LEAT_NS_PER_S);
 }
 
 struct beside {

@@ -119,8 +119,10 @@ struct coded_copy *coded_copy_create(struct leat_http_coded_files *coded,
 enum { CODED_SUFFIX_MAX = 4 };
 /* ".br", ".zst", ".gz". */
 struct leat_slice coded_suffix(enum leat_codec codec);
-/* Is what lies beside the file not older than it? Tools that keep whole seconds alone cut. */
+/* Is what lies beside the file not older than it? */
 bool coded_is_current(const struct leat_file_info *info, int64_t beside_mtime_ns);
+/* Has it the very time of the file? Tools that keep whole seconds alone cut. */
+bool coded_is_of_same_time(const struct leat_file_info *info, int64_t beside_mtime_ns);
 /* In an offload job: writes the coded bytes of the file `fd`, which is that of `info` at `path`
  * below the root. 0, 1: there is one already; -errno. */
 int coded_beside_write(struct leat_root *root, const struct backend_sys *sys, const char *path,

@@ -179,11 +179,21 @@ struct look {
     struct leat_root *root;
     const char *path;
     const struct leat_file_info *original;
+    bool is_exact; /* only what has the original's time counts */
     struct {
         int fd; /* -1: there is none, or none of use */
         struct leat_file_info info;
     } found[LEAT_CODECS];
 };
+
+/* What leat itself has written there may be of a file that was replaced by an older one since. */
+static bool counts(const struct look *look, const struct leat_file_info *info)
+{
+    if (info->is_directory || info->size == 0 || info->size >= look->original->size)
+        return false;
+    return look->is_exact ? coded_is_of_same_time(look->original, info->mtime_ns)
+                          : coded_is_current(look->original, info->mtime_ns);
+}
 
 /* In an offload job. */
 static void look_beside(void *arg, const struct backend_sys *sys)
@@ -203,8 +213,7 @@ static void look_beside(void *arg, const struct backend_sys *sys)
         const int fd = file_open_below(look->root, sys, path, info);
         if (fd < 0)
             continue;
-        if (!info->is_directory && info->size > 0 && info->size < look->original->size &&
-            coded_is_current(look->original, info->mtime_ns))
+        if (counts(look, info))
             look->found[codec].fd = fd;
         else
             sys->close(sys, fd);
@@ -217,7 +226,10 @@ static void look_again(struct coded_view *view, struct leat_file *file, struct l
                        const char *path)
 {
     const struct backend_sys *sys = file->loop->sys;
-    struct look look = {.root = root, .path = path, .original = &file->info};
+    struct look look = {.root = root,
+                        .path = path,
+                        .original = &file->info,
+                        .is_exact = view->member->coded->options.beside};
     view->is_looking = true;
     const int error = fiber_offload(look_beside, &look, leat_after_ms(LOOK_TIMEOUT_MS));
     view->is_looking = false;

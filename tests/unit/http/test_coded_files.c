@@ -396,6 +396,10 @@ static void times_may_lack_their_fraction(void **state)
     assert_true(coded_is_current(&info, 5 * LEAT_NS_PER_S));
     assert_false(coded_is_current(&info, 5 * LEAT_NS_PER_S + 699));
     assert_false(coded_is_current(&info, 4 * LEAT_NS_PER_S));
+    assert_true(coded_is_of_same_time(&info, info.mtime_ns));
+    assert_true(coded_is_of_same_time(&info, 5 * LEAT_NS_PER_S));
+    assert_false(coded_is_of_same_time(&info, info.mtime_ns + 1));
+    assert_false(coded_is_of_same_time(&info, 6 * LEAT_NS_PER_S));
 }
 
 static void wait_for_beside(uint64_t count)
@@ -445,6 +449,22 @@ static int copies_are_written_beside_fiber(void *arg)
     return end();
 }
 FOLDER_TEST(copies_are_written_beside)
+
+/* A file that was taken back to its older state is not sent as it was. */
+static int an_older_file_takes_its_place_fiber(void *arg)
+{
+    begin(&(struct leat_http_coded_files_options){.beside = true});
+    put_text("text", TEXT_SIZE, 2, 10);
+    expect_copy("text", BROTLI, LEAT_CODEC_BROTLI, TEXT_SIZE, 2);
+    wait_for_beside(1);
+    put_text("text", TEXT_SIZE, 1, 3600);
+    assert_int_equal(leat_sleep_ms(FILE_FRESH_MS + 20), 0);
+    expect_copy("text", BROTLI, LEAT_CODEC_BROTLI, TEXT_SIZE, 1);
+    await_jobs();
+    assert_int_equal(counters_now().beside, 1); /* what is newer may be somebody else's */
+    return end();
+}
+FOLDER_TEST(an_older_file_takes_its_place)
 
 static int what_others_put_beside_stays_fiber(void *arg)
 {
@@ -596,6 +616,7 @@ int main(void)
         cmocka_unit_test(test_what_is_of_no_use_beside_is_not),
         cmocka_unit_test(times_may_lack_their_fraction),
         cmocka_unit_test(test_copies_are_written_beside),
+        cmocka_unit_test(test_an_older_file_takes_its_place),
         cmocka_unit_test(test_what_others_put_beside_stays),
         cmocka_unit_test(test_a_full_disk_leaves_nothing),
         cmocka_unit_test(loops_share_copies),
