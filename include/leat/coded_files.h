@@ -24,9 +24,9 @@ struct leat_http_coded_files_options {
     uint64_t memory_size;   /* bytes of copies in memory, at most. 0: 64 MiB */
     uint64_t file_size_max; /* larger files have no copies. 0: 16 MiB, which is also the most */
     /* Copies are also written beside their files, where the process may write: under a name of
-     * their own until they are whole, with the file's mode and times. What is there is replaced
-     * only when it is older than the file, and used only with exactly its time: so that a file which
-     * an older one has taken the place of is not sent as it was. */
+     * their own until they are whole, with the file's mode and time. What is there is replaced only
+     * when it is older than the file, and used only with exactly its time: a file that an older one
+     * has taken the place of must not be sent as it was. */
     bool beside;
 };
 
