@@ -10,7 +10,7 @@
 
 #include "base/assert.h"
 #include "codec/decoder.h"
-#include "http/exchange.h"
+#include "http/conn.h"
 #include "http/reading.h"
 #include "leat/error.h"
 #include "leat/fiber.h"
@@ -177,6 +177,7 @@ static ssize_t read_some(struct leat_http_request *request, char *data, size_t s
         if (decoding->state == DECODING_FAILED)
             return decoding->error;
         if (decoding->turn >= DECODING_TURN) {
+            loop_end_turn(exchange_of_request(request)->conn->stream.loop);
             result = leat_yield();
             decoding->turn = result == 0 ? 0 : decoding->turn;
         } else if (decoding->input.size > 0 || decoding->has_more) {

@@ -13,6 +13,7 @@ import random
 import re
 import shutil
 import subprocess
+import threading
 
 import pytest
 
@@ -292,3 +293,26 @@ def test_the_servers_limit_is_that_of_what_is_sent(echo):
     body = gzip.compress(random.Random(1).randbytes(MIB + 1000))
     assert status_of(echo, "/json", body, "gzip") == 413
     assert status_of(echo, "/json", iter([body]), "gzip") == 413
+
+
+def test_others_are_answered_meanwhile(echo):
+    """A body that is there at once, and takes long to decode."""
+    lines = b"".join(b"%d: the leat leads water to the mill by slope alone\n" % (at // 4)
+                     for at in range(1_000_000))
+    body = coded("zstd", lines)
+    assert len(lines) < 190 * len(body) and len(body) < MIB
+    counts, path = [], f"/decoded/{1 << 40}"
+    others = http.client.HTTPConnection(*echo.address, timeout=30)
+
+    def decode():
+        counts.append(int(post(echo, path, body, "zstd")[2]))
+    thread = threading.Thread(target=decode)
+    thread.start()
+    answered = 0
+    while thread.is_alive():
+        assert post(echo, "/decoded", b"leat", connection=others)[2] == b"leat"
+        answered += 1
+    thread.join()
+    others.close()
+    assert counts == [len(lines)]
+    assert answered > 10, f"{answered} of them"
