@@ -39,12 +39,6 @@ static const struct leat_compress_policy *policy_of(const struct leat_http_respo
                : &exchange_of_response(response)->conn->server->options.compress;
 }
 
-static bool is_on(const struct leat_http_response *response)
-{
-    const enum leat_compress_mode mode = policy_of(response)->mode;
-    return mode == LEAT_COMPRESS_AUTO || mode == LEAT_COMPRESS_FIXED;
-}
-
 int coding_check(const struct leat_compress_policy *policy)
 {
     switch (policy->mode) {
@@ -80,7 +74,11 @@ bool coding_varies(const struct leat_http_response *response, struct leat_slice 
                    uint64_t size)
 {
     struct leat_http_server *server = exchange_of_response(response)->conn->server;
-    if (size < CODING_SIZE_MIN || media_type.size == 0 || !is_on(response))
+    const enum leat_compress_mode mode = policy_of(response)->mode;
+    if (mode != LEAT_COMPRESS_AUTO && mode != LEAT_COMPRESS_FIXED)
+        return false;
+    if (size <= (mode == LEAT_COMPRESS_AUTO ? CODING_PACKET_SIZE : CODING_ORDERED_SIZE) ||
+        media_type.size == 0)
         return false;
     if (media_type.size > CODING_TYPE_MAX)
         return is_coded_type(server, media_type);

@@ -18,7 +18,10 @@
 struct exchange;
 
 enum {
-    CODING_SIZE_MIN = 512,             /* smaller ones are left alone, and vary with nothing */
+    /* What is no larger is left alone, and varies with nothing: it fits into a packet with its
+     * head, or, where coding was ordered, would not become smaller. */
+    CODING_PACKET_SIZE = 1100,
+    CODING_ORDERED_SIZE = 256,
     CODING_AT_ONCE_MAX = 32 * 1024,    /* the first block; what is no more is coded in one go */
     CODING_GZIP_AT_ONCE_MAX = 1 << 20, /* libdeflate has no pieces, and half the price of zlib */
     CODING_LINES_MAX = sizeof "Content-Encoding: identity\r\nVary: Accept-Encoding\r\n" - 1,
