@@ -22,7 +22,7 @@ enum {
     LOCAL_RATE = 2 * 1000 * 1000 * 1000, /* from memory to memory */
 };
 
-static const float FAR = 2, BEYOND_FULL_MAX = 1.25F, LIMITED_SHARE = 1.0F / 8, FULL_SHARE = 0.5F;
+static const float FAR = 2, BEYOND_FULL_MAX = 1.1F, LIMITED_SHARE = 1.0F / 8, FULL_SHARE = 0.25F;
 
 void way_learn(struct way *way, const struct leat_delivery *delivery)
 {
