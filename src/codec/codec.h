@@ -45,7 +45,8 @@ size_t codec_bound(enum leat_codec codec, size_t size);
 ssize_t codec_encode(struct codec_setting setting, const void *data, size_t size, void *out,
                      size_t out_size);
 /* Back: the size; -LEAT_E_MALFORMED, -LEAT_E_TRUNCATED: it ends before its end, -LEAT_E_LIMIT: it
- * is more than `out_size`, -ENOMEM. What follows the coded text is malformed. */
+ * is more than `out_size`, -ENOMEM. Several members or frames are one text; what else follows is
+ * malformed. Windows may be of any size here: `out` is the window. */
 ssize_t codec_decode(enum leat_codec codec, const void *data, size_t size, void *out,
                      size_t out_size);
 
