@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What a coded file costs that was coded before: `leat serve`, asked by who takes codings, over 16
 connections, CPU time a request. The copy is one that leat has made and keeps in memory, or the same
-bytes beside their file (a sidecar); against plain files of just that size, on the disk's file system
-and on tmpfs.
+bytes beside their file (a sidecar); against plain files of just that size, on the disk's file
+system and on tmpfs.
 
 All four are sent by sendfile. What is kept in memory is in a file of tmpfs's kind, whose pages are
 of 4 KiB, where a disk's file system has larger ones, so it is compared with a plain file that is
