@@ -315,4 +315,4 @@ def test_others_are_answered_meanwhile(echo):
     thread.join()
     others.close()
     assert counts == [len(lines)]
-    assert answered > 10, f"{answered} of them"
+    assert answered > 40, f"{answered} of them"
