@@ -21,11 +21,17 @@ enum {
 static_assert(sizeof model_table / sizeof *model_table <= MODEL_SETTINGS_MAX, "as the header says");
 
 static const float RATIO_MAX = 1.02f; /* no codec makes more of a text */
-/* What one text teaches: little, for the next may be of another kind; and what all together can. */
-static const double LEARN_SHARE = 1.0 / 32;
-static const double RATIO_LEAST = 0.8, RATIO_MOST = 1.25, SPEED_LEAST = 0.1, SPEED_MOST = 10;
-static const double LEARN_CPU_MIN_NS = 20e3; /* less is mostly the clocks' own */
-static const double LEARN_RATIO_MAX = 0.8;   /* the logarithm of more is mostly error */
+/* What one text teaches of all texts: little, for the next may be of another kind; of its own kind:
+ * much. A piece that took longer was perhaps disturbed, or had cold tables; one that took less time
+ * can do with less. */
+static const float SHARE_ALL = 1.0f / 32, SHARE_KIND = 1.0f / 2, SHARE_SLOWER = 1.0f / 8;
+static const float FADE = 1.0f / 64; /* of what other settings have told of this kind */
+static const float SLOWER_FIRST = 1.5f;
+static const struct model_factors all_least = {0.8f, 0.1f}, all_most = {1.25f, 10};
+static const struct model_factors kind_least = {0.5f, 0.05f}, kind_most = {2.5f, 20};
+static const double LEARN_CPU_MIN_NS = 10e3;           /* less is mostly the clocks' own */
+static const double SPEAKS_NS = 100e3, TELLS_NS = 1e6; /* of the machine: something, and all */
+static const double LEARN_RATIO_MAX = 0.9;             /* the logarithm of more is mostly error */
 
 unsigned model_setting_count(void)
 {
@@ -40,7 +46,7 @@ struct codec_setting model_setting(unsigned index)
 
 void model_init(struct model *model)
 {
-    *model = (struct model){.ratio = 1, .speed = 1};
+    *model = (struct model){.all = {1, 1}};
 }
 
 static void terms_of(const struct sample *sample, float ret_terms[MODEL_TERMS])
@@ -67,12 +73,48 @@ static float sum_of(const float weights[MODEL_TERMS], const float terms[MODEL_TE
     return sum;
 }
 
-static void forecast(const struct model *model, unsigned setting, const float terms[MODEL_TERMS],
-                     uint64_t size, struct model_forecast *ret_forecast)
+/* Never 0. Half octaves of the size, and steps of the figures that the same text never crosses. */
+static uint32_t key_of(const struct sample *sample)
+{
+    const unsigned octave = 63 - (unsigned)__builtin_clzll(sample->size | 1);
+    const unsigned half = octave > 0 ? (unsigned)(sample->size >> (octave - 1)) & 1 : 0;
+    const unsigned entropy = (unsigned)(sample->entropy * 8);
+    const unsigned left = (unsigned)(sample->lz4_ratio * 32);
+    const unsigned later = (unsigned)(sample->lz4_later * 32);
+    return 1 + (octave * 2 + half) + (entropy << 7) + (left << 14) + (later << 20);
+}
+
+static unsigned place_of(uint32_t key)
+{
+    return (key * UINT32_C(2654435761)) >> 26; /* Knuth's, and six bits of it */
+}
+static_assert(MODEL_KINDS == 1 << 6, "as many as place_of has");
+
+static struct model_factors factors_for(const struct model *model, unsigned setting,
+                                        const struct sample *sample)
+{
+    const uint32_t key = key_of(sample);
+    const struct model_kind *kind = &model->kinds[place_of(key)];
+    if (kind->key != key)
+        return model->all;
+    struct model_factors factors = kind->tried[setting];
+    if (factors.ratio == 0)
+        factors.ratio = kind->all.ratio;
+    if (factors.speed == 0)
+        factors.speed = kind->all.speed;
+    return factors;
+}
+
+/* What the table says, times what was learned. */
+static void forecast(unsigned setting, const struct sample *sample, struct model_factors factors,
+                     struct model_forecast *ret_forecast)
 {
     const struct model_row *row = &model_table[setting];
-    const float ratio = expf(sum_of(row->ratio, terms) * model->ratio);
-    const double cpu_ns = (double)size * expf(sum_of(row->cpu, terms)) * model->speed;
+    const uint64_t size = sample->size;
+    float terms[MODEL_TERMS];
+    terms_of(sample, terms);
+    const float ratio = expf(sum_of(row->ratio, terms) * factors.ratio);
+    const double cpu_ns = (double)size * expf(sum_of(row->cpu, terms)) * factors.speed;
     const uint64_t first = row->setting.codec == LEAT_CODEC_GZIP && size <= MODEL_GZIP_WHOLE_SIZE
                                ? size
                                : MODEL_BLOCK_SIZE;
@@ -84,33 +126,86 @@ static void forecast(const struct model *model, unsigned setting, const float te
 void model_forecast(const struct model *model, unsigned setting, const struct sample *sample,
                     struct model_forecast *ret_forecast)
 {
-    float terms[MODEL_TERMS];
     ASSERT(setting < TABLE_SIZE);
-    if (setting == 0) {
+    if (setting == 0)
         *ret_forecast = (struct model_forecast){.ratio = 1};
-        return;
-    }
-    terms_of(sample, terms);
-    forecast(model, setting, terms, sample->size, ret_forecast);
+    else
+        forecast(setting, sample, factors_for(model, setting, sample), ret_forecast);
 }
 
-static float learn(float known, double factor, double least, double most)
+/* ---- Learning -------------------------------------------------------------------------------- */
+
+static float between(float value, float least, float most)
 {
-    const double seen = factor < least ? least : factor > most ? most : factor;
-    const double now = known * (1 + (seen - 1) * LEARN_SHARE);
-    return (float)(now < least ? least : now > most ? most : now);
+    return value < least ? least : value > most ? most : value;
+}
+
+static void move(float *value, float to, float share)
+{
+    *value += (to - *value) * share;
+}
+
+static struct model_kind *kind_for(struct model *model, const struct sample *sample)
+{
+    const uint32_t key = key_of(sample);
+    struct model_kind *kind = &model->kinds[place_of(key)];
+    if (kind->key != key)
+        *kind = (struct model_kind){.key = key, .all = model->all};
+    return kind;
+}
+
+static void learn_ratio(struct model *model, struct model_kind *kind, unsigned setting, float seen)
+{
+    float *const tried = &kind->tried[setting].ratio;
+    seen = between(seen, kind_least.ratio, kind_most.ratio);
+    if (*tried == 0)
+        *tried = seen;
+    move(tried, seen, SHARE_KIND);
+    move(&kind->all.ratio, seen, SHARE_KIND);
+    move(&model->all.ratio, between(seen, all_least.ratio, all_most.ratio), SHARE_ALL);
+}
+
+/* Small texts say little of the machine: half their time is what is done once a text. */
+static void learn_speed(struct model *model, struct model_kind *kind, unsigned setting, float seen,
+                        double cpu_ns)
+{
+    const float weight = cpu_ns < SPEAKS_NS  ? 0
+                         : cpu_ns < TELLS_NS ? (float)(cpu_ns / TELLS_NS)
+                                             : 1;
+    float *const tried = &kind->tried[setting].speed;
+    seen = between(seen, kind_least.speed, kind_most.speed);
+    if (*tried == 0)
+        *tried = between(seen, kind_least.speed, kind->all.speed * SLOWER_FIRST);
+    move(tried, seen, seen < *tried ? SHARE_KIND : SHARE_SLOWER);
+    move(&kind->all.speed, seen, SHARE_SLOWER);
+    move(&model->all.speed, between(seen, all_least.speed, all_most.speed), SHARE_ALL * weight);
+}
+
+/* Nothing is believed for ever: settings that were not taken for long get another chance. */
+static void fade_others(struct model_kind *kind, unsigned setting)
+{
+    for (unsigned other = 1; other < TABLE_SIZE; other++) {
+        struct model_factors *const tried = &kind->tried[other];
+        if (other == setting)
+            continue;
+        if (tried->ratio > 0)
+            move(&tried->ratio, kind->all.ratio, FADE);
+        if (tried->speed > 0)
+            move(&tried->speed, kind->all.speed, FADE);
+    }
 }
 
 void model_learn(struct model *model, unsigned setting, const struct sample *sample,
                  uint64_t coded_size, int64_t cpu_ns)
 {
+    struct model_kind *const kind = kind_for(model, sample);
     struct model_forecast told;
     ASSERT(setting > 0 && setting < TABLE_SIZE);
-    model_forecast(model, setting, sample, &told);
+    forecast(setting, sample, (struct model_factors){1, 1}, &told);
     if (coded_size > 0 && coded_size < sample->size && told.ratio < LEARN_RATIO_MAX)
-        model->ratio =
-            learn(model->ratio, log((double)coded_size / (double)sample->size) / log(told.ratio),
-                  RATIO_LEAST, RATIO_MOST);
-    if ((double)cpu_ns >= LEARN_CPU_MIN_NS)
-        model->speed = learn(model->speed, (double)cpu_ns / told.cpu_ns, SPEED_LEAST, SPEED_MOST);
+        learn_ratio(model, kind, setting,
+                    (float)(log((double)coded_size / (double)sample->size) / log(told.ratio)));
+    if ((double)cpu_ns >= LEARN_CPU_MIN_NS && told.cpu_ns > 0)
+        learn_speed(model, kind, setting, (float)((double)cpu_ns / told.cpu_ns), told.cpu_ns);
+    fade_others(kind, setting);
 }

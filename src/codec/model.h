@@ -12,6 +12,7 @@
 /* The settings that are chosen from; the first is none. */
 enum {
     MODEL_SETTINGS_MAX = 24,
+    MODEL_KINDS = 64, /* that are remembered; the last of two that want the same place */
     /* How texts are coded is part of what it takes: a stream's first block, which is flushed, and
      * the gzip texts that libdeflate takes as a whole. */
     MODEL_BLOCK_SIZE = 32 * 1024,
@@ -20,11 +21,22 @@ enum {
 unsigned model_setting_count(void);
 struct codec_setting model_setting(unsigned index);
 
-/* One factor for all settings: what is learned of the one that was chosen is mostly true of the
- * others, and a choice among them must not depend on which of them was tried last. */
+/* What is learned is a factor of what the table tells: of the ratio's logarithm (so that noise
+ * stays noise) and of the time. */
+struct model_factors {
+    float ratio, speed;
+};
+
+/* Texts whose samples look alike: mostly the same text again, or the same handler's. */
+struct model_kind {
+    uint32_t key; /* of size and sample, roughly; 0: none yet */
+    struct model_factors all;
+    struct model_factors tried[MODEL_SETTINGS_MAX]; /* by setting; 0: never */
+};
+
 struct model {
-    float ratio; /* what was seen to what was told, of the ratio's logarithm: noise stays noise */
-    float speed; /* and of the time; both smoothed, 1 at first */
+    struct model_factors all; /* for kinds that are not known yet */
+    struct model_kind kinds[MODEL_KINDS];
 };
 
 struct model_forecast {

