@@ -450,6 +450,23 @@ static int copies_are_written_beside_fiber(void *arg)
 }
 FOLDER_TEST(copies_are_written_beside)
 
+/* It changed while it was coded: a copy with its new time would be taken for one of what it is. */
+static int a_copy_of_what_was_is_not_written_fiber(void *arg)
+{
+    begin(&(struct leat_http_coded_files_options){.beside = true});
+    put_text("text", TEXT_SIZE, 1, 10);
+    struct leat_file *file = open_file("text");
+    put_text("text", TEXT_SIZE, 2, 5);
+    const struct backend_sys *sys = file->loop->sys;
+    assert_int_equal(
+        coded_beside_write(root, sys, "text", file->fd, &file->info, LEAT_CODEC_GZIP, "copy", 4),
+        -EAGAIN);
+    assert_int_equal(entries_of(folder.path), 1);
+    leat_file_unref(file);
+    return end();
+}
+FOLDER_TEST(a_copy_of_what_was_is_not_written)
+
 /* A file that was taken back to its older state is not sent as it was. */
 static int an_older_file_takes_its_place_fiber(void *arg)
 {
@@ -469,10 +486,14 @@ FOLDER_TEST(an_older_file_takes_its_place)
 static int what_others_put_beside_stays_fiber(void *arg)
 {
     char content[16] = {0};
+    struct stat status;
     begin(&(struct leat_http_coded_files_options){.beside = true});
     put_text("text", TEXT_SIZE, 1, 10);
     put_file("victim", "precious", 8, 100);
+    const struct timespec times[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
     assert_int_equal(symlink("victim", folder_path(&folder, "text.gz")), 0);
+    assert_int_equal(
+        utimensat(AT_FDCWD, folder_path(&folder, "text.gz"), times, AT_SYMLINK_NOFOLLOW), 0);
     assert_int_equal(symlink("victim", folder_path(&folder, ".text.br.unfinished")), 0);
     assert_int_equal(mkdir(folder_path(&folder, "text.zst"), 0755), 0);
     expect_copy("text", GZIP, LEAT_CODEC_GZIP, TEXT_SIZE, 1);
@@ -491,6 +512,8 @@ static int what_others_put_beside_stays_fiber(void *arg)
     fclose(victim);
     assert_string_equal(content, "precious");
     assert_int_equal(entries_of(folder.path), 7);
+    assert_int_equal(lstat(folder_path(&folder, "text.gz"), &status), 0);
+    assert_true(S_ISLNK(status.st_mode));
     close(his);
     return end();
 }
@@ -616,6 +639,7 @@ int main(void)
         cmocka_unit_test(test_what_is_of_no_use_beside_is_not),
         cmocka_unit_test(times_may_lack_their_fraction),
         cmocka_unit_test(test_copies_are_written_beside),
+        cmocka_unit_test(test_a_copy_of_what_was_is_not_written),
         cmocka_unit_test(test_an_older_file_takes_its_place),
         cmocka_unit_test(test_what_others_put_beside_stays),
         cmocka_unit_test(test_a_full_disk_leaves_nothing),
