@@ -122,6 +122,11 @@ def tell(lab, course, label, rounds, verdicts, times):
                 + "".join(f"{verdict['ns'][name] / 1e6:9.2f}" for name in course.policies)
                 + f"   {verdict['ratio']:.3f} ({low:.3f} to {high:.3f}) of {verdict['best']}"
                 + ("" if verdict["met"] else "  NOT MET") + f"; {chosen(course, rounds, kind)}")
+    first = {name: {policy: values[:1] for policy, values in by_policy.items()}
+             for name, by_policy in times.items()}
+    once = compress_judge.sums(first, list(first), [0])
+    lab.say(f"    the first round alone: {once['auto'] / once[compress_judge.best_fixed(once)]:.3f} "
+            f"of {compress_judge.best_fixed(once)}")
     worst = [f"{name} {loss / 1e6:+.2f} ms x{ratio:.2f} ({best})"
              for loss, ratio, name, best in compress_judge.regrets(times)[:WORST]]
     lab.say("    most was lost with: " + ", ".join(worst))
