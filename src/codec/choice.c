@@ -128,9 +128,8 @@ static bool choose(const struct model *model, const struct sample *sample,
     return choice->index > 0;
 }
 
-void choice_make(const struct model *model, const struct sample *sample,
-                 const struct choice_link *link, double slowdown, unsigned codecs,
-                 struct choice *ret_choice)
+void choice_make(struct model *model, const struct sample *sample, const struct choice_link *link,
+                 double slowdown, unsigned codecs, struct choice *ret_choice)
 {
     const double size = (double)sample->size;
     const int64_t as_it_is_ns = (int64_t)plain_ns(link, slowdown, size);
@@ -145,4 +144,6 @@ void choice_make(const struct model *model, const struct sample *sample,
         ret_choice->reason = CHOICE_CODED;
     else
         ret_choice->reason = reason_against(link, size, ratio_least);
+    if (ret_choice->reason == CHOICE_NO_GAIN)
+        model_pass(model, sample);
 }

@@ -39,9 +39,8 @@ struct choice {
 };
 
 /* `codecs` are those that the receiver understands; `slowdown` is headroom_slowdown's. */
-void choice_make(const struct model *model, const struct sample *sample,
-                 const struct choice_link *link, double slowdown, unsigned codecs,
-                 struct choice *ret_choice);
+void choice_make(struct model *model, const struct sample *sample, const struct choice_link *link,
+                 double slowdown, unsigned codecs, struct choice *ret_choice);
 /* What choice_make compares: the time to deliver it by this setting, 0: as it is. */
 double choice_deliver_ns(const struct model *model, const struct sample *sample,
                          const struct choice_link *link, double slowdown, unsigned setting);

@@ -25,11 +25,12 @@ static const float RATIO_MAX = 1.02f; /* no codec makes more of a text */
  * much. A piece that took longer was perhaps disturbed, or had cold tables; one that took less time
  * can do with less. */
 static const float SHARE_ALL = 1.0f / 32, SHARE_KIND = 1.0f / 2, SHARE_SLOWER = 1.0f / 8;
-static const float FADE = 1.0f / 64; /* of what other settings have told of this kind */
+static const float FADE = 1.0f / 64;        /* of what other settings have told of this kind */
+static const float FADE_PASSED = 1.0f / 32; /* and of all, each time that nothing was coded */
 static const float SLOWER_FIRST = 1.5f;
 static const struct model_factors all_least = {0.8f, 0.1f}, all_most = {1.25f, 10};
 static const struct model_factors kind_least = {0.5f, 0.05f}, kind_most = {2.5f, 20};
-static const double LEARN_CPU_MIN_NS = 10e3;           /* less is mostly the clocks' own */
+static const double LEARN_CPU_MIN_NS = 50e3;           /* less is mostly cold tables and clocks */
 static const double SPEAKS_NS = 100e3, TELLS_NS = 1e6; /* of the machine: something, and all */
 static const double LEARN_RATIO_MAX = 0.9;             /* the logarithm of more is mostly error */
 
@@ -86,9 +87,9 @@ static uint32_t key_of(const struct sample *sample)
 
 static unsigned place_of(uint32_t key)
 {
-    return (key * UINT32_C(2654435761)) >> 26; /* Knuth's, and six bits of it */
+    return (key * UINT32_C(2654435761)) >> 24; /* Knuth's, and eight bits of it */
 }
-static_assert(MODEL_KINDS == 1 << 6, "as many as place_of has");
+static_assert(MODEL_KINDS == 1 << 8, "as many as place_of has");
 
 static struct model_factors factors_for(const struct model *model, unsigned setting,
                                         const struct sample *sample)
@@ -205,7 +206,26 @@ void model_learn(struct model *model, unsigned setting, const struct sample *sam
     if (coded_size > 0 && coded_size < sample->size && told.ratio < LEARN_RATIO_MAX)
         learn_ratio(model, kind, setting,
                     (float)(log((double)coded_size / (double)sample->size) / log(told.ratio)));
-    if ((double)cpu_ns >= LEARN_CPU_MIN_NS && told.cpu_ns > 0)
+    if ((double)cpu_ns >= LEARN_CPU_MIN_NS && told.cpu_ns >= LEARN_CPU_MIN_NS)
         learn_speed(model, kind, setting, (float)((double)cpu_ns / told.cpu_ns), told.cpu_ns);
     fade_others(kind, setting);
+}
+
+static void fade(struct model_factors *factors, const struct model_factors *to)
+{
+    if (factors->ratio > 0)
+        move(&factors->ratio, to->ratio, FADE_PASSED);
+    if (factors->speed > 0)
+        move(&factors->speed, to->speed, FADE_PASSED);
+}
+
+void model_pass(struct model *model, const struct sample *sample)
+{
+    const uint32_t key = key_of(sample);
+    struct model_kind *const kind = &model->kinds[place_of(key)];
+    if (kind->key != key)
+        return;
+    fade(&kind->all, &model->all);
+    for (unsigned setting = 1; setting < TABLE_SIZE; setting++)
+        fade(&kind->tried[setting], &model->all);
 }

@@ -12,7 +12,7 @@
 /* The settings that are chosen from; the first is none. */
 enum {
     MODEL_SETTINGS_MAX = 24,
-    MODEL_KINDS = 64, /* that are remembered; the last of two that want the same place */
+    MODEL_KINDS = 256, /* that are remembered; the last of two that want the same place */
     /* How texts are coded is part of what it takes: a stream's first block, which is flushed, and
      * the gzip texts that libdeflate takes as a whole. */
     MODEL_BLOCK_SIZE = 32 * 1024,
@@ -51,5 +51,9 @@ void model_forecast(const struct model *model, unsigned setting, const struct sa
 /* What became of it. */
 void model_learn(struct model *model, unsigned setting, const struct sample *sample,
                  uint64_t coded_size, int64_t cpu_ns);
+
+/* It was left as it is, for no setting would gain: what was learned of its kind is believed a
+ * little less, so that it is tried again some day. */
+void model_pass(struct model *model, const struct sample *sample);
 
 #endif

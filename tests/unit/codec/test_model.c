@@ -129,6 +129,25 @@ static void test_what_became_of_a_text_is_known_of_those_like_it(void **state)
     assert_true(factor_of(&model, 4, &text_sample, &ratio) < 0.7);
 }
 
+/* What was so slow that it is left as it is gets another chance. */
+static void test_a_kind_that_is_passed_over_is_forgotten(void **state)
+{
+    (void)state;
+    struct model model;
+    double ratio;
+    model_init(&model);
+    teach(&model, 3, &text_sample, 60, 1, 10);
+    const double all = (double)model.all.speed;
+    const double slow = factor_of(&model, 3, &text_sample, &ratio);
+    assert_true(slow > 9);
+    model_pass(&model, &text_sample);
+    const double after = factor_of(&model, 3, &text_sample, &ratio);
+    assert_true(after < slow && after > slow * 0.9);
+    for (unsigned time = 0; time < 300; time++)
+        model_pass(&model, &text_sample);
+    assert_float_equal(factor_of(&model, 3, &text_sample, &ratio), all, 0.05);
+}
+
 static void test_a_slower_machine_is_learned_and_noise_is_not_gain(void **state)
 {
     (void)state;
@@ -164,6 +183,7 @@ int main(void)
         cmocka_unit_test(test_forecasts_are_sane),
         cmocka_unit_test(test_higher_levels_take_more_and_leave_less),
         cmocka_unit_test(test_what_became_of_a_text_is_known_of_those_like_it),
+        cmocka_unit_test(test_a_kind_that_is_passed_over_is_forgotten),
         cmocka_unit_test(test_a_slower_machine_is_learned_and_noise_is_not_gain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
