@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Making a coded copy, in an offload job: the file is read and coded in one go, at a level that
- * takes about a second at most, and put into sealed memory. What has changed while it was read, or
+ * takes a third of a second or so, and put into sealed memory. What has changed while it was read, or
  * so lately that it might change again within a tick of the file system's clock, is left for later:
  * a copy is found by the file's size and times, and must not be of other bytes.
  */
@@ -32,16 +32,16 @@ struct making {
     char path[];
 };
 
-/* The highest level that codes so much in a second or so (measured on text: br-11 0.6 MB/s, br-9
- * 8, zstd-19 3, gzip-12 6). */
+/* The highest level that codes so much in a third of a second or so (measured on text: br-11
+ * 0.6 MB/s, br-9 8, br-6 30, zstd-19 3, zstd-15 9, gzip-12 6), for a loop that ends waits for it. */
 static struct codec_setting setting_for(enum leat_codec codec, uint64_t size)
 {
     switch (codec) {
     case LEAT_CODEC_BROTLI:
-        return (struct codec_setting){codec, size <= 512 << 10 ? 11 : size <= 8 << 20 ? 9 : 6};
+        return (struct codec_setting){codec, size <= 192 << 10 ? 11 : size <= 3 << 20 ? 9 : 6};
     case LEAT_CODEC_ZSTD:
-        return (struct codec_setting){codec, size <= 2 << 20 ? 19 : size <= 8 << 20 ? 15 : 12};
-    default: return (struct codec_setting){codec, size <= 4 << 20 ? 12 : 9};
+        return (struct codec_setting){codec, size <= 1 << 20 ? 19 : size <= 3 << 20 ? 15 : 9};
+    default: return (struct codec_setting){codec, size <= 2 << 20 ? 12 : 9};
     }
 }
 
