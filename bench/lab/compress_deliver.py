@@ -125,8 +125,8 @@ def tell(lab, course, label, rounds, verdicts, times):
     first = {name: {policy: values[:1] for policy, values in by_policy.items()}
              for name, by_policy in times.items()}
     once = compress_judge.sums(first, list(first), [0])
-    lab.say(f"    the first round alone: {once['auto'] / once[compress_judge.best_fixed(once)]:.3f} "
-            f"of {compress_judge.best_fixed(once)}")
+    best = compress_judge.best_fixed(once)
+    lab.say(f"    the first round alone: {once['auto'] / once[best]:.3f} of {best}")
     worst = [f"{name} {loss / 1e6:+.2f} ms x{ratio:.2f} ({best})"
              for loss, ratio, name, best in compress_judge.regrets(times)[:WORST]]
     lab.say("    most was lost with: " + ", ".join(worst))
