@@ -74,11 +74,12 @@ bool coding_varies(const struct leat_http_response *response, struct leat_slice 
                    uint64_t size)
 {
     struct leat_http_server *server = exchange_of_response(response)->conn->server;
+    if (size <= CODING_ORDERED_SIZE || media_type.size == 0)
+        return false;
     const enum leat_compress_mode mode = policy_of(response)->mode;
     if (mode != LEAT_COMPRESS_AUTO && mode != LEAT_COMPRESS_FIXED)
         return false;
-    if (size <= (mode == LEAT_COMPRESS_AUTO ? CODING_PACKET_SIZE : CODING_ORDERED_SIZE) ||
-        media_type.size == 0)
+    if (mode == LEAT_COMPRESS_AUTO && size <= CODING_PACKET_SIZE)
         return false;
     if (media_type.size > CODING_TYPE_MAX)
         return is_coded_type(server, media_type);
@@ -516,7 +517,7 @@ static void begin_whole(struct leat_http_response *response, const struct coding
     say_vary(response, &said);
 }
 
-static void code_whole(struct leat_http_response *response)
+__attribute__((noinline)) static void code_whole(struct leat_http_response *response)
 {
     const struct leat_vector only = {.file = response->file,
                                      .data = response->body,
@@ -526,8 +527,6 @@ static void code_whole(struct leat_http_response *response)
     const struct coding_text text = {.vectors = is_list ? response->vectors + 1 : &only,
                                      .count = is_list ? response->vector_count : 1,
                                      .size = response->size};
-    if (!has_body(response) || !coding_varies(response, response->media_type, text.size))
-        return;
     begin_whole(response, &text);
     if (!response->coder)
         return;
@@ -542,7 +541,8 @@ void coding_end(struct exchange *exchange)
     struct leat_http_response *response = &exchange->response;
     if (exchange->is_late)
         return;
-    if (response->kind == RESPONSE_WHOLE)
+    if (response->kind == RESPONSE_WHOLE &&
+        coding_varies(response, response->media_type, response->size) && has_body(response))
         code_whole(response);
     else if (response->coder && !response->is_broken)
         (void)coder_finish(response);
