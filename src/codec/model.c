@@ -24,7 +24,7 @@ static const float RATIO_MAX = 1.02f; /* no codec makes more of a text */
 /* What one text teaches of all texts: little, for the next may be of another kind; of its own kind:
  * much. A piece that took longer was perhaps disturbed, or had cold tables; one that took less time
  * can do with less. */
-static const float SHARE_ALL = 1.0f / 32, SHARE_KIND = 1.0f / 2, SHARE_SLOWER = 1.0f / 8;
+static const float SHARE_ALL = 1.0f / 32, SHARE_KIND = 1.0f / 2, SHARE_SLOWER = 1.0f / 4;
 static const float FADE = 1.0f / 64;        /* of what other settings have told of this kind */
 static const float FADE_PASSED = 1.0f / 32; /* and of all, each time that nothing was coded */
 static const float SLOWER_FIRST = 1.5f;

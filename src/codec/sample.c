@@ -15,13 +15,16 @@
 enum {
     BYTE_VALUES = 256,
     CORE_PERCENT = 90,
+    SMALL_SIZE = 64 * 1024,
     LZ4_FAST = 1, /* its usual speed: the tables are small enough to stay in cache */
 };
 
 unsigned sample_ranges(uint64_t size, struct sample_range ret_ranges[SAMPLE_PIECES_MAX])
 {
+    /* Of small texts less, for less can be gained: the sample must not cost more than that. */
+    const unsigned most = size <= SMALL_SIZE ? SAMPLE_PIECES_MAX / 2 : SAMPLE_PIECES_MAX;
     unsigned count = 0;
-    if (size <= SAMPLE_SIZE_MAX) {
+    if (size <= most * SAMPLE_PIECE_SIZE) {
         for (uint64_t offset = 0; offset < size; count++) {
             const uint64_t left = size - offset;
             const size_t piece = left < SAMPLE_PIECE_SIZE ? (size_t)left : SAMPLE_PIECE_SIZE;
@@ -31,8 +34,8 @@ unsigned sample_ranges(uint64_t size, struct sample_range ret_ranges[SAMPLE_PIEC
         return count;
     }
     /* The start is often unlike the rest (a licence, a heading), and has the magic. */
-    const uint64_t step = (size - SAMPLE_PIECE_SIZE) / (SAMPLE_PIECES_MAX - 1);
-    for (; count < SAMPLE_PIECES_MAX; count++)
+    const uint64_t step = (size - SAMPLE_PIECE_SIZE) / (most - 1);
+    for (; count < most; count++)
         ret_ranges[count] = (struct sample_range){count * step, SAMPLE_PIECE_SIZE};
     return count;
 }
