@@ -27,7 +27,7 @@ static const float RATIO_MAX = 1.02f; /* no codec makes more of a text */
 static const float SHARE_ALL = 1.0f / 32, SHARE_KIND = 1.0f / 2, SHARE_SLOWER = 1.0f / 4;
 static const float FADE = 1.0f / 64;        /* of what other settings have told of this kind */
 static const float FADE_PASSED = 1.0f / 32; /* and of all, each time that nothing was coded */
-static const float SLOWER_FIRST = 1.5f;
+static const float SLOWER_FIRST = 1.5f, SLOWER_AT_ONCE = 4; /* more is not believed */
 static const struct model_factors all_least = {0.8f, 0.1f}, all_most = {1.25f, 10};
 static const struct model_factors kind_least = {0.5f, 0.05f}, kind_most = {2.5f, 20};
 static const double LEARN_CPU_MIN_NS = 50e3;           /* less is mostly cold tables and clocks */
@@ -177,7 +177,8 @@ static void learn_speed(struct model *model, struct model_kind *kind, unsigned s
     seen = between(seen, kind_least.speed, kind_most.speed);
     if (*tried == 0)
         *tried = between(seen, kind_least.speed, kind->all.speed * SLOWER_FIRST);
-    move(tried, seen, seen < *tried ? SHARE_KIND : SHARE_SLOWER);
+    move(tried, between(seen, kind_least.speed, *tried * SLOWER_AT_ONCE),
+         seen < *tried ? SHARE_KIND : SHARE_SLOWER);
     move(&kind->all.speed, seen, SHARE_SLOWER);
     move(&model->all.speed, between(seen, all_least.speed, all_most.speed), SHARE_ALL * weight);
 }
