@@ -9,6 +9,7 @@ import gzip
 import json
 import os
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -63,6 +64,11 @@ def test_targets_are_missed_when_the_interval_excludes_them():
     found = compress_judge.judge(times(a={"auto": [9, 12, 12]}), KINDS, 1.05)
     assert found["text"]["ratio"] == 1.2 and found["text"]["interval"][0] == 0.9
     assert found["text"]["met"]
+
+
+def test_on_a_busy_core_what_was_put_aside_counts():
+    found = compress_judge.judge(times(), KINDS, 1.1, statistics.fmean)
+    assert round(found["picture"]["ratio"], 3) == 3.667 and found["picture"]["interval"][0] == 1
 
 
 def test_regrets_have_the_greatest_first():
@@ -128,8 +134,8 @@ def test_settings():
             **{"quick": False, "rounds": compress_deliver.ROUNDS, "rates": None, "core": "both"}
             | changed))
 
-    assert settings(rates=[10]) == [(10, False, 5), (10, True, 3)]
-    assert settings(rates=[1000], core="busy", rounds=5) == [(1000, True, 3)]
+    assert settings(rates=[10]) == [(10, False, 3), (10, True, 2)]
+    assert settings(rates=[1000], core="busy", rounds=5) == [(1000, True, 7)]
     assert settings(quick=True) == [(100, False, 2), (1000, False, 2), (1000, True, 2)]
 
 
