@@ -220,16 +220,16 @@ def write_table(model, path):
 
 def deliver_ns(row, setting, rate, slowdown):
     """As src/codec/choice.c has it, with what was measured in place of what was told."""
-    send_cpu, first_size, tail_size = 0.3, 32 << 10, 64 << 10
+    send_cpu, wait, first_size, tail_size = 0.3, 2 * (slowdown - 1), 32 << 10, 64 << 10
     size = row["size"]
     if setting == "none":
-        return max(size / rate * 1e9, size * send_cpu * slowdown)
+        return max(size / rate * 1e9 + size * wait, size * send_cpu * slowdown)
     coded, cpu_ns = row["coded"][SETTINGS.index(setting)]
     at_once = size <= first_size or setting.startswith("gzip") and size <= 1 << 20
     first_ns = cpu_ns if at_once else cpu_ns * first_size / size
     core_ns = (cpu_ns + coded * send_cpu) * slowdown
     return max(core_ns + coded * min(1, tail_size / size) / rate * 1e9,
-               first_ns * slowdown + coded / rate * 1e9)
+               first_ns * slowdown + coded / rate * 1e9 + coded * wait)
 
 
 def print_worth(rows):

@@ -5,7 +5,8 @@
  *     the core:  all blocks coded, one after another, and the last of them sent;
  *     the link:  the first block coded, and all of them sent.
  *
- * The core's time is CPU time, that of sending included, by as much as others slow it down.
+ * The core's time is CPU time, that of sending included, by as much as others slow it down; the
+ * link's is longer by what it then waits for the core.
  */
 #include "codec/choice.h"
 
@@ -18,6 +19,7 @@ enum {
 
 static const double RATE_UNKNOWN = 12.5e6; /* bytes/s: 100 Mb/s, where neither error is dear */
 static const double SEND_NS_A_BYTE = 0.3;  /* CPU time, the packets' way through the kernel */
+static const double WAIT_NS_A_BYTE = 2;    /* measured, by a unit of slowdown */
 static const double GAIN_LEAST = 0.03;     /* of the plain time: less is not worth the trouble */
 static const double RATIO_MOST = 0.97;     /* of a coded text: nor is more */
 /* Noise: LZ4 finds nothing in it, and Huffman codes would save a twentieth at best. */
@@ -58,9 +60,15 @@ static double larger(double a, double b)
     return a > b ? a : b;
 }
 
+/* On a busy core the link runs dry now and then: who would fill it waits for his turn, too. */
+static double sent_ns(const struct choice_link *link, double slowdown, double size)
+{
+    return choice_send_ns(link, size) + size * WAIT_NS_A_BYTE * (slowdown - 1);
+}
+
 static double plain_ns(const struct choice_link *link, double slowdown, double size)
 {
-    return larger(choice_send_ns(link, size), size * SEND_NS_A_BYTE * slowdown);
+    return larger(sent_ns(link, slowdown, size), size * SEND_NS_A_BYTE * slowdown);
 }
 
 static double coded_ns(const struct choice_link *link, double slowdown, double size,
@@ -70,7 +78,7 @@ static double coded_ns(const struct choice_link *link, double slowdown, double s
     const double tail = (size < TAIL_SIZE ? size : TAIL_SIZE) * forecast->ratio;
     const double core_ns = (forecast->cpu_ns + coded * SEND_NS_A_BYTE) * slowdown;
     return larger(core_ns + tail / rate_of(link) * 1e9,
-                  forecast->first_ns * slowdown + choice_send_ns(link, coded));
+                  forecast->first_ns * slowdown + sent_ns(link, slowdown, coded));
 }
 
 double choice_deliver_ns(const struct model *model, const struct sample *sample,
