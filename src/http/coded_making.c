@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Making a coded copy, in an offload job: the file is read and coded in one go, at a level that
- * takes a third of a second or so, and put into sealed memory. What has changed while it was read, or
+ * takes a third of a second or so, and put into sealed memory. What has changed meanwhile, or
  * so lately that it might change again within a tick of the file system's clock, is left for later:
  * a copy is found by the file's size and times, and must not be of other bytes.
  */
@@ -32,8 +32,8 @@ struct making {
     char path[];
 };
 
-/* The highest level that codes so much in a third of a second or so (measured on text: br-11
- * 0.6 MB/s, br-9 8, br-6 30, zstd-19 3, zstd-15 9, gzip-12 6), for a loop that ends waits for it. */
+/* The highest level that codes so much in a third of a second or so, for a loop that ends waits for
+ * it (measured on text: br-11 0.6 MB/s, br-9 8, br-6 30, zstd-19 3, zstd-15 9, gzip-12 6). */
 static struct codec_setting setting_for(enum leat_codec codec, uint64_t size)
 {
     switch (codec) {
