@@ -12,7 +12,7 @@
 #include "library.h"
 #include "wire/http1.h"
 
-enum { SLOW_RATE_MAX = 100 * 1000, CLEAR_SIZE_MIN = 24 * 1024, PLAIN_SIZE_MIN = 512 };
+enum { SLOW_RATE_MAX = 100 * 1000, CLEAR_SIZE_MIN = 24 * 1024, PLAIN_SIZE_MIN = 1101 };
 
 struct reader {
     struct library *library;
