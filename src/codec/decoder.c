@@ -53,6 +53,8 @@ int decoder_run(struct decoder *decoder, struct leat_slice *input, void *out, si
 {
     ASSERT(decoder && decoder->state);
     ASSERT(out && out_size > 0);
+    if (!input->data) /* nothing, at no place: codecs reckon with where it lies */
+        *input = SLICE("");
     struct codec_room room = {.data = out, .size = out_size};
     int result = decoder->has_ended ? 2 : 0;
     do {

@@ -90,6 +90,8 @@ int encoder_run(struct encoder *encoder, struct leat_slice *input, enum encoder_
     if (encoder->rest >= 0 && (input->size > (uint64_t)encoder->rest ||
                                (goal == ENCODER_END && input->size < (uint64_t)encoder->rest)))
         return -EINVAL;
+    if (!input->data) /* nothing, at no place: codecs reckon with where it lies */
+        *input = SLICE("");
     const size_t before = input->size;
     struct codec_room room = {.data = out, .size = out_size};
     int result = 0;
