@@ -81,9 +81,11 @@ def port_from(process, pattern, name):
 
 
 def start_leat(binary, engine, root):
-    process = subprocess.Popen([binary, "serve", "--engine", engine, "--threads", "1", "--listen",
-                                "127.0.0.1:0", root], stdin=subprocess.DEVNULL,
-                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    """Without content codings, which nginx has off unless it is told to."""
+    process = subprocess.Popen([binary, "serve", "--engine", engine, "--threads", "1",
+                                "--compress", "off", "--listen", "127.0.0.1:0", root],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL)
     return Server("leat", process, port_from(process, r"listening on http://.*:(\d+)\n", "leat"))
 
 
