@@ -255,7 +255,7 @@ def simulator(suite, options):
 
 def command_suite(suite, options):
     """A program that speaks TAP."""
-    command = [part.format(build=options.build_dir, seconds=60 if options.long else 2,
+    command = [part.format(build=options.build_dir, seconds=60 if options.long else 1,
                            requests=100000 if options.long else 2000)
                for part in suite.arguments["command"]]
     status, output = execute(options, suite, "command", command,

@@ -23,7 +23,10 @@ SUFFIX = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}
 ALL = "gzip, zstd, br"
 
 missing = [words[0] for words in TOOLS.values() if not shutil.which(words[0])]
-pytestmark = pytest.mark.skipif(bool(missing), reason=f"no {', '.join(missing)}")
+pytestmark = [
+    pytest.mark.skipif(bool(missing), reason=f"no {', '.join(missing)}"),
+    pytest.mark.mostly_on("uring"),
+]
 
 
 def text_of(size, seed=0):
